@@ -1,0 +1,214 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""keepalived: what its VRRP events mean, and how its FIFO is followed.
+
+The contract (keepalived.conf(5), "notify" and "vrrp_notify_fifo"; doc/keepalived.conf.SYNOPSIS; tried on 2.1.5, 2.2.7
+and 2.3.3):
+
+- As `vrrp_notify_fifo_script`: keepalived's VRRP child starts the script with the FIFO's path as its last argument and
+  writes a line for every event, in order: `INSTANCE "VI_1" MASTER 100`. At a reload the reader gets EOF and a
+  new one is started. At a stop it gets TERM *before* the STOP line is written, and KILL a second later. At a kill of
+  both processes nothing is written: the reader gets EOF, and under systemd TERM as well.
+- As `notify`: keepalived starts the script for every event with the line's four words as its last arguments, does not
+  wait for it, and ignores its exit status: two events may end in the wrong order. The FIFO is the better way; this
+  one is for a keepalived.conf that has a FIFO of its own already, since there can only be one.
+- TYPE is INSTANCE or GROUP; STATE is MASTER, BACKUP, FAULT, STOP or DELETED; and others, such as
+  MASTER_RX_LOWER_PRI and MASTER_PRIORITY, that tell of no change of state.
+"""
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+from rcron.config import ACTIVE, PASSIVE, Config
+from rcron.feed import apply
+
+#: What each state of a VRRP instance or sync group means. DELETED: a reload took the instance out of the configuration.
+STATES = {"MASTER": ACTIVE, "BACKUP": PASSIVE, "FAULT": PASSIVE, "STOP": PASSIVE, "DELETED": PASSIVE}
+
+#: Events that tell of no change of state.
+NO_CHANGE = ("MASTER_RX_LOWER_PRI", "MASTER_PRIORITY", "BACKUP_PRIORITY")
+
+#: How long a reader that got TERM still waits for the STOP line, in seconds. keepalived sends KILL after one second.
+DRAIN = 0.8
+
+#: How often a reader that hears nothing looks whether keepalived still lives, in seconds.
+TICK = 5.0
+
+#: The longest line that can be an event, in bytes; more without a newline is thrown away.
+MAX_LINE = 4096
+
+_PF_EXITING = 0x4  # <linux/sched.h>, in the flags of proc_pid_stat(5)
+
+
+class EventError(ValueError):
+    """A line or a command line that is no event of keepalived's. Its text is one line for a person."""
+
+
+class Event:
+    """One event. kind: `INSTANCE` or `GROUP`. name: the VRRP instance's or sync group's. state: keepalived's word."""
+
+    __slots__ = ("kind", "name", "state")
+
+    def __init__(self, kind: str, name: str, state: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.state = state
+
+    def __str__(self) -> str:
+        return f'keepalived:{self.kind}:"{self.name}":{self.state}'
+
+
+def parse_line(line: str) -> Event:
+    """Read one line of the FIFO.
+
+    line: such as `INSTANCE "VI_1" MASTER 100`, without its newline. Returns the Event. Raises EventError.
+    """
+    # The name stands in quotes and may hold blanks; it cannot hold a quote (keepalived.conf(5), quoted strings).
+    head, quote, rest = line.partition('"')
+    name, closing, tail = rest.partition('"')
+    words = tail.split()
+    if not quote or not closing or not words:
+        raise EventError(f"no event of keepalived's FIFO: {line}")
+    return _event(head.strip(), name, words[0])
+
+
+def parse_notify(words: "list[str]") -> Event:
+    """Read the words that keepalived adds to a `notify` command.
+
+    words: TYPE, NAME, STATE and the priority (which 1.x leaves out). Returns the Event. Raises EventError.
+    """
+    if len(words) not in (3, 4):
+        raise EventError(f"{len(words)} words where keepalived's notify gives TYPE NAME STATE PRIORITY")
+    return _event(words[0], words[1], words[2])
+
+
+def _event(kind: str, name: str, state: str) -> Event:
+    if kind not in ("INSTANCE", "GROUP"):
+        raise EventError(f"neither INSTANCE nor GROUP: {kind}")
+    return Event(kind, name, state)
+
+
+def state_of(event: Event) -> "str | None":
+    """What an event means for the node: `active`, `passive`, or None where nothing changes.
+
+    Raises EventError for a state that no version of keepalived is known to send.
+    """
+    if event.state in STATES:
+        return STATES[event.state]
+    if event.state in NO_CHANGE:
+        return None
+    raise EventError(f"unknown state {event.state} of {event.kind} {event.name}")
+
+
+class Feeder:
+    """Turns keepalived's events into states of the clusters that follow them.
+
+    clusters: (kind, name) of a VRRP instance or sync group -> the configuration of the cluster that follows it. Events
+    of all others are somebody else's. report: called with a line for syslog where an event cannot be understood or
+    applied.
+    """
+
+    def __init__(self, clusters: "dict[tuple[str, str], Config]", report: "Callable[[str], None]") -> None:
+        self._clusters = clusters
+        self._report = report
+
+    def notify(self, words: "list[str]") -> bool:
+        """Apply the event of one `notify` call. words: as `parse_notify` takes them. Returns whether that went well."""
+        try:
+            return self._apply(parse_notify(words))
+        except EventError as error:
+            self._report(f"keepalived: {error}; nothing changed")
+            return False
+
+    def follow(self, path: str) -> bool:
+        """Apply all events of a FIFO until keepalived closes it.
+
+        path: the FIFO. Returns whether all went well. Raises OSError where the FIFO cannot be opened.
+
+        Where the end of the FIFO is keepalived's own end and no reload, every cluster of ours turns passive.
+        """
+        keepalived = os.getppid()
+        well = True
+        # O_NONBLOCK: not to wait for a writer if keepalived died between starting us and this line.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            for line in _lines(fd, keepalived):
+                try:
+                    well = self._apply(parse_line(line)) and well
+                except EventError as error:
+                    self._report(f"keepalived: {error}; nothing changed")
+                    well = False
+        finally:
+            os.close(fd)
+        if not _lives(keepalived):
+            for config in self._clusters.values():
+                well = self._write(config, PASSIVE, "keepalived:ended") and well
+        return well
+
+    def _apply(self, event: Event) -> bool:
+        config = self._clusters.get((event.kind, event.name))
+        if config is None:
+            return True
+        state = state_of(event)
+        return state is None or self._write(config, state, str(event))
+
+    def _write(self, config: Config, state: str, event: str) -> bool:
+        try:
+            apply(config, state, event)
+        except OSError as error:
+            self._report(f"{config.state_file}: not written, should be {state} ({event}): {error.strerror}")
+            return False
+        return True
+
+
+def _lines(fd: int, keepalived: int) -> "Iterator[str]":
+    """The FIFO's lines, until its end, DRAIN seconds after TERM, or the end of keepalived.
+
+    fd: the FIFO, opened without blocking. keepalived: the process that started us.
+    """
+    wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(woken)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    poll.register(wake, select.POLLIN)
+    deadline = None
+    buffer = b""
+    while True:
+        wait = TICK if deadline is None else deadline - time.monotonic()
+        if wait <= 0:
+            return
+        ready = [number for number, _ in poll.poll(wait * 1000)]
+        if wake in ready:
+            os.read(wake, 512)
+            deadline = deadline or time.monotonic() + DRAIN
+        if fd in ready:
+            chunk = os.read(fd, 65536)
+            if not chunk:
+                return
+            *lines, buffer = (buffer + chunk).split(b"\n")
+            for line in lines:
+                yield line.decode("utf-8", "backslashreplace")
+            if len(buffer) > MAX_LINE:
+                yield buffer.decode("utf-8", "backslashreplace")
+                buffer = b""
+        elif not ready and not _lives(keepalived):
+            # The FIFO may never have had a writer, and then it has no end either.
+            return
+
+
+def _lives(pid: int) -> bool:
+    """Whether the process that started us still runs. At its death its files are closed, and we see the FIFO's end,
+    a moment before the kernel gives us a new parent; only its flags tell of it in between."""
+    if os.getppid() != pid:
+        return False
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            fields = stat.read().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return fields[0] not in (b"Z", b"X") and not int(fields[6]) & _PF_EXITING

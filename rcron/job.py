@@ -1,0 +1,216 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Run one job as cron would have run it without the prefix, log it, and give back its exit status.
+
+Imported on active nodes only. `_signal` is the interpreter's own module behind `signal`, which would cost this path as
+much as all of its other work, for enumerations that nobody here reads.
+"""
+
+import _signal
+import errno
+import posix
+import sys
+import time
+
+from rcron import log
+from rcron.config import Config
+
+EX_NOT_EXECUTABLE = 126  # as a POSIX shell answers: XCU 2.8.2
+EX_NOT_FOUND = 127
+
+SHELL = "/bin/sh"
+
+#: Signals that reach the job when they are sent to rcron.
+FORWARDED = (
+    _signal.SIGTERM,
+    _signal.SIGINT,
+    _signal.SIGHUP,
+    _signal.SIGQUIT,
+    _signal.SIGUSR1,
+    _signal.SIGUSR2,
+)
+
+#: siginfo's si_code of a signal that the kernel itself sent (<asm-generic/siginfo.h>): a terminal's Ctrl-C, for one.
+_SI_KERNEL = 0x80
+
+#: What locale coercion (PEP 538) sets LC_CTYPE to.
+_COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
+
+
+def run(config: Config, words: "list[str]", shell: bool) -> int:
+    """Run a job to its end.
+
+    config: nice level, and where to log. words: the job's argv; where `shell` is true, one string that the shell which
+    cron uses ($SHELL, else /bin/sh) is to read. Returns the job's exit status, 128+N where signal N killed it, 127
+    where it was not found, 126 where it could not be executed.
+
+    The job gets the argv, environment, standard streams, working directory, signal mask and signal dispositions that
+    it would have had without rcron.
+    """
+    argv = [_shell(), "-c", words[0]] if shell else words
+    _undo_locale_coercion()
+
+    # From here on these signals wait for sigwaitinfo below: none can fall between two steps, from before the job
+    # exists until after its end.
+    mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, (*FORWARDED, _signal.SIGCHLD))
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    # With SIGCHLD ignored the kernel would throw the exit status away; the job gets SIGCHLD back as it was.
+    sigchld = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+
+    log.event(config, "state=active status=start", words)
+    began = time.monotonic()
+    try:
+        pid = posix.fork()
+    except OSError as error:
+        return _not_started(config, words, f"cannot fork: {error.strerror}")
+    if pid == 0:
+        try:
+            posix._exit(_become(argv, config.nice_level, mask, sigchld))
+        finally:
+            # Whatever goes wrong in the child, a second rcron must not live on.
+            posix._exit(EX_NOT_EXECUTABLE)
+    status = _wait(pid)
+    log.event(
+        config,
+        f"state=active status={'fail' if status else 'ok'} dur={int(time.monotonic() - began)} exit={status}",
+        words,
+    )
+    return status
+
+
+def _not_started(config: Config, words: "list[str]", problem: str) -> int:
+    _complain(f"{words[0]}: {problem}")
+    log.event(config, f"state=active status=fail dur=0 exit={EX_NOT_EXECUTABLE}", words)
+    return EX_NOT_EXECUTABLE
+
+
+def _wait(pid: int) -> int:
+    """Wait for the job, handing signals on to it. pid: its process. Returns its exit status as a shell tells it."""
+    signals = (*FORWARDED, _signal.SIGCHLD)
+    while True:
+        info = _signal.sigwaitinfo(signals)
+        if info.si_signo == _signal.SIGCHLD:
+            # Perhaps another child's (one that a shell left to us by exec), perhaps only a stop: WNOHANG tells.
+            ended, status = posix.waitpid(pid, posix.WNOHANG)
+            if ended:
+                code = posix.waitstatus_to_exitcode(status)
+                return code if code >= 0 else 128 - code
+        elif info.si_code != _SI_KERNEL:
+            # A terminal's own signals go to its whole foreground process group: the job has had those already.
+            posix.kill(pid, info.si_signo)
+
+
+def _become(argv: "list[str]", nice_level: int, mask: "set[int]", sigchld: object) -> int:
+    """In the child: turn into the job. Returns an exit status only where that fails."""
+    # Python ignores these two at start. What they were before is not to be known; cron's jobs have the default.
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
+    if sigchld == _signal.SIG_IGN:
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
+    try:
+        posix.setpriority(posix.PRIO_PROCESS, 0, nice_level)
+    except OSError:
+        # Only root may go below the level that it was started with: the job runs at that.
+        pass
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+    return _execute(argv)
+
+
+def _execute(argv: "list[str]") -> int:
+    """execvp(3), with its search of $PATH and its /bin/sh for a script without `#!`, as a shell would run the words.
+
+    execv leaves the environment alone: the job sees what this process was given, entry by entry. Returns an exit
+    status only where nothing could be run, having said why on standard error.
+    """
+    command = argv[0].encode(sys.getfilesystemencoding(), "surrogateescape")
+    if b"/" in command:
+        candidates = [command]
+    else:
+        path = posix.environ.get(b"PATH", b"/bin:/usr/bin")
+        # An empty element is the working directory: XBD 8.3.
+        candidates = [(folder or b".") + b"/" + command for folder in path.split(b":")] if command else []
+    refused: "OSError | None" = None
+    for candidate in candidates:
+        try:
+            posix.execv(candidate, argv)
+        except OSError as error:
+            if error.errno == errno.ENOEXEC:
+                return _execute_script(candidate, argv)
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                refused = refused or error
+    if refused is not None:
+        _complain(f"{argv[0]}: {refused.strerror}")
+        return EX_NOT_EXECUTABLE
+    if b"/" not in command:
+        _complain(f"{argv[0]}: not found in PATH={posix.environ.get(b'PATH', b'').decode('utf-8', 'replace')}")
+    elif _exists(command):
+        _complain(f"{argv[0]}: not found: the interpreter that its first line names")
+    else:
+        _complain(f"{argv[0]}: not found")
+    return EX_NOT_FOUND
+
+
+def _execute_script(path: bytes, argv: "list[str]") -> int:
+    """execvp(3): an executable file in no format that the kernel knows is a script for sh."""
+    try:
+        posix.execv(
+            SHELL,
+            [
+                b"sh",
+                path,
+                *[word.encode(sys.getfilesystemencoding(), "surrogateescape") for word in argv[1:]],
+            ],
+        )
+    except OSError as error:
+        _complain(f"{argv[0]}: {error.strerror}")
+    return EX_NOT_EXECUTABLE
+
+
+def _exists(path: bytes) -> bool:
+    try:
+        posix.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def _shell() -> str:
+    """The shell that cron would start for this job: crontab(5), SHELL."""
+    shell = posix.environ.get(b"SHELL") or SHELL.encode()
+    return shell.decode(sys.getfilesystemencoding(), "surrogateescape")
+
+
+def _undo_locale_coercion() -> None:
+    """Put LC_CTYPE back as this process was given it.
+
+    In the C locale, cron's usual one, Python sets LC_CTYPE=C.UTF-8 in its own environment (PEP 538; no option turns
+    that off together with -I), and the job would see it. /proc/self/environ shows the environment as it came.
+    """
+    if posix.environ.get(b"LC_CTYPE") not in _COERCED:
+        return
+    try:
+        fd = posix.open("/proc/self/environ", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return  # no /proc: the variable stays
+    try:
+        chunks = []
+        while True:
+            chunk = posix.read(fd, 1 << 20)
+            if not chunk:
+                break
+            chunks.append(chunk)
+    finally:
+        posix.close(fd)
+    for entry in b"".join(chunks).split(b"\0"):
+        if entry.startswith(b"LC_CTYPE="):
+            posix.putenv(b"LC_CTYPE", entry[9:])
+            return
+    posix.unsetenv(b"LC_CTYPE")
+
+
+def _complain(text: str) -> None:
+    try:
+        posix.write(2, f"rcron: {log.one_line(text)}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass  # standard error is closed
