@@ -1,0 +1,109 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+#
+# Everything that is done with a checkout. `make help` lists it. Each target installs what it needs by itself:
+# Debian packages with apt where something is missing (as root), Python packages into .venv. All of it can be
+# interrupted and run again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BUILD := .build
+COLLECTION := $(BUILD)/ansible_collections/rcron/cluster
+# Named after the pinned versions: another list makes another stamp, so the packages are installed anew.
+INSTALLED := $(VENV)/installed-$(shell sha256sum requirements-dev.txt | cut -c1-12)
+
+export PYTHON
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
+export LC_ALL := C.UTF-8
+export ANSIBLE_HOME := $(CURDIR)/$(BUILD)/ansible
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(BUILD)
+export MOLECULE_GLOB := molecule/*/molecule.yml
+
+SCENARIOS = $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
+SHELL_SCRIPTS = .ci/run $(shell git ls-files '*.sh')
+
+.PHONY: help
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
+
+.PHONY: test
+test: $(INSTALLED) ## All checks: lint, unit, sanity, cluster; the last line is their sum
+	@rm -rf $(BUILD)/results
+	@for check in lint unit sanity cluster; do echo; $(MAKE) $$check || true; done
+	@echo
+	@$(VENV)/bin/python tests/summary.py unit sanity $(SCENARIOS:%=cluster-%)
+
+.PHONY: lint
+lint: $(INSTALLED) $(COLLECTION) ## ruff, mypy, yamllint, ansible-lint, shellcheck
+	@echo "lint: formatting, types and style of all sources"
+	@tests/system_packages.sh shellcheck:shellcheck
+	@failed=0; \
+	tests/check.sh ruff-check ruff check . || failed=1; \
+	tests/check.sh ruff-format ruff format --check . || failed=1; \
+	tests/check.sh mypy mypy || failed=1; \
+	tests/check.sh yamllint yamllint --strict . || failed=1; \
+	tests/check.sh ansible-lint ansible-lint --offline || failed=1; \
+	tests/check.sh shellcheck shellcheck $(SHELL_SCRIPTS) || failed=1; \
+	exit $$failed
+
+.PHONY: unit
+unit: $(INSTALLED) $(COLLECTION) ## pytest of the wrapper and the collection's Python
+	@echo "unit: pytest of the wrapper and of the collection's Python"
+	@mkdir -p $(BUILD)/results
+	@pytest -q --junit-xml=$(BUILD)/results/unit.xml tests/unit
+
+.PHONY: sanity
+sanity: $(INSTALLED) ## ansible-test sanity
+	@echo "sanity: ansible-test sanity of the collection"
+	@tests/check.sh sanity tests/sanity.sh
+
+.PHONY: cluster
+cluster: $(INSTALLED) $(COLLECTION) containers ## Clusters of containers that boot, run cron and fail over (Molecule)
+	@echo "cluster: Molecule scenarios $(SCENARIOS)"
+	@failed=0; \
+	for scenario in $(SCENARIOS); do tests/cluster.sh $$scenario || failed=1; done; \
+	exit $$failed
+
+.PHONY: bench
+bench: $(INSTALLED) ## Time and size of rcron beside a bare Python
+	@pytest -q -s tests/bench
+
+.PHONY: demo
+demo: $(INSTALLED) $(COLLECTION) containers ## Three nodes, a deployment, a failover; leaves the cluster up
+	@$(VENV)/bin/python molecule/demo/demo.py
+
+.PHONY: demo-stop
+demo-stop: ## Remove what `make demo` left up
+	@molecule/demo/stop.sh
+
+.PHONY: clean
+clean: demo-stop ## Remove .venv, caches and build output
+	rm -rf $(VENV) $(BUILD) .ansible .hypothesis .*_cache *.egg-info rcron-cluster-*.tar.gz
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What a cluster of containers needs of this machine.
+.PHONY: containers
+containers:
+	@tests/system_packages.sh podman:podman runc:runc nft:nftables iptables:iptables mmdebstrap:mmdebstrap \
+	    /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /usr/lib*/podman/netavark:netavark
+
+# The checkout under its collection's name, as Ansible looks for it.
+$(COLLECTION):
+	@mkdir -p $(@D)
+	@ln -sfn $(CURDIR) $@
+
+$(INSTALLED): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 || true); Python 3.11 or newer is needed (make PYTHON=… names another)" >&2; exit 1; }
+	@[[ -x $(VENV)/bin/pip ]] || tests/system_packages.sh python=ensurepip:python3-venv
+	@[[ -x $(VENV)/bin/pip ]] || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Python packages into $(VENV)"
+	@$(VENV)/bin/pip --quiet --disable-pip-version-check install -r requirements-dev.txt
+	@rm -f $(VENV)/installed-*
+	@touch $@

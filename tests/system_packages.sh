@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+#
+# system_packages.sh WHAT:PACKAGE...
+#
+# Installs with apt each Debian package whose WHAT is missing on this machine, and nothing where all is there.
+# WHAT is a command, a file (it begins with /, and may hold *), or a Python module (python=NAME, looked for by $PYTHON).
+set -euo pipefail
+
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # an administrator's commands are not in everybody's PATH
+python=${PYTHON:-python3}
+
+have() {
+    case $1 in
+    /*) compgen -G "$1" >/dev/null ;;
+    python=*) "$python" -c "import ${1#python=}" 2>/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+missing=() packages=()
+for need in "$@"; do
+    if ! have "${need%:*}"; then
+        missing+=("${need%:*}")
+        packages+=("${need##*:}")
+    fi
+done
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "Missing: ${missing[*]}. There is no apt-get here: install what Debian calls ${packages[*]}, then try again." >&2
+    exit 1
+fi
+if [[ $(id -u) != 0 ]]; then
+    echo "Missing: ${missing[*]}. Not root: run 'apt-get install ${packages[*]}' as root, then try again." >&2
+    exit 1
+fi
+
+echo "Installing Debian packages: ${packages[*]}"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { apt-get -q update && apt-get -qy install --no-install-recommends "${packages[@]}"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "apt-get could not install ${packages[*]}; its last words are above." >&2
+    exit 1
+fi
+
+for need in "$@"; do
+    if ! have "${need%:*}"; then
+        echo "Missing: ${need%:*}, although Debian's package ${need##*:} is installed." >&2
+        exit 1
+    fi
+done
