@@ -7,7 +7,6 @@ The command line is parsed here, and that is all; what is asked for is done by t
 
 import argparse
 import errno
-import json
 import sys
 import time
 from typing import NoReturn
@@ -122,6 +121,7 @@ def _status(options: argparse.Namespace) -> int:
     verdict = state.current(config)
     changed = verdict.changed
     if options.json:
+        import json  # Debian's python3-minimal has none
         facts = {
             "state": verdict.state,
             "reason": verdict.reason,

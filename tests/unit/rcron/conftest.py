@@ -1,0 +1,96 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""A node in a folder: a configuration, a state file, and rcron started as the role's launcher starts it."""
+
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
+
+# What roles/rcron installs as /usr/bin/rcron, with syslog's place taken by a file.
+LAUNCHER = """\
+#!{python} -IS
+import sys
+sys.path.insert(0, {checkout!r})
+from rcron import log
+def send(facility, level, line):
+    with open({log!r}, "a", encoding="utf-8") as stream:
+        stream.write(f"{{facility >> 3}}.{{level}} {{line}}\\n")
+log._send = send
+from rcron.{module} import {start}
+{call}
+"""
+
+
+class Node:
+    """folder: where everything is. conf, state_file: paths. rcron, rcronctl: the commands' paths."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.conf = folder / "rcron.conf"
+        self.state_file = folder / "run" / "state"
+        self.state_file.parent.mkdir()
+        self.log_file = folder / "syslog"
+        self.rcron = self._launcher("rcron", "__main__", "launch", "launch()")
+        self.rcronctl = self._launcher("rcronctl", "ctl", "main", "sys.exit(main())")
+        self.configure()
+
+    def _launcher(self, name: str, module: str, start: str, call: str) -> pathlib.Path:
+        path = self.folder / name
+        path.write_text(
+            LAUNCHER.format(
+                python=sys.executable,
+                checkout=str(CHECKOUT),
+                log=str(self.log_file),
+                module=module,
+                start=start,
+                call=call,
+            )
+        )
+        path.chmod(0o755)
+        return path
+
+    def configure(self, *lines: str) -> None:
+        """Write rcron.conf: the state file's name and these lines."""
+        self.conf.write_text("\n".join([f"state_file = {self.state_file}", "cluster_name = c1", *lines, ""]))
+
+    def become(self, state: str) -> None:
+        """Write the state file."""
+        self.state_file.write_text(state + "\n")
+
+    def command(self, *words: str) -> list[str]:
+        """rcron's command line with this node's configuration."""
+        return [str(self.rcron), "--conf", str(self.conf), *words]
+
+    def run(self, *words: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+        """Run `rcron --conf … WORDS`."""
+        return _run(self.command(*words), **options)
+
+    def start(self, *words: str, **options: Any) -> "subprocess.Popen[str]":
+        """Start `rcron --conf … WORDS`, its standard output a pipe."""
+        return subprocess.Popen(self.command(*words), stdout=subprocess.PIPE, text=True, **options)
+
+    def ctl(self, *words: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+        """Run `rcronctl --conf … WORDS`."""
+        return _run([str(self.rcronctl), "--conf", str(self.conf), *words], **options)
+
+    def log(self) -> list[str]:
+        """What went to syslog: a line `FACILITY.LEVEL text` each, facility and level as syslog(3) numbers them."""
+        return self.log_file.read_text().splitlines() if self.log_file.exists() else []
+
+
+def _run(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
+    options = {"capture_output": True, "text": True, "timeout": 30, "check": False, **options}
+    if "stdout" in options or "stderr" in options:
+        options.pop("capture_output")
+    return subprocess.run(command, **options)
+
+
+@pytest.fixture
+def node(tmp_path: pathlib.Path) -> Node:
+    """A node whose state file does not exist yet."""
+    return Node(tmp_path)

@@ -1,0 +1,320 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""keepalived's events become states: the notify form and the FIFO, with its reload, stop and kill."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rcron.feeders import keepalived
+
+
+@pytest.mark.parametrize(
+    ("state", "means"),
+    [
+        ("MASTER", "active"),
+        ("BACKUP", "passive"),
+        ("FAULT", "passive"),
+        ("STOP", "passive"),
+        ("DELETED", "passive"),
+        ("MASTER_RX_LOWER_PRI", None),
+        ("MASTER_PRIORITY", None),
+        ("BACKUP_PRIORITY", None),
+    ],
+)
+def test_each_state_means_what_it_must(state: str, means: "str | None") -> None:
+    assert keepalived.state_of(keepalived.parse_line(f'INSTANCE "VI_1" {state} 100')) == means
+    assert keepalived.state_of(keepalived.parse_notify(["GROUP", "G 1", state, "0"])) == means
+
+
+def test_a_name_may_hold_blanks() -> None:
+    event = keepalived.parse_line('GROUP "my group" FAULT 0')
+    assert (event.kind, event.name, event.state) == ("GROUP", "my group", "FAULT")
+
+
+@pytest.mark.parametrize(
+    "line", ["", "INSTANCE VI_1 MASTER 100", 'INSTANCE "VI_1', 'INSTANCE "VI_1"', 'VS "x" UP 1', "\0"]
+)
+def test_a_line_that_is_no_event_is_refused(line: str) -> None:
+    with pytest.raises(keepalived.EventError):
+        keepalived.parse_line(line)
+
+
+@given(st.text())
+def test_any_line_is_an_event_or_refused(line: str) -> None:
+    try:
+        event = keepalived.parse_line(line)
+    except keepalived.EventError:
+        return
+    assert event.kind in ("INSTANCE", "GROUP")
+
+
+def test_an_unknown_state_is_refused() -> None:
+    with pytest.raises(keepalived.EventError, match="unknown state SHINY of INSTANCE VI_1"):
+        keepalived.state_of(keepalived.parse_line('INSTANCE "VI_1" SHINY 100'))
+
+
+def notify(node: Any, *words: str, **options: Any) -> Any:
+    return node.ctl("feed", "keepalived", "--instance", "VI_1", *words, **options)
+
+
+def test_notify_writes_the_state_readable_under_keepaliveds_umask(node: Any) -> None:
+    out = notify(node, "INSTANCE", "VI_1", "MASTER", "100", umask=0o177)
+    assert (out.returncode, out.stderr) == (0, "")
+    assert node.state_file.read_text() == "active\n"
+    assert node.state_file.stat().st_mode & 0o777 == 0o644
+    notify(node, "INSTANCE", "VI_1", "FAULT", "100")
+    assert node.state_file.read_text() == "passive\n"
+    assert node.log()[-1] == '9.6 cluster=c1 state=passive status=changed event=keepalived:INSTANCE:"VI_1":FAULT'
+
+
+def test_events_of_other_instances_and_groups_change_nothing(node: Any) -> None:
+    node.become("passive")
+    for words in (("INSTANCE", "VI_2", "MASTER", "100"), ("GROUP", "VI_1", "MASTER", "0")):
+        assert notify(node, *words).returncode == 0
+    assert node.state_file.read_text() == "passive\n"
+    assert node.log() == []
+
+
+def test_an_unknown_event_is_logged_and_changes_nothing(node: Any) -> None:
+    node.become("active")
+    out = notify(node, "INSTANCE", "VI_1", "SHINY", "100")
+    assert out.returncode == 73
+    assert node.state_file.read_text() == "active\n"
+    assert node.log() == ["9.4 warning: keepalived: unknown state SHINY of INSTANCE VI_1; nothing changed"]
+
+
+def test_nothing_to_follow_is_wrong_usage(node: Any) -> None:
+    out = node.ctl("feed", "keepalived", "INSTANCE", "VI_1", "MASTER", "100")
+    assert out.returncode == 64
+    assert "name what to follow: --instance NAME" in out.stderr
+
+
+def test_two_instances_cannot_keep_one_state(node: Any) -> None:
+    out = notify(node, "--instance", "VI_2", "INSTANCE", "VI_1", "MASTER", "100")
+    assert out.returncode == 64
+    assert "two VRRP instances cannot keep one state" in out.stderr
+
+
+# --- the FIFO ---
+
+# keepalived's VRRP child: starts the reader, writes what it is told on its standard input to the FIFO.
+VRRP_CHILD = """\
+import os, signal, subprocess, sys
+fifo, command = sys.argv[1], sys.argv[2:]
+os.mkfifo(fifo)
+fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+os.umask(0o177)
+reader = subprocess.Popen([*command, fifo])
+print(reader.pid, flush=True)
+for line in sys.stdin:
+    line = line.strip()
+    if line == "reload":
+        os.close(fd)
+        reader.wait()
+        fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        reader = subprocess.Popen([*command, fifo])
+        print(reader.pid, flush=True)
+    elif line == "stop":
+        reader.terminate()
+        import time; time.sleep(0.3)
+        os.write(fd, b'INSTANCE "VI_1" STOP 100\\n')
+        os.close(fd)
+        reader.wait()
+        break
+    else:
+        os.write(fd, line.encode() + b"\\n")
+"""
+
+
+class Daemon:
+    """A stand-in for keepalived's VRRP child that feeds a node through a FIFO."""
+
+    def __init__(self, node: Any, *options: str) -> None:
+        self.node = node
+        command = [
+            str(node.rcronctl),
+            "--conf",
+            str(node.conf),
+            "feed",
+            "keepalived",
+            *(options or ("--instance", "VI_1")),
+        ]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", VRRP_CHILD, str(node.folder / "fifo"), *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        self.reader = int(self._answer())
+
+    def _answer(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        if line == "reload":
+            self.reader = int(self._answer())
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def daemon(node: Any) -> Any:
+    daemon = Daemon(node)
+    yield daemon
+    daemon.end()
+
+
+def until(path: pathlib.Path, content: str) -> None:
+    for _ in range(500):
+        if path.exists() and path.read_text() == content:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{path} does not hold {content!r}")
+
+
+def gone(pid: int) -> None:
+    for _ in range(500):
+        if not os.path.exists(f"/proc/{pid}"):
+            return
+        time.sleep(0.01)
+    pytest.fail(f"process {pid} is still there")
+
+
+def test_the_fifos_events_are_followed_in_order(node: Any, daemon: Daemon) -> None:
+    daemon.tell('INSTANCE "VI_1" BACKUP 100')
+    until(node.state_file, "passive\n")
+    daemon.tell('INSTANCE "VI_2" MASTER 100')
+    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    until(node.state_file, "active\n")
+    assert node.state_file.stat().st_mode & 0o777 == 0o644
+    for _ in range(100):
+        daemon.tell('INSTANCE "VI_1" MASTER 100')
+        daemon.tell('INSTANCE "VI_1" BACKUP 100')
+    daemon.tell('INSTANCE "VI_1" MASTER_RX_LOWER_PRI 100')
+    daemon.tell('INSTANCE "VI_1" FAULT 100')
+    for _ in range(500):
+        if node.log()[-1].endswith("FAULT"):
+            break
+        time.sleep(0.01)
+    assert node.state_file.read_text() == "passive\n"
+    assert len(node.log()) == 203
+
+
+def test_a_broken_line_is_logged_and_the_next_one_counts(node: Any, daemon: Daemon) -> None:
+    daemon.tell("rubbish")
+    daemon.tell("x" * 10_000)
+    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    until(node.state_file, "active\n")
+    assert node.log()[0] == "9.4 warning: keepalived: no event of keepalived's FIFO: rubbish; nothing changed"
+
+
+def test_a_reload_changes_nothing(node: Any, daemon: Daemon) -> None:
+    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    until(node.state_file, "active\n")
+    before = node.state_file.stat().st_ino
+    first = daemon.reader
+    daemon.tell("reload")
+    gone(first)
+    assert node.state_file.stat().st_ino == before
+    assert node.state_file.read_text() == "active\n"
+    daemon.tell('INSTANCE "VI_1" BACKUP 100')
+    until(node.state_file, "passive\n")
+
+
+def test_keepalived_killed_turns_the_node_passive_at_once(node: Any, daemon: Daemon) -> None:
+    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    until(node.state_file, "active\n")
+    daemon.process.kill()
+    daemon.process.wait()
+    until(node.state_file, "passive\n")
+    gone(daemon.reader)
+    assert node.log()[-1] == "9.6 cluster=c1 state=passive status=changed event=keepalived:ended"
+
+
+def test_keepalived_killed_together_with_a_term_to_the_reader_turns_the_node_passive(node: Any, daemon: Daemon) -> None:
+    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    until(node.state_file, "active\n")
+    os.kill(daemon.reader, signal.SIGTERM)
+    daemon.process.kill()
+    daemon.process.wait()
+    until(node.state_file, "passive\n")
+
+
+def test_the_stop_line_that_follows_term_is_read(node: Any, daemon: Daemon) -> None:
+    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    until(node.state_file, "active\n")
+    daemon.tell("stop")
+    until(node.state_file, "passive\n")
+    assert any(line.endswith('event=keepalived:INSTANCE:"VI_1":STOP') for line in node.log())
+    assert daemon.process.wait(timeout=5) == 0
+
+
+def test_after_term_a_reader_whose_fifo_stays_open_ends_within_a_second(node: Any, daemon: Daemon) -> None:
+    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    until(node.state_file, "active\n")
+    began = time.monotonic()
+    os.kill(daemon.reader, signal.SIGTERM)
+    while pathlib.Path(f"/proc/{daemon.reader}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() - began < 1
+        time.sleep(0.01)
+    assert time.monotonic() - began > 0.5
+    assert node.state_file.read_text() == "active\n"
+
+
+def test_a_reader_idles_without_cpu(daemon: Daemon) -> None:
+    def ticks() -> int:
+        fields = pathlib.Path(f"/proc/{daemon.reader}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    time.sleep(0.5)
+    before = ticks()
+    time.sleep(1)
+    assert ticks() - before <= 1
+
+
+def test_two_clusters_on_one_host_keep_their_states_apart(node: Any) -> None:
+    billing = node.folder / "billing.conf"
+    billing.write_text(f"state_file = {node.folder}/run/billing\ncluster_name = billing\n")
+    daemon = Daemon(node, "--instance", "VI_1", "--group", f"G2={billing}")
+    try:
+        daemon.tell('INSTANCE "VI_1" MASTER 100')
+        until(node.state_file, "active\n")
+        assert not (node.folder / "run" / "billing").exists()
+        daemon.tell('GROUP "G2" MASTER 0')
+        until(node.folder / "run" / "billing", "active\n")
+        daemon.tell('GROUP "G2" FAULT 0')
+        until(node.folder / "run" / "billing", "passive\n")
+        assert node.state_file.read_text() == "active\n"
+    finally:
+        daemon.end()
+
+
+def test_a_cluster_with_a_broken_configuration_does_not_stop_the_other(node: Any) -> None:
+    out = node.ctl(
+        "feed", "keepalived", "--instance", "A=/nonexistent", "--instance", "B", "INSTANCE", "B", "MASTER", "1"
+    )
+    assert out.returncode == 78
+    assert node.state_file.read_text() == "active\n"
+    assert "/nonexistent: there is no such file" in out.stderr
+
+
+def test_a_state_that_cannot_be_written_is_reported(node: Any) -> None:
+    node.conf.write_text("state_file = /nonexistent/run/state\n")
+    out = notify(node, "INSTANCE", "VI_1", "BACKUP", "100")
+    assert out.returncode == 73
+    assert "/nonexistent/run/state: not written, should be passive" in node.log()[0]

@@ -1,0 +1,115 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""rcronctl: what the administrator and the hooks call."""
+
+import json
+import os
+from typing import Any
+
+import pytest
+
+from rcron import __version__
+
+
+def test_status_tells_state_reason_and_where_from(node: Any) -> None:
+    node.become("passive")
+    os.utime(node.state_file, (0, 86400))
+    out = node.ctl("status", env={"TZ": "UTC"})
+    assert out.returncode == 0
+    assert out.stdout.splitlines() == [
+        "state:          passive",
+        "since:          1970-01-02 00:00:00 +0000",
+        f"why:            {node.state_file} says so",
+        "default state:  active",
+        "cluster:        c1",
+        f"state file:     {node.state_file}",
+        f"configuration:  {node.conf}",
+        f"version:        {__version__}",
+    ]
+
+
+def test_status_json_is_for_programs(node: Any) -> None:
+    node.become("active")
+    os.utime(node.state_file, (0, 86400))
+    assert json.loads(node.ctl("status", "--json").stdout) == {
+        "state": "active",
+        "reason": f"{node.state_file} says so",
+        "since": 86400,
+        "default_state": "active",
+        "cluster_name": "c1",
+        "state_file": str(node.state_file),
+        "conf": str(node.conf),
+        "version": __version__,
+    }
+
+
+def test_status_without_a_state_file_says_why(node: Any) -> None:
+    status = json.loads(node.ctl("status", "--json").stdout)
+    assert (status["state"], status["since"]) == ("active", None)
+    assert status["reason"] == f"default_state, because of {node.state_file}: there is no such file"
+    assert "since:          unknown" in node.ctl("status").stdout
+
+
+@pytest.mark.parametrize(("state", "status"), [("active", 0), ("passive", 1)])
+def test_is_active_answers_by_its_exit_status(node: Any, state: str, status: int) -> None:
+    node.become(state)
+    out = node.ctl("is-active")
+    assert (out.returncode, out.stdout) == (status, state + "\n")
+    out = node.ctl("is-active", "--quiet")
+    assert (out.returncode, out.stdout) == (status, "")
+
+
+def test_rcron_and_rcronctl_agree(node: Any) -> None:
+    for content in ("active", "passive", "ACTIVE\n", "inactive", ""):
+        node.state_file.write_text(content)
+        ran = node.run("echo", "ran").stdout == "ran\n"
+        assert ran == (node.ctl("is-active").returncode == 0), content
+
+
+def test_set_writes_the_state_and_logs_it(node: Any) -> None:
+    for state, changed in (("active", "changed"), ("active", "confirmed"), ("passive", "changed")):
+        out = node.ctl("set", state)
+        assert (out.returncode, out.stdout, out.stderr) == (0, "", "")
+        assert node.state_file.read_text() == state + "\n"
+        assert node.log()[-1] == f"9.6 cluster=c1 state={state} status={changed} event=operator"
+
+
+def test_set_mends_an_unreadable_state_even_where_default_state_says_the_same(node: Any) -> None:
+    node.state_file.write_text("garbage")
+    node.ctl("set", "active")
+    assert node.state_file.read_text() == "active\n"
+
+
+def test_set_to_a_folder_that_is_missing_says_so(node: Any) -> None:
+    node.configure()
+    node.conf.write_text("state_file = /nonexistent/run/state\n")
+    out = node.ctl("set", "active")
+    assert out.returncode == 73
+    assert out.stderr.startswith("rcronctl: /nonexistent/run: No such file or directory; create the folder")
+
+
+@pytest.mark.parametrize("words", [["set"], ["set", "inactive"], ["unknown"], [], ["feed"], ["feed", "unknown"]])
+def test_wrong_usage_exits_64(node: Any, words: "list[str]") -> None:
+    out = node.ctl(*words)
+    assert out.returncode == 64
+    assert out.stderr.startswith("usage: rcronctl")
+    assert not node.state_file.exists()
+
+
+def test_check_validates_a_configuration(node: Any) -> None:
+    out = node.ctl("check")
+    assert out.returncode == 0
+    assert out.stdout.startswith(f"{node.conf}: valid: cluster c1, state file {node.state_file}")
+    bad = node.folder / "bad.conf"
+    bad.write_text("\nnice_levle = 3\n")
+    out = node.ctl("check", str(bad))
+    assert (out.returncode, out.stdout) == (78, "")
+    assert out.stderr == f'rcronctl: {bad}:2: unknown name "nice_levle"; did you mean "nice_level"?\n'
+
+
+@pytest.mark.parametrize("words", [["status"], ["is-active"], ["set", "active"]])
+def test_an_invalid_configuration_exits_78_and_changes_nothing(node: Any, words: "list[str]") -> None:
+    node.configure("nonsense = 1")
+    out = node.ctl(*words)
+    assert (out.returncode, out.stdout) == (78, "")
+    assert not node.state_file.exists()

@@ -1,0 +1,130 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Which state a node is in, and how a state is written."""
+
+import os
+import pathlib
+import threading
+
+import pytest
+
+from rcron import config, state
+
+
+@pytest.fixture
+def conf(tmp_path: pathlib.Path) -> config.Config:
+    c = config.Config("f")
+    c.state_file = str(tmp_path / "state")
+    return c
+
+
+@pytest.mark.parametrize("content", [b"active\n", b"active", b" Active \r\n", b"\n\tACTIVE\n\n"])
+def test_active_is_read_with_white_space_and_in_either_case(conf: config.Config, content: bytes) -> None:
+    conf.default_state = "passive"
+    pathlib.Path(conf.state_file).write_bytes(content)
+    verdict = state.current(conf)
+    assert (verdict.state, verdict.warning) == ("active", None)
+    assert verdict.changed == os.stat(conf.state_file).st_mtime
+
+
+@pytest.mark.parametrize("content", [b"passive\n", b"PASSIVE", b"  passive"])
+def test_passive_is_read_likewise(conf: config.Config, content: bytes) -> None:
+    pathlib.Path(conf.state_file).write_bytes(content)
+    assert state.current(conf).state == "passive"
+
+
+@pytest.mark.parametrize("default", ["active", "passive"])
+@pytest.mark.parametrize(
+    "content", [b"", b"inactive\n", b"active passive\n", b"active\0", b"activ", b"\xff\xfe", b" " * 5000 + b"active"]
+)
+def test_anything_else_means_default_state_with_a_warning(conf: config.Config, content: bytes, default: str) -> None:
+    conf.default_state = default
+    pathlib.Path(conf.state_file).write_bytes(content)
+    verdict = state.current(conf)
+    assert verdict.state == default
+    assert verdict.warning is not None
+    assert "holds neither active nor passive" in verdict.warning
+    assert conf.state_file in verdict.warning
+
+
+def test_a_missing_file_means_default_state_with_a_warning(conf: config.Config) -> None:
+    verdict = state.current(conf)
+    assert verdict.state == "active"
+    assert verdict.warning == f"{conf.state_file}: there is no such file: taken for active (default_state)"
+    assert verdict.reason.startswith("default_state, because of")
+
+
+def test_a_fifo_or_folder_is_not_waited_for(conf: config.Config) -> None:
+    os.mkfifo(conf.state_file)
+    assert "not a regular file" in str(state.current(conf).warning)
+    os.unlink(conf.state_file)
+    os.mkdir(conf.state_file)
+    assert "not a regular file" in str(state.current(conf).warning)
+
+
+def test_a_gibibyte_of_zeros_is_not_read(conf: config.Config) -> None:
+    pathlib.Path(conf.state_file).touch()
+    os.truncate(conf.state_file, 1 << 30)
+    assert "neither active nor passive" in str(state.current(conf).warning)
+
+
+def test_a_file_that_everyone_may_write_is_refused(conf: config.Config) -> None:
+    conf.default_state = "passive"
+    pathlib.Path(conf.state_file).write_text("active\n")
+    os.chmod(conf.state_file, 0o666)
+    verdict = state.current(conf)
+    assert verdict.state == "passive"
+    assert "everyone may write it" in str(verdict.warning)
+
+
+@pytest.mark.parametrize("umask", [0o177, 0, 0o077])
+def test_a_written_state_is_readable_to_all_whatever_the_umask(conf: config.Config, umask: int) -> None:
+    old = os.umask(umask)
+    try:
+        state.write(conf.state_file, "active")
+    finally:
+        os.umask(old)
+    assert pathlib.Path(conf.state_file).read_bytes() == b"active\n"
+    assert os.stat(conf.state_file).st_mode & 0o7777 == 0o644
+
+
+def test_writing_replaces_the_file_and_leaves_nothing_beside_it(conf: config.Config) -> None:
+    state.write(conf.state_file, "active")
+    with open(conf.state_file) as held:
+        state.write(conf.state_file, "passive")
+        assert held.read() == "active\n"
+    assert os.listdir(os.path.dirname(conf.state_file)) == ["state"]
+
+
+def test_a_write_that_fails_leaves_the_old_state_and_nothing_beside_it(
+    conf: config.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state.write(conf.state_file, "active")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(state.posix, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        state.write(conf.state_file, "passive")
+    assert pathlib.Path(conf.state_file).read_text() == "active\n"
+    assert os.listdir(os.path.dirname(conf.state_file)) == ["state"]
+
+
+def test_a_reader_never_sees_a_torn_state(conf: config.Config) -> None:
+    state.write(conf.state_file, "active")
+    done = threading.Event()
+
+    def flip() -> None:
+        for i in range(2000):
+            state.write(conf.state_file, ("active", "passive")[i % 2])
+        done.set()
+
+    writer = threading.Thread(target=flip)
+    writer.start()
+    reads = 0
+    while not done.is_set():
+        assert state.current(conf).warning is None
+        reads += 1
+    writer.join()
+    assert reads > 100
