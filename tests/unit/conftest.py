@@ -1,13 +1,81 @@
 """What every unit test needs: the checkout reachable under its collection name."""
 
+from __future__ import annotations
+
+import json
+import os
 import pathlib
+import subprocess
+import sys
+
+import pytest
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def pytest_configure() -> None:
-    """Make .build/ansible_collections/rcron/cluster a link to the checkout (`pythonpath` in pyproject.toml names it)."""
+    """Make .build/ansible_collections/rcron/cluster, named in pyproject.toml, a link to the checkout."""
     link = CHECKOUT / ".build" / "ansible_collections" / "rcron" / "cluster"
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink():
         link.symlink_to(CHECKOUT)
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Return a function that runs tasks on this machine with ansible-playbook, and returns each one's result."""
+    folder = tmp_path / "play"
+    folder.mkdir()
+
+    def run(tasks: list[dict], path: str = os.environ["PATH"]) -> list[dict]:
+        named = [
+            {"name": f"Task {number}", "register": f"result_{number}", "ignore_errors": True, **task}
+            for number, task in enumerate(tasks)
+        ]
+        results = ", ".join(f"result_{number}" for number in range(len(tasks)))
+        content = "{{ [" + results + "] | to_json }}"
+        save = {"ansible.builtin.copy": {"content": content, "dest": str(folder / "results"), "mode": "0600"}}
+        plays = [{"name": "Test", "hosts": "localhost", "gather_facts": False, "tasks": [*named, save]}]
+        (folder / "play.yml").write_text(json.dumps(plays))
+        done = run_playbook(folder / "play.yml", path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads((folder / "results").read_text())
+
+    return run
+
+
+def run_playbook(
+    playbook: pathlib.Path, path: str = os.environ["PATH"], *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook on this machine under the collection of this checkout."""
+    programs = pathlib.Path(sys.executable).parent
+    interpreter = f"ansible_python_interpreter={sys.executable}"
+    return subprocess.run(
+        [programs / "ansible-playbook", "-i", "localhost,", "-c", "local", "-e", interpreter, playbook.name, *options],
+        cwd=playbook.parent,
+        env={
+            **os.environ,
+            "PATH": f"{programs}:{path}",
+            "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"),
+            "ANSIBLE_LOCAL_TEMP": str(playbook.parent / "tmp"),
+            "ANSIBLE_NOCOLOR": "1",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def playbook(tmp_path):
+    """Return a function that runs one play, given as data, with ansible-playbook's options; it returns the process."""
+    folder = tmp_path / "playbook"
+    folder.mkdir()
+
+    def run(play: dict, *options: str, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
+        whole = {"name": "Test", "hosts": "all", "gather_facts": False, **play}
+        (folder / "play.yml").write_text(json.dumps([whole]))
+        return run_playbook(folder / "play.yml", path, *options)
+
+    return run

@@ -1,0 +1,278 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""One crontab is brought into its state: nothing else is written, nothing is lost, and a refusal comes first."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pathlib
+
+import pytest
+from ansible_collections.rcron.cluster.plugins.module_utils.crontab import CrontabError, Selector
+from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import (
+    CrontabCommand,
+    CrontabFile,
+    StoreError,
+    UnknownUserError,
+    UserCrontab,
+)
+from ansible_collections.rcron.cluster.plugins.modules import rcron_crontab
+from ansible_collections.rcron.cluster.plugins.modules.rcron_crontab import (
+    MissingEntryError,
+    PrefixedEntries,
+    to_selectors,
+)
+
+AS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root may name the user of a crontab")
+
+SYSTEM = b"SHELL=/bin/sh\n# k\xe4se\r\n#Ansible: nightly\n5 5 * * *\troot  cd / && x > y\n0 1 * * * bob /bin/true\n"
+PREFIXED = SYSTEM.replace(b"cd / && x > y", b"/usr/bin/rcron -c 'cd / && x > y'")
+NIGHTLY = Selector("name", b"nightly")
+
+
+def entries_of(store, *selectors, command=None, **options) -> PrefixedEntries:
+    options = {"state": "present", "rcron_path": b"/usr/bin/rcron", "conf": None, "may_be_missing": False, **options}
+    return PrefixedEntries(store=store, command=command, selectors=list(selectors), **options)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "app"
+    path.write_bytes(SYSTEM)
+    return path
+
+
+def identity(path: pathlib.Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+
+
+def test_a_selected_entry_is_prefixed_and_set_free_again(path):
+    crontab = CrontabFile(str(path))
+    outcome = entries_of(crontab, NIGHTLY).apply()
+    assert outcome.changed
+    assert path.read_bytes() == PREFIXED
+    assert entries_of(crontab, NIGHTLY, state="absent").apply().changed
+    assert path.read_bytes() == SYSTEM
+
+
+@pytest.mark.parametrize(("text", "state"), [(PREFIXED, "present"), (SYSTEM, "absent")])
+def test_nothing_is_written_where_nothing_changes(path, tmp_path, text, state):
+    path.write_bytes(text)
+    before = identity(path)
+    outcome = entries_of(CrontabFile(str(path)), NIGHTLY, state=state).apply(str(tmp_path / "backups"))
+    assert (outcome.changed, outcome.backup_file) == (False, None)
+    assert identity(path) == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_preview_writes_nothing_and_says_what_is_to_come(path):
+    before = identity(path)
+    crontab = CrontabFile(str(path))
+    preview = entries_of(crontab, NIGHTLY).preview()
+    assert identity(path) == before
+    outcome = entries_of(crontab, NIGHTLY).apply()
+    assert (preview.before, preview.rewritten) == (outcome.before, outcome.rewritten)
+    assert outcome.rewritten.text == path.read_bytes()
+
+
+def test_a_backup_holds_what_was_there(path, tmp_path):
+    outcome = entries_of(CrontabFile(str(path)), NIGHTLY).apply(str(tmp_path / "backups"))
+    assert pathlib.Path(outcome.backup_file).read_bytes() == SYSTEM
+
+
+# --- What stops it ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [
+        (
+            Selector("name", b"nightli"),
+            r"name: nightli selects nothing: no entry of .*/app matches it \(is it 'nightly'\?\)",
+        ),
+        (Selector("job", b"/bin/tru"), r"job: /bin/tru selects nothing: .* \(is it '/bin/true'\?\)"),
+        (
+            Selector("regexp", b"^tru"),
+            r"regexp: \^tru selects nothing: no entry of .*/app matches it\. Correct the selector",
+        ),
+    ],
+)
+def test_a_selector_that_selects_nothing_stops_before_anything_is_written(path, selector, message):
+    with pytest.raises(MissingEntryError, match=message):
+        entries_of(CrontabFile(str(path)), NIGHTLY, selector).apply()
+    assert path.read_bytes() == SYSTEM
+
+
+def test_what_may_be_missing_does_not_keep_the_others_from_being_prefixed(path):
+    crontab = CrontabFile(str(path))
+    outcome = entries_of(crontab, NIGHTLY, Selector("name", b"gone"), may_be_missing=True).apply()
+    assert path.read_bytes() == PREFIXED
+    assert outcome.missing == [f"name: gone selects nothing: no entry of {path} matches it"]
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_an_absent_crontab_is_named_and_not_made(tmp_path, state):
+    crontab = CrontabFile(str(tmp_path / "app"))
+    with pytest.raises(MissingEntryError, match=r"selects nothing: .*/app does not exist"):
+        entries_of(crontab, NIGHTLY, state=state).apply()
+    outcome = entries_of(crontab, NIGHTLY, state=state, may_be_missing=True).apply()
+    assert not outcome.changed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_user_is_an_error_unless_there_is_nothing_left_to_set_free(fake_crontab):
+    crontab = UserCrontab("no-such-user", CrontabCommand(fake_crontab("debian").path))
+    with pytest.raises(UnknownUserError):
+        entries_of(crontab, NIGHTLY, may_be_missing=True).apply()
+    with pytest.raises(MissingEntryError, match="no user no-such-user"):
+        entries_of(crontab, NIGHTLY, state="absent").apply()
+    assert not entries_of(crontab, NIGHTLY, state="absent", may_be_missing=True).apply().changed
+
+
+def test_a_nul_byte_is_refused_by_line(path):
+    path.write_bytes(SYSTEM + b"# a\0b\n")
+    with pytest.raises(CrontabError, match="line 6: NUL byte"):
+        entries_of(CrontabFile(str(path)), NIGHTLY).apply()
+    assert path.read_bytes() == SYSTEM + b"# a\0b\n"
+
+
+@pytest.mark.parametrize(("kind", "longest"), [("debian", 998), ("cronie", 131071)])
+def test_a_command_that_would_get_too_long_is_refused_by_line(path, fake_crontab, kind, longest):
+    command = CrontabCommand(fake_crontab(kind).path)
+    fitting = b"x" * (longest - len(b"/usr/bin/rcron "))
+    for text, fits in ((fitting, True), (fitting + b"x", False)):
+        path.write_bytes(b"# c\n* * * * * root " + text + b"\n")
+        entries = entries_of(CrontabFile(str(path)), Selector("regexp", b"x"), command=command)
+        if fits:
+            assert entries.apply().changed
+        else:
+            with pytest.raises(CrontabError, match=f"line 2: .*{longest + 1} bytes.*{longest}"):
+                entries.apply()
+
+
+@AS_ROOT
+@pytest.mark.parametrize("kind", ["debian", "cronie"])
+def test_a_crontab_that_cron_would_refuse_is_refused_in_a_preview_too(fake_crontab, kind):
+    fake = fake_crontab(kind)
+    text = b"#Ansible: nightly\n* * * * * x\n61 * * * * y\n"
+    fake.crontab.write_bytes(text)
+    command = CrontabCommand(fake.path)
+    entries = entries_of(UserCrontab(fake.user, command, str(fake.spool)), NIGHTLY, command=command)
+    for act in (entries.preview, entries.apply):
+        with pytest.raises(StoreError, match=r"would refuse it, so nothing is changed: .*bad minute.*as it is, too"):
+            act()
+    assert fake.crontab.read_bytes() == text
+    assert not any(call.endswith(" -u root -") for call in fake.calls())
+
+
+@pytest.mark.parametrize("entry", [{"name": ""}, {"job": " "}, {"regexp": ""}])
+def test_an_empty_selector_is_refused(entry):
+    ((kind, _value),) = entry.items()
+    with pytest.raises(CrontabError, match=rf"entries\[1\]\.{kind} is empty"):
+        to_selectors([{"name": "nightly", "job": None, "regexp": None}, entry])
+
+
+# --- Others who write at the same time --------------------------------------------------------------------------
+
+
+@AS_ROOT
+@pytest.mark.parametrize("kind", ["debian", "cronie", "busybox"])
+def test_a_user_crontab_is_prefixed_and_set_free_again(fake_crontab, kind):
+    fake = fake_crontab(kind)
+    text = b"# a\n# b\n# c\xe4\r\n# d\n\n#Ansible: nightly\n@daily\tcd / && x % y\\%\n"
+    fake.crontab.write_bytes(text)
+    command = CrontabCommand(fake.path)
+    crontab = UserCrontab(fake.user, command, str(fake.spool))
+    assert entries_of(crontab, NIGHTLY, command=command).apply().changed
+    assert crontab.read() == text.replace(b"cd / && x % y", b"/usr/bin/rcron -c 'cd / && x '% y")
+    assert not entries_of(crontab, NIGHTLY, command=command).apply().changed
+    assert entries_of(crontab, NIGHTLY, command=command, state="absent").apply().changed
+    assert crontab.read() == text
+    assert [call for call in fake.calls() if call.endswith(" -")].count("C -u root -") == 2
+
+
+def test_an_edit_between_reading_and_writing_is_not_lost(path, tmp_path):
+    class Edited(CrontabFile):
+        reads = 0
+
+        def read(self):
+            self.reads += 1
+            if self.reads == 2:
+                path.write_bytes(SYSTEM + b"# edited meanwhile\n")
+            return super().read()
+
+    outcome = entries_of(Edited(str(path)), NIGHTLY).apply(str(tmp_path / "backups"))
+    assert path.read_bytes() == PREFIXED + b"# edited meanwhile\n"
+    assert outcome.before == SYSTEM + b"# edited meanwhile\n"
+    (backup,) = (tmp_path / "backups").iterdir()
+    assert backup.read_bytes() == outcome.before
+
+
+def test_a_crontab_that_never_rests_is_left_alone(path, tmp_path):
+    class Restless(CrontabFile):
+        def read(self):
+            path.write_bytes(path.read_bytes() + b"# again\n")
+            return super().read()
+
+    with pytest.raises(StoreError, match="again and again"):
+        entries_of(Restless(str(path)), NIGHTLY).apply(str(tmp_path / "backups"))
+    assert b"rcron" not in path.read_bytes()
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+def prefix_one(path: str, number: int, start) -> None:
+    start.wait()
+    entries_of(CrontabFile(path), Selector("name", b"job %d" % number)).apply()
+
+
+def prefix_one_of_user(script: str, spool: str, user: str, number: int, start) -> None:
+    start.wait()
+    command = CrontabCommand(script)
+    entries_of(UserCrontab(user, command, spool), Selector("name", b"job %d" % number), command=command).apply()
+
+
+def in_parallel(target, *arguments) -> None:
+    context = multiprocessing.get_context("fork")
+    start = context.Event()
+    workers = [context.Process(target=target, args=(*arguments, number, start)) for number in range(20)]
+    for worker in workers:
+        worker.start()
+    start.set()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 20
+
+
+def test_twenty_tasks_at_once_on_a_file_lose_nothing(path):
+    path.write_bytes(b"".join(b"#Ansible: job %d\n* * * * * root /bin/job %d\n" % (n, n) for n in range(20)))
+    in_parallel(prefix_one, str(path))
+    assert path.read_bytes().count(b"root /usr/bin/rcron /bin/job") == 20
+    assert list(path.parent.iterdir()) == [path]
+
+
+@AS_ROOT
+def test_twenty_tasks_at_once_on_a_users_crontab_lose_nothing(fake_crontab):
+    fake = fake_crontab("debian")
+    fake.crontab.write_bytes(b"".join(b"#Ansible: job %d\n* * * * * /bin/job %d\n" % (n, n) for n in range(20)))
+    in_parallel(prefix_one_of_user, fake.path, str(fake.spool), fake.user)
+    assert fake.crontab.read_bytes().count(b"/usr/bin/rcron /bin/job") == 20
+
+
+def test_that_test_would_notice_a_missing_lock(path, monkeypatch):
+    monkeypatch.setattr(rcron_crontab, "locked", contextlib.nullcontext)
+    inside = []
+
+    class Interleaved(CrontabFile):
+        """Another task of ours does all of its work between our second read and our write."""
+
+        def write(self, text):
+            if not inside:
+                inside.append(True)
+                entries_of(CrontabFile(self.path), Selector("job", b"/bin/true")).apply()
+            super().write(text)
+
+    entries_of(Interleaved(str(path)), NIGHTLY).apply()
+    assert b"bob /usr/bin/rcron" not in path.read_bytes()
