@@ -1,0 +1,52 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Put the wrapper's package into a folder of its own, whole or not at all.
+
+Run on the node by the role's tasks/install.yml, with -I, as `rcron_python`: the interpreter that the bytecode is compiled
+for. Reads from standard input one JSON object: library (str, the folder that is to come into being), modules and launchers
+(dicts: path below that folder -> text). A library that exists is complete, because it came by rename, and is left as it
+is but for the bytecode: after an upgrade of Python that is compiled anew.
+"""
+
+import json
+import os
+import py_compile
+import shutil
+import sys
+import tempfile
+
+asked = json.load(sys.stdin)
+library = asked["library"]
+os.umask(0o022)
+
+
+def write(path: str, text: str, mode: int) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+
+
+def compile_all(folder: str) -> None:
+    # rcron/__init__.py last: its bytecode is what tells the role that all of it is there.
+    for path in sorted(asked["modules"], key=lambda path: path == "rcron/__init__.py"):
+        py_compile.compile(os.path.join(folder, path), dfile=os.path.join(library, path), doraise=True)
+
+
+if not os.path.isdir(library):
+    os.makedirs(os.path.dirname(library), exist_ok=True)
+    staging = tempfile.mkdtemp(prefix=".staging-", dir=os.path.dirname(library))
+    try:
+        for path, text in asked["modules"].items():
+            write(os.path.join(staging, path), text, 0o644)
+        for path, text in asked["launchers"].items():
+            write(os.path.join(staging, path), text, 0o755)
+        compile_all(staging)
+        os.chmod(staging, 0o755)
+        os.rename(staging, library)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+else:
+    compile_all(library)
