@@ -70,7 +70,7 @@ options:
     suboptions:
       name:
         description:
-          - The name that M(ansible.builtin.cron) wrote above the entry, as in C(#Ansible: nightly backup).
+          - "The name that M(ansible.builtin.cron) wrote above the entry, as in C(#Ansible: nightly backup)."
         type: str
       job:
         description:

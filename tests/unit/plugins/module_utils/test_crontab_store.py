@@ -174,7 +174,7 @@ def test_a_refused_crontab_leaves_the_old_one(fake_crontab, text, complaint):
 @AS_ROOT
 def test_a_crontab_command_that_alters_what_it_is_given_is_noticed(fake_crontab):
     fake = fake_crontab("cronie")
-    script = pathlib.Path(fake.path)
+    script = fake.folder / "implementation.sh"
     script.write_text(script.read_text().replace('cat "$1" > "$2"', 'tr -d "\\r" < "$1" > "$2"'))
     with pytest.raises(StoreError, match="lists something else"):
         user_crontab(fake).write(b"* * * * * true\r\n")
