@@ -1,0 +1,443 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Crontab text: which of its lines are entries, and an entry's command with and without the rcron prefix.
+
+Bytes in, bytes out: no I/O, no Ansible, no locale. The crontab format is that of crontab(5) in Debian's cron, cronie
+and systemd-cron; where they differ, a line counts as an entry if one of them runs it. The shell grammar is that of
+POSIX.1-2017, XCU chapter 2, and of bash where the two differ.
+
+The law that `prefix` keeps: on an active node the prefixed command does what the command did, on a passive node it does
+nothing. Three things lie outside what rewriting one command can reach:
+
+- A guard further inside (`nice rcron job`, `cd /app && rcron job`) is part of the command and not a prefix: `prefix`
+  puts a second guard in front, which asks the same question once more and is taken away again by `unprefix`.
+- systemd-cron takes every `\\%` for an escaped `%`; in `\\\\%`, cron and cronie see an escaped backslash, and then the
+  start of the standard input. This module reads it as they do.
+- A file that bash reads at its start (`BASH_ENV` in the crontab) is read by the shell that cron starts, so on passive
+  nodes too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+DEFAULT_RCRON_PATH = b"/usr/bin/rcron"
+
+
+class CrontabError(ValueError):
+    """A crontab or command that cannot be rewritten. The message names the line, where there is one, and the mend."""
+
+
+class Guard(NamedTuple):
+    """The prefix of a command."""
+
+    rcron_path: bytes  # as it is written: `/usr/bin/rcron`, or `rcron` where cron's PATH is to find it
+    conf: bytes | None  # the argument of --conf; None: the default configuration
+
+
+class Entry(NamedTuple):
+    """A line of a crontab that cron runs a command for."""
+
+    line: int  # counted from 1
+    name: bytes | None  # NAME, where the line above is ansible.builtin.cron's `#Ansible: NAME`
+    user: bytes | None  # the user field; None in a user crontab
+    command: bytes  # without prefix; all after the schedule or user field, the part after `%` included
+    guard: Guard | None  # None: not prefixed
+    start: int  # crontab[start:end] is the command as it stands, prefix included
+    end: int
+
+
+class Selector(NamedTuple):
+    """What picks entries: all whose name is `value`, or whose unprefixed command is or matches it."""
+
+    kind: str  # "name", "job" (the whole command), or "regexp" (Python's, looked for anywhere in the command)
+    value: bytes
+
+
+class Change(NamedTuple):
+    """A selected entry; nothing was to be changed in it if `before` equals `after`."""
+
+    line: int
+    user: bytes | None
+    before: bytes  # the command as it stood
+    after: bytes
+    selected_by: list[Selector]
+
+
+class Rewritten(NamedTuple):
+    """What `rewrite` returns."""
+
+    text: bytes  # the new crontab
+    entries: list[Change]  # one for each selected entry, changed or not, in the crontab's order
+    unmatched: list[Selector]  # the selectors that picked no entry
+
+
+# --- crontab(5) -------------------------------------------------------------------------------------------------------
+
+
+def _time_field(value: bytes) -> bytes:
+    """Return the regular expression of a time field: lists, ranges, steps and `~` over what `value` matches."""
+    span = rb"(?:\*|%(v)s?~%(v)s?|%(v)s(?:-%(v)s)?)(?:/[0-9]+)?" % {b"v": value}
+    return rb"%(s)s(?:,%(s)s)*" % {b"s": span}
+
+
+_BLANKS = rb"[ \t]+"
+# `L` (a month's last day, its last Friday) and names written out in full are systemd-cron's.
+_TIMES = _BLANKS.join(
+    _time_field(value)
+    for value in (
+        rb"[0-9]+",
+        rb"[0-9]+",
+        rb"(?:[0-9]+|L)",
+        rb"(?:[0-9]+|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)",
+        rb"(?:[0-9]+L?|(?:sun|mon|tue|wed|thu|fri|sat)[a-z]*)",
+    )
+)
+_NICKNAME = (
+    rb"@(?:reboot|hourly|daily|midnight|weekly|monthly|yearly|annually"
+    # systemd-cron's own
+    rb"|boot|minutely|quarterly|semi-?annually|bi-?annually|anually|[0-9]+)"
+)
+# cronie's own: `-` in front (don't log) and `-n` before the command (mail only if it fails), no part of the command.
+# A `*` where the command or user should be is a sixth time field, a slip that cron refuses.
+_SCHEDULE = rb"[ \t]*-?(?:%s|%s)%s(?!\*)" % (_NICKNAME, _TIMES, _BLANKS)
+_COMMAND = rb"(?:-n[ \t]+)?(?P<command>[^ \t].*)"
+_USER_ENTRY = re.compile(_SCHEDULE + _COMMAND, re.IGNORECASE | re.DOTALL)
+# Debian's cron counts blanks after the first one behind the user as the command's (`padding`).
+_SYSTEM_ENTRY = re.compile(
+    _SCHEDULE + rb"(?P<user>[^ \t]+)[ \t](?P<padding>[ \t]*)" + _COMMAND, re.IGNORECASE | re.DOTALL
+)
+
+# The states of load_env() in cron's env.c. It is tried first: `@daily = x` is a variable and not an entry.
+_VARIABLE = re.compile(
+    rb"""[ \t]*(?:'(?P<name1>[^'=]*)'|"(?P<name2>[^"=]*)"|(?P<name3>(?:[^'"\s=][^\s=]*)?))\s*=\s*"""
+    rb"""(?:'(?P<value1>[^']*)'\s*|"(?P<value2>[^"]*)"\s*|(?P<value3>(?:[^'"\s].*)?))""",
+    re.DOTALL,
+)
+_ANSIBLE_NAME = re.compile(rb"#Ansible: (.*?)\r*", re.DOTALL)
+
+# Shells that read `'…'` and `-c` as POSIX says, by the last part of their path. (rbash runs nothing with a `/` in it.)
+_POSIX_SHELLS = frozenset(b"sh dash ash bash ksh ksh93 mksh lksh oksh yash zsh".split())
+# Those whose builtins `_BUILTINS` lists.
+_KNOWN_SHELLS = frozenset(b"sh dash bash".split())
+
+
+class _Line(NamedTuple):
+    """An entry, and what `rewrite` has to know besides."""
+
+    entry: Entry
+    padding: int  # bytes in front of the command that count for its length limit
+    shell: bytes  # what SHELL is set to above the entry
+    shell_line: int
+    bash_env: bool  # BASH_ENV is set above it
+
+
+def parse(crontab: bytes, *, system: bool) -> list[Entry]:
+    """Return the entries of a crontab, in its order; lines that are none (comments, variables, slips) are passed over.
+
+    system: the lines have a user field (/etc/crontab, /etc/cron.d/*).
+    Raises CrontabError for a NUL byte, which cron cannot read past.
+    """
+    return [line.entry for line in _lines(crontab, system)]
+
+
+def _lines(crontab: bytes, system: bool) -> Iterator[_Line]:
+    nul = crontab.find(b"\0")
+    if nul >= 0:
+        line, column = crontab.count(b"\n", 0, nul) + 1, nul - crontab.rfind(b"\n", 0, nul)
+        raise CrontabError(
+            f"line {line}: NUL byte at column {column}: cron reads no further there, and this may be no crontab at all; "
+            "take the byte out first"
+        )
+    pattern = _SYSTEM_ENTRY if system else _USER_ENTRY
+    name, shell, shell_line, bash_env = None, b"/bin/sh", 0, False
+    offset = 0
+    for number, text in enumerate(crontab.split(b"\n"), start=1):
+        name_above, name = name, None
+        start, offset = offset, offset + len(text) + 1
+        if text.lstrip(b" \t").startswith(b"#"):
+            comment = _ANSIBLE_NAME.fullmatch(text)
+            name = comment[1] if comment else None
+            continue
+        variable = _VARIABLE.fullmatch(text) if b"=" in text else None
+        if variable:
+            what = variable["name1"] or variable["name2"] or variable["name3"]
+            if what == b"SHELL":
+                shell = (variable["value1"] or variable["value2"] or variable["value3"] or b"").strip()
+                shell_line = number
+            bash_env = bash_env or what == b"BASH_ENV"
+            continue
+        match = pattern.match(text)
+        if not match:
+            continue
+        command, guard = unprefix(match["command"])
+        user = match["user"] if system else None
+        entry = Entry(number, name_above, user, command, guard, start + match.start("command"), start + match.end())
+        padding = len(match["padding"]) if system else 0
+        yield _Line(entry, padding, shell, shell_line, bash_env)
+
+
+def rewrite(
+    crontab: bytes,
+    selectors: Iterable[Selector],
+    *,
+    system: bool,
+    state: str,
+    rcron_path: bytes = DEFAULT_RCRON_PATH,
+    conf: bytes | None = None,
+    max_command: int | None = None,
+) -> Rewritten:
+    """Prefix the selected entries, or take their prefix away; every other byte stays as it is.
+
+    selectors: an entry that any of them picks is selected.
+    system: the lines have a user field.
+    state: "present" prefixes with `rcron_path` and `conf`, and moves an entry that is prefixed otherwise. "absent"
+      takes away the prefixes whose configuration is `conf`; an entry of another cluster stays as it is.
+    max_command: how many bytes of command cron accepts (Debian's cron: 998; as written, with the part after `%` and, in
+      a system crontab, further blanks behind the user); None: any number.
+
+    Raises CrontabError for a NUL byte, a regular expression that is none, a `rcron_path` or `conf` that cannot stand in
+    a crontab, a command that would get too long, and an entry under a SHELL that is no POSIX shell.
+    Time grows with the lines, and with the product of commands and regular expressions.
+    """
+    if state not in ("present", "absent"):
+        raise CrontabError(f"state is {state!r}; it can be present or absent")
+    guard = _checked_guard(rcron_path, conf)
+    selectors = list(dict.fromkeys(selectors))
+    rank = {selector: number for number, selector in enumerate(selectors)}
+    expressions = [(selector, _compiled(selector.value)) for selector in selectors if selector.kind == "regexp"]
+
+    entries = []
+    matched = set()
+    pieces = []
+    copied = 0
+    for line in _lines(crontab, system):
+        entry = line.entry
+        # A CR is the command's last byte in a crontab with CRLF; nobody would write it in a selector.
+        exact = [Selector("job", entry.command.rstrip(b"\r"))]
+        if entry.name is not None:
+            exact.append(Selector("name", entry.name))
+        selected_by = [selector for selector in exact if selector in rank]
+        selected_by += [selector for selector, expression in expressions if expression.search(entry.command)]
+        if not selected_by:
+            continue
+        selected_by.sort(key=rank.__getitem__)
+        matched.update(selected_by)
+        before = crontab[entry.start : entry.end]
+        after = before
+        if state == "present":
+            after = _present(line, before, guard, max_command)
+        elif entry.guard is not None and entry.guard.conf == conf:
+            after = entry.command
+        entries.append(Change(entry.line, entry.user, before, after, selected_by))
+        if after != before:
+            pieces += [crontab[copied : entry.start], after]
+            copied = entry.end
+    pieces.append(crontab[copied:])
+    return Rewritten(b"".join(pieces), entries, [selector for selector in selectors if selector not in matched])
+
+
+def _compiled(expression: bytes) -> re.Pattern[bytes]:
+    try:
+        return re.compile(expression)
+    except re.error as error:
+        raise CrontabError(
+            f"regexp {_shown(expression)} is no Python regular expression: {error}; a character that is to stand for "
+            "itself needs a backslash in front"
+        ) from error
+
+
+def _present(line: _Line, before: bytes, guard: Guard, max_command: int | None) -> bytes:
+    """Return the command as it is to stand with the prefix; raise CrontabError where cron could not run it so."""
+    shell = line.shell.rpartition(b"/")[2]
+    # A function or alias out of BASH_ENV, or a builtin that we don't know, can hide behind any command name.
+    after = _prefixed(before, guard, bare=shell in _KNOWN_SHELLS and not line.bash_env)
+    if after == before:
+        return before
+    if shell not in _POSIX_SHELLS:
+        raise CrontabError(
+            f"line {line.entry.line}: SHELL is {_shown(line.shell)} (line {line.shell_line}), which is none of the shells "
+            f"that the prefix can be quoted for ({', '.join(sorted(name.decode() for name in _POSIX_SHELLS))}); set "
+            "SHELL=/bin/sh above this entry, and name the interpreter in its command"
+        )
+    length = line.padding + len(after)
+    if max_command is not None and length > max_command:
+        raise CrontabError(
+            f"line {line.entry.line}: with the prefix the command would have {length} bytes, and this cron takes "
+            f"{max_command} at most; put the command into a script, and run that"
+        )
+    return after
+
+
+def _shown(value: bytes) -> str:
+    return "'" + value.decode("utf-8", "backslashreplace") + "'"
+
+
+# --- The prefix -------------------------------------------------------------------------------------------------------
+
+# POSIX XCU 2.2.2 and 2.2.3: quoting whose content stands for itself.
+_SINGLE_QUOTED = rb"'[^']*'"
+_DOUBLE_QUOTED_LITERAL = rb'"[^"\\$`]*"'
+_PLAIN = rb"[A-Za-z0-9_./:,@+-]"
+_STATIC_WORD = rb"(?:%s|%s|%s)+" % (_PLAIN, _SINGLE_QUOTED, _DOUBLE_QUOTED_LITERAL)
+_QUOTED_OR_NOT = re.compile(rb"'([^']*)'|\"([^\"]*)\"|([^'\"]+)")
+
+# `rcron [--conf FILE] [--] COMMAND…` and `rcron [--conf FILE] -c STRING`. What follows must be able to begin a command.
+_PREFIXED = re.compile(
+    rb"(?P<path>%(w)s)[ \t]+(?:--conf(?:=|[ \t]+)(?P<conf>%(w)s)[ \t]+)*"
+    rb"(?:(?P<shell>-c[ \t]+)|--[ \t]+|(?!-))(?P<rest>[^ \t;&|<>()#].*)" % {b"w": _STATIC_WORD},
+    re.DOTALL,
+)
+# The strings after -c that can be read without a shell: our own, and one pair of double quotes.
+_SHELL_STRING = re.compile(
+    rb"""(?:'(?P<single>(?:[^']|'\\'')*)'|"(?P<double>(?:[^"\\$`]|\\[%"])*)")[ \t]*(?P<cr>\r*)""", re.DOTALL
+)
+# XCU 2.3: one word, whatever it holds.
+_ONE_WORD = re.compile(rb"(?:[^\s'\"\\;&|<>()]|\\.|%s|\"(?:[^\"\\]|\\.)*\")+[ \t]*\r*" % _SINGLE_QUOTED, re.DOTALL)
+
+
+class _Unprefixed(NamedTuple):
+    command: bytes
+    guard: Guard | None
+    shell: bool  # the prefix hands the whole command to a shell
+
+
+def prefix(command: bytes, rcron_path: bytes = DEFAULT_RCRON_PATH, conf: bytes | None = None) -> bytes:
+    """Return the command of a crontab entry with the prefix `rcron_path [--conf CONF]`.
+
+    A simple command (`is_simple`) gets it in front; any other is quoted for `rcron -c`, except for the part after the
+    first unescaped `%`, which is the standard input that cron gives it. A command that has another prefix gets this one
+    instead; one that has this prefix already, and is guarded as a whole by it, stays as it is, byte for byte.
+    Raises CrontabError for a NUL byte or newline, and for a path that cannot stand in a crontab.
+    """
+    for byte, what in ((b"\0", "NUL byte"), (b"\n", "newline")):
+        if byte in command:
+            raise CrontabError(
+                f"the command {_shown(command)} holds a {what}; a crontab entry is one line of text: take it out"
+            )
+    return _prefixed(command, _checked_guard(rcron_path, conf), bare=True)
+
+
+def _prefixed(command: bytes, guard: Guard, *, bare: bool) -> bytes:
+    """Do what `prefix` does. bare: a simple command needs no shell."""
+    inner = _unprefixed(command)
+    text, stdin = _split_percent(inner.command)
+    bare = bare and is_simple(text)
+    if inner.guard == guard and (inner.shell or bare):
+        return command
+    head = guard.rcron_path + (b" --conf " + guard.conf if guard.conf is not None else b"")
+    if bare:
+        return head + b" " + inner.command
+    # systemd-cron takes white space off a line's end, cron does not: outside the quotes a CR means the same to each.
+    line = text.rstrip(b"\r")
+    return head + b" -c '" + line.replace(b"'", b"'\\''") + b"'" + text[len(line) :] + stdin
+
+
+def unprefix(command: bytes) -> tuple[bytes, Guard | None]:
+    """Return the command without its prefix, and the prefix; None if there is none.
+
+    It is recognised however it is written: `rcron job`, `/usr/bin/rcron --conf FILE job`, `--conf=FILE`, `-c '…'`,
+    `-c "…"`, and `rcron 'job | mail root'`, one word with white space in it, which rcron hands to a shell too. What
+    `prefix` made comes back byte for byte. Where only a shell could say what the string after -c is (`rcron -c "$JOB"`,
+    `rcron -c 'a' >file`), it is handed to `$SHELL -c` instead.
+    """
+    inner = _unprefixed(command)
+    return inner.command, inner.guard
+
+
+def _unprefixed(command: bytes) -> _Unprefixed:
+    if b"rcron" not in command:
+        return _Unprefixed(command, None, False)
+    text, stdin = _split_percent(command)
+    match = _PREFIXED.fullmatch(text)
+    if not match or _value(match["path"]).rpartition(b"/")[2] != b"rcron":
+        return _Unprefixed(command, None, False)
+    guard = Guard(_value(match["path"]), None if match["conf"] is None else _value(match["conf"]))
+    rest = match["rest"]
+    if not match["shell"] and not (_ONE_WORD.fullmatch(rest) and len(rest.split()) > 1):
+        return _Unprefixed(rest + stdin, guard, False)
+    string = _SHELL_STRING.fullmatch(rest)
+    if string:
+        single, double = string["single"], string["double"]
+        line = (double.replace(b'\\"', b'"') if single is None else single.replace(b"'\\''", b"'")) + string["cr"]
+        # A backslash at the string's end would escape the % once the quote between them is gone.
+        if _split_percent(line + stdin) == (line, stdin):
+            return _Unprefixed(line + stdin, guard, True)
+    return _Unprefixed(b"$SHELL -c " + rest + stdin, guard, False)
+
+
+def _value(word: bytes) -> bytes:
+    """Return what a shell makes of a word that matches `_STATIC_WORD` (XCU 2.6.7, quote removal)."""
+    return b"".join(b"".join(parts) for parts in _QUOTED_OR_NOT.findall(word))
+
+
+def _checked_guard(rcron_path: bytes, conf: bytes | None) -> Guard:
+    for what, path in (("rcron_path", rcron_path), ("conf", conf)):
+        if path is not None and not re.fullmatch(rb"/[A-Za-z0-9_./:,@+-]+", path):
+            raise CrontabError(
+                f"{what} is {_shown(path)}; it must be an absolute path of letters, digits and _./:,@+- only, "
+                "so that it means the same to every cron and shell"
+            )
+    if not rcron_path.endswith(b"/rcron"):
+        raise CrontabError(
+            f"rcron_path is {_shown(rcron_path)}; the file must be called rcron, or the prefix could not be recognised "
+            "again"
+        )
+    return Guard(rcron_path, conf)
+
+
+def _split_percent(command: bytes) -> tuple[bytes, bytes]:
+    """Return what cron gives the shell, and the rest from the first unescaped `%` on (crontab(5))."""
+    for match in re.finditer(rb"\\.|%", command, re.DOTALL):
+        if match[0] == b"%":
+            return command[: match.start()], command[match.start() :]
+    return command, b""
+
+
+# --- Which commands need no shell -------------------------------------------------------------------------------------
+
+# XCU 2.4 reserved words, with bash's.
+_RESERVED_WORDS = b"! { } case do done elif else esac fi for if in then until while [[ ]] coproc function select time"
+# XCU 2.14 special built-in utilities, and all builtins of dash and bash: where a file of that name exists as well, it
+# may behave differently (`echo -n`, `kill`, `printf`, `pwd`, `test`).
+_BUILTINS = (
+    b". : [ alias bg bind break builtin caller cd chdir command compgen complete compopt continue declare dirs disown "
+    b"echo enable eval exec exit export false fc fg getopts hash help history jobs kill let local logout mapfile popd "
+    b"printf pushd pwd read readarray readonly return set shift shopt source suspend test times trap true type typeset "
+    b"ulimit umask unalias unset wait"
+)
+_NOT_A_PROGRAM = frozenset([b"", *_RESERVED_WORDS.split(), *_BUILTINS.split()])
+
+# XCU 2.3 token recognition, as far as a word can go without anything that a passive node would notice. Everything else
+# needs a shell: operators (2.10), `$(…)`, backticks and all but the plain parameter expansion (2.6), patterns (2.13),
+# tildes, braces, a `#` that begins a word; bytes above 0x7f, which are blanks in some locales; an escaped backslash,
+# since Debian's cron gives the shell one backslash for two and cronie both, so that what follows is quoted or not.
+_PARAMETER = rb"\$(?:[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_])|\{[A-Za-z_][A-Za-z0-9_]*\})"
+_DOUBLE_QUOTED = rb'"(?:[^"\\$`]|\\[^\\]|%s)*"' % _PARAMETER
+_WORD_PART = rb"(?:%s|=|\\[ -\[\]-~]|%s|%s|%s)" % (_PLAIN, _SINGLE_QUOTED, _DOUBLE_QUOTED, _PARAMETER)
+_WORD = rb"%(part)s(?:%(part)s|#)*" % {b"part": _WORD_PART}
+# XCU 2.9.1 simple command, without assignments and redirections, and without expansions in the command name.
+_SIMPLE_COMMAND = re.compile(
+    rb"(?P<name>%s)(?P<arguments>(?:[ \t]+%s)*)[ \t]*" % (_STATIC_WORD, _WORD),
+    re.DOTALL,
+)
+_PLAIN_WORD = re.compile(_PLAIN + rb"+")
+
+
+def is_simple(command: bytes) -> bool:
+    """Say whether `rcron COMMAND` runs what `COMMAND` runs, and the shell itself leaves no trace of it anywhere.
+
+    command: what cron gives the shell, without the part after `%`.
+    """
+    match = _SIMPLE_COMMAND.fullmatch(command)
+    if not match or b"\r" in command:
+        return False
+    name = _value(match["name"])
+    # rcron reads a word that begins with `-` as its option, and one word with white space in it as a shell command.
+    return (
+        name not in _NOT_A_PROGRAM
+        and not name.startswith(b"-")
+        and (bool(match["arguments"]) or _PLAIN_WORD.fullmatch(match["name"]) is not None)
+    )
