@@ -10,8 +10,8 @@ first test is not taken for a suite with nothing to say. Exit status: 0 nothing 
 from __future__ import annotations
 
 import sys
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 RESULTS = Path(__file__).resolve().parents[1] / ".build" / "results"
 

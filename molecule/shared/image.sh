@@ -5,8 +5,9 @@
 # image.sh SUITE [PACKAGE...]
 #
 # Prints the name of a podman image that boots as a Debian machine of that suite (bookworm, trixie, bullseye)
-# with cron, rsyslog and keepalived, plus the packages named. Builds the image with mmdebstrap if it is not
-# there: its tag holds a checksum of its packages and of this recipe, so it is built anew only when these change.
+# with cron, rsyslog and keepalived, plus the packages named (cronie or systemd-cron take the place of cron).
+# Builds the image with mmdebstrap if it is not there: its tag holds a checksum of its packages and of this
+# recipe, so it is built anew only when these change.
 #
 # RCRON_IMAGE names an image to use instead. It must hold what `packages` below lists.
 set -euo pipefail
@@ -28,9 +29,17 @@ fi
 suite=$1
 shift
 
+# Debian has several crons, and only one of them can be installed.
+cron=cron
+for package; do
+    case $package in
+    cronie | systemd-cron) cron=$package ;;
+    esac
+done
+
 packages=(
     systemd systemd-sysv dbus    # PID 1, as on a host
-    cron rsyslog keepalived      # what rcron works with
+    "$cron" rsyslog keepalived   # what rcron works with
     iproute2 procps              # for the administrator, and for the tests
     python3-minimal python3-apt  # what Ansible's modules need on a node
     "$@"

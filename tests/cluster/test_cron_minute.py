@@ -1,0 +1,61 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""One real minute of cron on a deployed cluster."""
+
+import re
+from typing import NamedTuple
+
+import pytest
+from nodes import Cluster, Node
+
+#: The names of prepare.yml's jobs in /var/log/jobs: those that are selected, and the one that is not.
+SELECTED = ["root", "compound", "user", "ansible", "system"]
+EVERYWHERE = "everywhere"
+
+
+class Minute(NamedTuple):
+    """A minute that cron has begun everywhere, and the node that was active from before it until after it."""
+
+    start: int
+    active: Node
+
+
+@pytest.fixture(scope="module")
+def minute(cluster: Cluster) -> Minute:
+    active = cluster.settle()
+    start = cluster.wait_for_minute(EVERYWHERE)
+    assert cluster.active() is active
+    return Minute(start, active)
+
+
+@pytest.mark.parametrize("job", SELECTED)
+def test_selected_job_runs_once_and_on_the_active_node(cluster: Cluster, minute: Minute, job: str) -> None:
+    assert cluster.who_ran(job, minute.start) == [minute.active.name]
+
+
+def test_unselected_job_runs_on_every_node(cluster: Cluster, minute: Minute) -> None:
+    assert cluster.who_ran(EVERYWHERE, minute.start) == [node.name for node in cluster.nodes]
+
+
+def test_job_gets_the_standard_input_that_its_crontab_gives_it(minute: Minute) -> None:
+    assert minute.active.run("cat /var/tmp/stdin") == "first line\nsecond line\n"
+
+
+def test_passive_node_does_nothing_of_a_compound_line(cluster: Cluster, minute: Minute) -> None:
+    for node in cluster.nodes:
+        assert (node.try_run("test -e /var/tmp/stdin").returncode == 0) == (node is minute.active)
+
+
+def test_syslog_tells_of_each_selected_job_and_of_no_other(cluster: Cluster, minute: Minute) -> None:
+    # Of a quick job: what it is, what state the node was in, and what became of it.
+    line = re.compile(r"rcron.*: cluster=billing state=(\w+) status=(\w+) (?:dur=\S+ exit=(\d+) )?cmd=(.*)")
+    for node in cluster.nodes:
+        log = node.run("cat /var/log/syslog")
+        found = [match.groups() for match in map(line.search, log.splitlines()) if match]
+        root = [entry[:3] for entry in found if entry[3] == "/usr/local/bin/record root"]
+        if node is minute.active:
+            assert root[-2:] == [("active", "start", None), ("active", "ok", "0")]
+        else:
+            assert root[-1] == ("passive", "ignore", None)
+        assert any("compound.log" in entry[3] for entry in found)
+        assert not any("everywhere" in entry[3] for entry in found)

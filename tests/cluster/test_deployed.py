@@ -1,0 +1,88 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""A deployed cluster, looked at as an administrator would look at it. Waits for nothing."""
+
+import pytest
+from nodes import Cluster, Node
+from testinfra.host import Host
+
+
+def test_default_state_is_active_on_the_first_host_only(cluster: Cluster) -> None:
+    said = cluster.on_all(lambda node: node.run("sed -n 's/^default_state *= *//p' /etc/rcron/rcron.conf").strip())
+    assert said == ["active", "passive", "passive"]
+
+
+def test_exactly_one_node_is_active(cluster: Cluster) -> None:
+    assert sorted(cluster.states().values()) == ["active", "passive", "passive"]
+
+
+def test_configuration_passes_its_own_check(host: Host) -> None:
+    assert host.run("rcronctl check").rc == 0
+
+
+def test_systemd_has_no_failed_unit(host: Host) -> None:
+    assert host.run("systemctl is-system-running").stdout.strip() == "running"
+
+
+@pytest.mark.parametrize("name", ["cron", "keepalived"])
+def test_service_runs_now_and_after_a_boot(host: Host, name: str) -> None:
+    assert host.service(name).is_running
+    assert host.service(name).is_enabled
+
+
+def test_everybody_may_read_the_state_and_only_root_may_write_it(host: Host) -> None:
+    state = host.file("/var/run/rcron/state")
+    assert (state.user, state.mode) == ("root", 0o644)
+    assert state.content in (b"active\n", b"passive\n")
+    assert (host.file("/run/rcron").user, host.file("/run/rcron").mode) == ("root", 0o755)
+
+
+def test_job_of_an_ordinary_user_runs_on_the_active_node_only(cluster: Cluster) -> None:
+    def ran(node: Node) -> str:
+        return node.run("su alice -c '/usr/bin/rcron echo ran'").strip()
+
+    expected = ["ran" if state == "active" else "" for state in cluster.states().values()]
+    assert cluster.on_all(ran) == expected
+
+
+def test_virtual_address_is_where_the_jobs_run(cluster: Cluster) -> None:
+    def has_address(node: Node) -> bool:
+        return "192.0.2.10/32" in node.run("ip -4 address show dev eth0")
+
+    assert cluster.on_all(has_address) == [state == "active" for state in cluster.states().values()]
+
+
+def test_password_of_vrrp_is_for_root_only(host: Host) -> None:
+    conf = host.file("/etc/keepalived/keepalived.conf")
+    assert conf.contains("auth_pass 8letters")
+    assert (conf.user, conf.mode) == ("root", 0o600)
+
+
+def test_crontabs_differ_from_the_original_in_the_prefix_alone(cluster: Cluster) -> None:
+    def added(node: Node) -> dict[str, list[str]]:
+        """The changed lines of each crontab, as they are now."""
+        node.run("rm -rf /var/tmp/then && mkdir /var/tmp/then && tar -xf /var/tmp/before/crontabs.tar -C /var/tmp/then")
+        crontabs = ["var/spool/cron/crontabs/root", "var/spool/cron/crontabs/alice", "etc/cron.d/app"]
+        lines = {}
+        for path in crontabs:
+            diff = node.try_run(f"diff --text -U0 /var/tmp/then/{path} /{path}").stdout.splitlines()[2:]
+            lines[path.rsplit("/", 1)[1]] = [line[1:] for line in diff if line.startswith("+")]
+            assert len(lines[path.rsplit("/", 1)[1]]) == len([line for line in diff if line.startswith("-")])
+        return lines
+
+    assert added(cluster.nodes[0]) == {
+        "root": [
+            "* * * * *\t/usr/bin/rcron /usr/local/bin/record root",
+            "*/1  *  * * *   /usr/bin/rcron -c 'cd /var/log/jobs && "
+            'echo "$(hostname) $(date +\\%s.\\%N)" >>compound.log\'',
+        ],
+        "alice": [
+            "* * * * * /usr/bin/rcron /usr/local/bin/record user",
+            "* * * * * /usr/bin/rcron /usr/local/bin/record ansible",
+        ],
+        "app": [
+            "* * * * *\talice\t/usr/bin/rcron -c 'cat >/var/tmp/stdin; "
+            "/usr/local/bin/record system'%first line%second line"
+        ],
+    }
+    assert added(cluster.nodes[1]) == added(cluster.nodes[2]) == added(cluster.nodes[0])

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+#
+# Runs `ansible-test sanity`, all of its tests that do not need a container or a service on the internet, on a copy of
+# the checkout: what git tracks and what it would, as it stands now. ansible-test wants a folder called
+# ansible_collections/rcron/cluster, and does not follow the link that is good enough for Ansible itself.
+set -euo pipefail
+
+checkout=$(cd "$(dirname "$0")/.." && pwd)
+work=$checkout/.build/sanity
+collection=$work/ansible_collections/rcron/cluster
+
+rm -rf "$work/ansible_collections"
+mkdir -p "$collection" "$work/bin" "$work/home/.ansible/test/cache"
+cd "$checkout"
+git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
+    if [[ -e $file || -L $file ]]; then printf '%s\0' "$file"; fi
+done | tar --create --null --files-from=- | tar --extract --directory="$collection"
+
+# ansible-test takes the first pythonX.Y in PATH for its virtual environments. That may be a pyenv shim, which is not
+# an interpreter: put the real one of .venv first.
+read -r version interpreter < <(.venv/bin/python -c \
+    'import os, sys; print("%d.%d" % sys.version_info[:2], os.path.realpath(sys.executable))')
+ln -sfn "$interpreter" "$work/bin/python$version"
+export PATH=$work/bin:$PATH
+
+# ansible-test seeds these environments with a pip from its own server, unless get-pip is in its cache already. What is
+# put there seeds them with the pip that comes with Python, which then installs from the package index as it is
+# configured on this machine. ansible-test hands neither the environment nor the home's configuration on, so that
+# configuration is written into the home that it is given: one of its own, which leaves the person's cache as it is.
+mkdir -p "$work/home/.config/pip"
+.venv/bin/pip config list | sed -nE "s/^(global|:env:)\\.([a-z-]+)='(.*)'$/[global]\n\\2 = \\3/p" \
+    | awk '$0 != "[global]" { value[$1] = $0 } END { print "[global]"; for (name in value) print value[name] }' \
+    >"$work/home/.config/pip/pip.conf"
+export HOME=$work/home
+pip_version=$(.venv/bin/python -c 'from ansible_test._internal.python_requirements import get_venv_packages as p
+import types; print(p(types.SimpleNamespace(version="'"$version"'"))["pip"])')
+cp tests/get_pip.py "$HOME/.ansible/test/cache/get_pip_${pip_version//./_}.py"
+
+# ansible-test asks git which files there are; the checkout's git ignores all of .build.
+cd "$collection"
+git init --quiet
+git add --all
+log=$work/log
+if ! "$checkout/.venv/bin/ansible-test" sanity --local --python "$version" --color no "$@" >"$log" 2>&1; then
+    sed -n '/^ERROR/p; /^FATAL/,$p' "$log"
+    echo "All that ansible-test said: $log"
+    exit 1
+fi
