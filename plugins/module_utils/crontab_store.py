@@ -274,6 +274,8 @@ class CrontabFile:
 def locked(path: str | None = None, timeout: float = LOCK_TIMEOUT):
     """Keep out every other task of this collection that writes crontabs on this host, as the same user.
 
+    Nothing is left of the lock file afterwards.
+
     :param path: the lock file; None: ours in /run, or in the temporary folder for an ordinary user.
     :param timeout: seconds to wait for the lock.
     :raises StoreError: somebody holds it longer, or it cannot be made.
@@ -283,25 +285,33 @@ def locked(path: str | None = None, timeout: float = LOCK_TIMEOUT):
             path = "/run/rcron_crontab.lock" if os.path.isdir("/run") else "/var/run/rcron_crontab.lock"
         else:
             path = os.path.join(tempfile.gettempdir(), f"rcron_crontab-{os.getuid()}.lock")
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreError(f"the lock file {path} cannot be opened: {error.strerror}") from error
-    try:
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"the lock file {path} cannot be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever had the lock has removed the file: then this is a lock on nothing.
+            if os.path.samestat(os.fstat(handle), os.stat(path)):
                 break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise StoreError(
-                        f"another task holds {path} for more than {timeout:g} s. "
-                        f"See who it is (fuser {path}), and run this one again."
-                    ) from None
-                time.sleep(0.02)
+        except FileNotFoundError:
+            pass
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(handle)
+                raise StoreError(
+                    f"another task holds {path} for more than {timeout:g} s. "
+                    f"See who it is (fuser {path}), and run this one again."
+                ) from None
+            time.sleep(0.02)
+        os.close(handle)
+    try:
         yield
     finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
         os.close(handle)
 
 

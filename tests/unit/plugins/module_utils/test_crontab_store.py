@@ -349,6 +349,7 @@ def test_the_lock_keeps_others_out(tmp_path):
         pass
     with locked(path, timeout=0):
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_lock_is_waited_for(tmp_path):
@@ -367,6 +368,23 @@ def test_the_lock_is_waited_for(tmp_path):
     threading.Timer(0.2, lambda: holder.communicate(b"\n")).start()
     with locked(path, timeout=10):
         assert holder.wait(timeout=10) == 0
+
+
+def test_a_lock_on_a_file_that_its_holder_removed_is_no_lock(tmp_path, monkeypatch):
+    path = str(tmp_path / "lock")
+    flock = crontab_store.fcntl.flock
+    tries = []
+
+    def remove_first(handle, how):
+        if not tries:
+            os.unlink(path)
+        tries.append(handle)
+        return flock(handle, how)
+
+    monkeypatch.setattr(crontab_store.fcntl, "flock", remove_first)
+    with locked(path):
+        assert os.path.exists(path)
+    assert len(tries) == 2
 
 
 def test_the_lock_follows_no_link(tmp_path):
