@@ -1,0 +1,40 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The filter rcron_prefix."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.rcron.cluster.plugins.module_utils import crontab
+
+
+def rcron_prefix(command: str, rcron_path: str = crontab.DEFAULT_RCRON_PATH.decode(), conf: str | None = None) -> str:
+    """Return the command with the prefix, as `crontab.prefix` makes it.
+
+    Raises AnsibleFilterError for what is no command: no string, an empty one, one with a NUL byte or a newline; and for
+    a path that cannot stand in a crontab.
+    """
+    for what, value in (("the command", command), ("rcron_path", rcron_path), ("conf", conf)):
+        if not isinstance(value, str) and not (what == "conf" and value is None):
+            raise AnsibleFilterError(f"rcron_prefix: {what} is {value!r}; it must be a string: put it in quotes")
+    if not command.strip():
+        raise AnsibleFilterError(
+            "rcron_prefix: the command is empty; give the command that cron is to run, as in "
+            "{{ '/usr/local/bin/report' | rcron.cluster.rcron_prefix }}"
+        )
+    try:
+        prefixed = crontab.prefix(_encoded(command), _encoded(rcron_path), None if conf is None else _encoded(conf))
+    except crontab.CrontabError as error:
+        raise AnsibleFilterError(f"rcron_prefix: {error}") from error
+    return prefixed.decode("utf-8", "surrogateescape")
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+class FilterModule:
+    """What Ansible looks for in a filter plugin."""
+
+    def filters(self) -> dict[str, object]:
+        return {"rcron_prefix": rcron_prefix}
