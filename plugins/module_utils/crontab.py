@@ -79,7 +79,7 @@ class Rewritten(NamedTuple):
 
 def _time_field(value: bytes) -> bytes:
     """Return the regular expression of a time field: lists, ranges, steps and `~` over what `value` matches."""
-    span = rb"(?:\*|%(v)s?~%(v)s?|%(v)s(?:-%(v)s)?)(?:/[0-9]+)?" % {b"v": value}
+    span = rb"(?:\*|%(v)s?~%(v)s?|%(v)s(?:-%(v)s)?)(?:/[0-9]+)?" % {b"v": b"(?:%s)" % value}
     return rb"%(s)s(?:,%(s)s)*" % {b"s": span}
 
 
@@ -90,9 +90,9 @@ _TIMES = _BLANKS.join(
     for value in (
         rb"[0-9]+",
         rb"[0-9]+",
-        rb"(?:[0-9]+|L)",
-        rb"(?:[0-9]+|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)",
-        rb"(?:[0-9]+L?|(?:sun|mon|tue|wed|thu|fri|sat)[a-z]*)",
+        rb"[0-9]+|L",
+        rb"[0-9]+|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*",
+        rb"[0-9]+L?|(?:sun|mon|tue|wed|thu|fri|sat)[a-z]*",
     )
 )
 _NICKNAME = (
@@ -148,7 +148,7 @@ def _lines(crontab: bytes, system: bool) -> Iterator[_Line]:
     if nul >= 0:
         line, column = crontab.count(b"\n", 0, nul) + 1, nul - crontab.rfind(b"\n", 0, nul)
         raise CrontabError(
-            f"line {line}: NUL byte at column {column}: cron reads no further there, and this may be no crontab at all; "
+            f"line {line}: NUL byte in column {column}; cron reads no further there, and this may be no crontab: "
             "take the byte out first"
         )
     pattern = _SYSTEM_ENTRY if system else _USER_ENTRY
@@ -257,10 +257,10 @@ def _present(line: _Line, before: bytes, guard: Guard, max_command: int | None) 
     if after == before:
         return before
     if shell not in _POSIX_SHELLS:
+        known = ", ".join(sorted(name.decode() for name in _POSIX_SHELLS))
         raise CrontabError(
-            f"line {line.entry.line}: SHELL is {_shown(line.shell)} (line {line.shell_line}), which is none of the shells "
-            f"that the prefix can be quoted for ({', '.join(sorted(name.decode() for name in _POSIX_SHELLS))}); set "
-            "SHELL=/bin/sh above this entry, and name the interpreter in its command"
+            f"line {line.entry.line}: SHELL is {_shown(line.shell)} (line {line.shell_line}), and a prefix can only be "
+            f"quoted for {known}; set SHELL=/bin/sh above this entry, and name the interpreter in its command"
         )
     length = line.padding + len(after)
     if max_command is not None and length > max_command:
@@ -272,7 +272,9 @@ def _present(line: _Line, before: bytes, guard: Guard, max_command: int | None) 
 
 
 def _shown(value: bytes) -> str:
-    return "'" + value.decode("utf-8", "backslashreplace") + "'"
+    """Return bytes as a message shows them: on one line, in quotes."""
+    text = value.decode("utf-8", "backslashreplace")
+    return "'" + "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text) + "'"
 
 
 # --- The prefix -------------------------------------------------------------------------------------------------------

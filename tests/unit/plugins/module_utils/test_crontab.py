@@ -1,0 +1,442 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Crontab text: entries, prefixes, selectors, and what is refused."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from ansible_collections.rcron.cluster.plugins.module_utils.crontab import (
+    CrontabError,
+    Guard,
+    Selector,
+    parse,
+    prefix,
+    rewrite,
+    unprefix,
+)
+
+ALL = [Selector("regexp", b"")]
+
+
+def commands(text: bytes, *, system: bool = False) -> list[bytes]:
+    return [entry.command for entry in parse(text, system=system)]
+
+
+def present(text: bytes, *selectors: Selector, system: bool = False, **options):
+    return rewrite(text, selectors or ALL, system=system, state="present", **options)
+
+
+def absent(text: bytes, *selectors: Selector, system: bool = False, **options):
+    return rewrite(text, selectors or ALL, system=system, state="absent", **options)
+
+
+# --- entries ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        b"* * * * *",
+        b"0 5 * * *",
+        b"  0\t5 \t*  *\t*",
+        b"*/5 0-7/2,9,22-23 1,15 1-12/3 0-7",
+        b"0 0 1 jan *",
+        b"0 0 1 jan-mar Mon-Fri",
+        b"0 0 1 JAN,Dec sun,Wed,sat",
+        b"0~10 * * * *",
+        b"~ ~30 5~ * *",
+        b"-0 5 * * *",
+        b"0 22 L * *",
+        b"0 22 * * 5L",
+        b"0 22 * September Sunday",
+        b"@reboot",
+        b"@hourly",
+        b"@daily",
+        b"@midnight",
+        b"@weekly",
+        b"@monthly",
+        b"@yearly",
+        b"@annually",
+        b"-@daily",
+        b"@quarterly",
+    ],
+)
+def test_every_schedule_of_crontab_5_begins_an_entry(schedule):
+    (user,) = parse(schedule + b"  job a  b", system=False)
+    assert (user.user, user.command) == (None, b"job a  b")
+    (system,) = parse(schedule + b"\twww-data  job a  b", system=True)
+    assert (system.user, system.command) == (b"www-data", b"job a  b")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"   ",
+        b"# 0 5 * * * job",
+        b"#0 5 * * * job",
+        b"  #0 5 * * * job",
+        b"\t# @daily job",
+        b"#Ansible: job",
+        b"NAME=value",
+        b"NAME = value # 0 5 * * * job",
+        b"NAME =",
+        b"=x",
+        b'"A NAME" = "0 5 * * * job"',
+        b"'0 5 * * * job' = x",
+        b"  SPACED = ' value '  ",
+        b"0 = 5 * * * job",
+        b"@daily = job",
+        b"@daily=job",
+        b"0 5 * * *",
+        b"0 5 * * * ",
+        b"0 5 * * job",
+        b"* * * * * * job",
+        b"x 5 * * * job",
+        b"0 5 * foo * job",
+        b"0 5 * * foo job",
+        b"0;5 5 * * * job",
+        b"@every_minute job",
+        b"@dailyjob",
+        b"@ daily job",
+        b"please run the job every day now",
+        b"\r",
+        b"\x0c0 5 * * * job",
+    ],
+)
+def test_any_other_line_is_no_entry_and_is_left_alone(line):
+    for system in (False, True):
+        if not (system and line == b""):
+            assert parse(line, system=system) == []
+            assert present(line, system=system)[:2] == (line, [])
+
+
+@pytest.mark.parametrize("line", [b"0 5 * * * root", b"0 5 * * * root ", b"@daily root", b"* * * * * * root job"])
+def test_a_system_entry_without_a_command_is_no_entry(line):
+    assert parse(line, system=True) == []
+
+
+def test_a_quoted_value_with_more_behind_it_makes_no_variable():
+    """As load_env() in cron's env.c sees it, this is the command `= "x" y`."""
+    assert commands(b'@daily = "x" y') == [b'= "x" y']
+
+
+def test_cronies_option_n_is_no_part_of_the_command():
+    assert present(b"0 5 * * * -n job\n").text == b"0 5 * * * -n /usr/bin/rcron job\n"
+    assert present(b"0 5 * * * root -n  job\n", system=True).text == b"0 5 * * * root -n  /usr/bin/rcron job\n"
+
+
+def test_an_entry_knows_its_line_its_name_and_where_its_command_stands():
+    text = (
+        b"# x\n\n#Ansible: nightly backup\n0 5 * * *  rcron  --conf /etc/b.conf job %in\n#Ansible: other\n\n@daily job"
+    )
+    first, second = parse(text, system=False)
+    assert first[:5] == (4, b"nightly backup", None, b"job %in", Guard(b"rcron", b"/etc/b.conf"))
+    assert text[first.start : first.end] == b"rcron  --conf /etc/b.conf job %in"
+    assert second[:5] == (7, None, None, b"job", None)
+
+
+def test_a_disabled_entry_gives_its_name_to_no_other():
+    assert [entry.name for entry in parse(b"#Ansible: a\n#0 5 * * * x\n0 5 * * * y\n", system=False)] == [None]
+
+
+def test_a_name_is_read_in_a_crontab_with_crlf():
+    (entry,) = parse(b"#Ansible: a name\r\n0 5 * * * job\r\n", system=False)
+    assert (entry.name, entry.command) == (b"a name", b"job\r")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (b"\0", "line 1: NUL byte in column 1;"),
+        (b"# a\n0 5 * * * jo\0b\n", "line 2: NUL byte in column 13;"),
+        (b"0 5 * * * job\n# \0", "line 2: NUL byte in column 3;"),
+    ],
+)
+def test_a_nul_byte_is_refused_with_its_place(text, place):
+    with pytest.raises(CrontabError, match=place):
+        parse(text, system=False)
+    with pytest.raises(CrontabError, match=place + ".*take the byte out"):
+        absent(text)
+
+
+# --- the prefix -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"job",
+        b"job a 'b c' \"d $E\" ${F}",
+        b"/usr/local/bin/job --option=value",
+        b"'/opt/my app/job' arg",
+        b"mail -s report root%hello%world",
+        b"date +\\%F",
+    ],
+)
+def test_a_simple_command_gets_the_prefix_in_front(command):
+    assert prefix(command) == b"/usr/bin/rcron " + command
+    assert prefix(command, b"/opt/rcron", b"/etc/b.conf") == b"/opt/rcron --conf /etc/b.conf " + command
+
+
+@pytest.mark.parametrize(
+    ("command", "prefixed"),
+    [
+        (b"cd /app && ./run", b"-c 'cd /app && ./run'"),
+        (b"job > out", b"-c 'job > out'"),
+        (b"job 'it is' | cat", b"-c 'job '\\''it is'\\'' | cat'"),
+        (b"cat | wc%a%b", b"-c 'cat | wc'%a%b"),
+        (b"echo \\% | cat%a\\%b", b"-c 'echo \\% | cat'%a\\%b"),
+        (b"a | b\r", b"-c 'a | b'\r"),
+        (b"job\r", b"-c 'job'\r"),
+        (b"%hello", b"-c ''%hello"),
+        (b"", b"-c ''"),
+        (b"# nothing", b"-c '# nothing'"),
+        (b"-c x", b"-c '-c x'"),
+        (b"'-x' y", b"-c ''\\''-x'\\'' y'"),
+        (b"'one word'", b"-c ''\\''one word'\\'''"),
+        (b"$JOB x", b"-c '$JOB x'"),
+        (b" job", b"-c ' job'"),
+    ],
+)
+def test_any_other_command_is_quoted_for_a_shell(command, prefixed):
+    assert prefix(command) == b"/usr/bin/rcron " + prefixed
+    assert unprefix(prefix(command)) == (command, Guard(b"/usr/bin/rcron", None))
+
+
+@pytest.mark.parametrize(
+    ("written", "command", "guard"),
+    [
+        (b"rcron job", b"job", Guard(b"rcron", None)),
+        (b"rcron  job  a", b"job  a", Guard(b"rcron", None)),
+        (b"/usr/bin/rcron --conf /etc/b.conf job", b"job", Guard(b"/usr/bin/rcron", b"/etc/b.conf")),
+        (b"/usr/bin/rcron --conf=/etc/b.conf job", b"job", Guard(b"/usr/bin/rcron", b"/etc/b.conf")),
+        (b"rcron --conf '/etc/b c.conf' job", b"job", Guard(b"rcron", b"/etc/b c.conf")),
+        (b'"/usr/bin/rcron" job', b"job", Guard(b"/usr/bin/rcron", None)),
+        (b"rcron -- job", b"job", Guard(b"rcron", None)),
+        (b"rcron -c 'a | b'", b"a | b", Guard(b"rcron", None)),
+        (b'rcron -c "a | b"', b"a | b", Guard(b"rcron", None)),
+        (b'rcron -c "a \\"b\\" \\%c"%in', b'a "b" \\%c%in', Guard(b"rcron", None)),
+        (b"rcron 'a | b'", b"a | b", Guard(b"rcron", None)),
+        (b"rcron --conf /c 'a | b' %in", b"a | b%in", Guard(b"rcron", b"/c")),
+        (b"rcron job > out", b"job > out", Guard(b"rcron", None)),
+        (b"rcron a; b", b"a; b", Guard(b"rcron", None)),
+        (b"rcron rcron job", b"rcron job", Guard(b"rcron", None)),
+        # Only a shell can say what is run here.
+        (b'rcron -c "$JOB"', b'$SHELL -c "$JOB"', Guard(b"rcron", None)),
+        (b"rcron -c 'a' > out", b"$SHELL -c 'a' > out", Guard(b"rcron", None)),
+        (b"rcron -c a\\ b", b"$SHELL -c a\\ b", Guard(b"rcron", None)),
+        (b"rcron -c 'a\\'%in", b"$SHELL -c 'a\\'%in", Guard(b"rcron", None)),
+        (b"rcron a\\ b", b"$SHELL -c a\\ b", Guard(b"rcron", None)),
+    ],
+)
+def test_a_prefix_is_recognised_however_it_is_written(written, command, guard):
+    assert unprefix(written) == (command, guard)
+    assert unprefix(prefix(written)) == (command, Guard(b"/usr/bin/rcron", None))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"nice rcron job",
+        b"cd /app && rcron job",
+        b"A=1 rcron job",
+        b"rcron",
+        b"rcron%in",
+        b"rcron --conf /c",
+        b"rcron --cnf /c job",
+        b"rcron && job",
+        b"rcron # job",
+        b"rcronctl status",
+        b"/usr/bin/rcron/job x",
+        b"myrcron job",
+        b"$BIN/rcron job",
+        b"echo rcron job",
+    ],
+)
+def test_anything_else_is_no_prefix(command):
+    assert unprefix(command) == (command, None)
+    assert unprefix(prefix(command))[0] == command
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"/usr/bin/rcron job",
+        b"/usr/bin/rcron  job",
+        b"/usr/bin/rcron -c 'a | b'",
+        b'/usr/bin/rcron -c "a | b"',
+        b"/usr/bin/rcron 'a | b'",
+        b"/usr/bin/rcron -- job",
+        b"/usr/bin/rcron -c job",
+    ],
+)
+def test_a_right_prefix_stays_byte_for_byte(command):
+    wanted = command if command != b"/usr/bin/rcron -c job" else b"/usr/bin/rcron -c '$SHELL -c job'"
+    assert prefix(command) == wanted
+
+
+def test_a_prefix_that_guards_only_a_part_is_put_right():
+    assert prefix(b"/usr/bin/rcron cd /app && ./run") == b"/usr/bin/rcron -c 'cd /app && ./run'"
+
+
+def test_a_prefix_is_moved_and_never_doubled():
+    first = prefix(b"a | b", b"/opt/rcron", b"/etc/a.conf")
+    assert prefix(first, b"/usr/bin/rcron", b"/etc/b.conf") == b"/usr/bin/rcron --conf /etc/b.conf -c 'a | b'"
+
+
+@pytest.mark.parametrize("command", [b"a\nb", b"a\0b"])
+def test_a_command_that_is_not_one_line_is_refused(command):
+    with pytest.raises(CrontabError, match="one line of text: take it out"):
+        prefix(command)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rcron_path": b"rcron"}, "rcron_path is 'rcron'; it must be an absolute path"),
+        ({"rcron_path": b"/opt/my app/rcron"}, "it must be an absolute path of letters"),
+        ({"rcron_path": b"/usr/bin/guard"}, "the file must be called rcron"),
+        ({"conf": b"billing.conf"}, "conf is 'billing.conf'; it must be an absolute path"),
+        ({"conf": b"/etc/100%.conf"}, "it must be an absolute path of letters"),
+        ({"conf": b"/etc/a\nb.conf"}, r"conf is '/etc/a\\nb.conf'; it must"),
+    ],
+)
+def test_a_path_that_cannot_stand_in_every_crontab_is_refused(options, message):
+    with pytest.raises(CrontabError, match=message):
+        prefix(b"job", **options)
+    with pytest.raises(CrontabError, match=message):
+        present(b"0 5 * * * job\n", **options)
+
+
+def test_many_variables_take_no_longer_than_their_number():
+    """No backtracking: with it, this would take for ever."""
+    began = time.monotonic()
+    prefix(b'job "' + b"$VARIABLE " * 3000 + b'" ' + b"${X}$Y" * 3000 + b" |")
+    assert time.monotonic() - began < 2
+
+
+# --- rewriting a crontab ----------------------------------------------------------------------------------------------
+
+CRONTAB = (
+    b"# caf\xe9 \xff\r\n"
+    b"SHELL=/bin/bash\n"
+    b'MAILTO = "a=b # c"\n'
+    b"\n"
+    b"#Ansible: backup\n"
+    b"0 5 * * *\tbackup  --all\n"
+    b"#Ansible: report\n"
+    b"\t*/5 * * * *  cd /app && ./report%in\r\n"
+    b"#Ansible: off\n"
+    b"#0 5 * * * backup --all\n"
+    b"@daily rcron --conf /etc/b.conf other"
+)
+
+
+def test_only_the_selected_commands_change():
+    after = present(CRONTAB, Selector("name", b"backup"), Selector("regexp", b"^cd ")).text
+    assert after == CRONTAB.replace(b"backup  --all", b"/usr/bin/rcron backup  --all").replace(
+        b"cd /app && ./report%", b"/usr/bin/rcron -c 'cd /app && ./report'%"
+    )
+    assert present(after, Selector("name", b"backup"), Selector("regexp", b"^cd ")).text == after
+    assert absent(after, Selector("name", b"backup"), Selector("regexp", b"^cd ")).text == CRONTAB
+
+
+def test_every_selected_entry_is_reported_with_what_selected_it():
+    by = [
+        Selector("regexp", b"backup"),
+        Selector("name", b"backup"),
+        Selector("job", b"nothing"),
+        Selector("job", b"other"),
+        Selector("job", b"backup  --all"),
+        Selector("name", b"off"),
+    ]
+    text, entries, unmatched = present(CRONTAB, *by, conf=b"/etc/b.conf", rcron_path=b"/opt/rcron")
+    assert [(entry.line, entry.before, entry.after, entry.selected_by) for entry in entries] == [
+        (6, b"backup  --all", b"/opt/rcron --conf /etc/b.conf backup  --all", [by[0], by[1], by[4]]),
+        (11, b"rcron --conf /etc/b.conf other", b"/opt/rcron --conf /etc/b.conf other", [by[3]]),
+    ]
+    assert unmatched == [by[2], by[5]]
+    again = present(text, *by, conf=b"/etc/b.conf", rcron_path=b"/opt/rcron")
+    assert again.text == text
+    assert [entry.before for entry in again.entries] == [entry.after for entry in again.entries]
+
+
+def test_selectors_see_the_command_without_its_prefix():
+    text = b"0 5 * * * rcron -c 'a | b'\n"
+    assert present(text, Selector("job", b"a | b"), Selector("regexp", b"^a")).unmatched == []
+    assert present(text, Selector("regexp", b"rcron")).unmatched == [Selector("regexp", b"rcron")]
+
+
+def test_a_job_selects_its_entry_in_a_crontab_with_crlf():
+    assert present(b"0 5 * * * a | b\r\n", Selector("job", b"a | b")).text == b"0 5 * * * /usr/bin/rcron -c 'a | b'\r\n"
+
+
+def test_absent_takes_away_the_prefix_of_its_own_cluster_only():
+    text = b"@daily rcron a\n@daily rcron --conf /etc/b.conf b\n@daily /opt/rcron --conf=/etc/b.conf c\n@daily d\n"
+    assert absent(text).text == text.replace(b"rcron a", b"a")
+    result = absent(text, conf=b"/etc/b.conf")
+    assert result.text == b"@daily rcron a\n@daily b\n@daily c\n@daily d\n"
+    assert [entry.line for entry in result.entries] == [1, 2, 3, 4]
+
+
+def test_a_command_that_would_get_too_long_is_refused_by_line():
+    text = b"# x\n0 5 * * * " + b"x" * 983 + b"\n"
+    assert len(present(text, max_command=998).text) == len(text) + 15
+    with pytest.raises(CrontabError, match=r"line 2: with the prefix .* would have 999 bytes, and .* 998 at most"):
+        present(text.replace(b"x\n", b"xx\n"), max_command=998)
+    assert present(text.replace(b"x\n", b"xx\n"), max_command=None).entries
+
+
+def test_debians_limit_counts_the_standard_input_and_the_blanks_behind_a_user():
+    with pytest.raises(CrontabError, match="would have 20 bytes"):
+        present(b"0 5 * * * job%x\n", max_command=19)
+    with pytest.raises(CrontabError, match="would have 20 bytes"):
+        present(b"0 5 * * * root   job\n", system=True, max_command=19)
+    assert present(b"0 5 * * *    job\n", max_command=18).entries
+
+
+def test_a_command_that_is_too_long_already_can_stay_or_be_unprefixed():
+    text = b"0 5 * * * /usr/bin/rcron " + b"x" * 990 + b"\n"
+    assert present(text, max_command=998).text == text
+    assert absent(text, max_command=998).text == b"0 5 * * * " + b"x" * 990 + b"\n"
+
+
+@pytest.mark.parametrize("shell", [b"/usr/bin/fish", b'"/usr/bin/python3"', b"'/bin/tcsh'", b"/bin/rbash", b'""'])
+def test_an_entry_under_another_shell_is_refused(shell):
+    text = b"0 4 * * * a\n\nSHELL = " + shell + b"\r\n0 5 * * * b\nSHELL=/bin/sh\n0 6 * * * c\n"
+    with pytest.raises(CrontabError, match=r"line 4: SHELL is '[^']*' \(line 3\)"):
+        present(text)
+    assert len(present(text, Selector("regexp", b"^[ac]")).entries) == 2
+    assert absent(text).text == text
+
+
+@pytest.mark.parametrize("variable", [b"SHELL=/bin/zsh", b"SHELL=/usr/bin/ksh93", b"BASH_ENV=~/.bashrc"])
+def test_where_a_name_can_hide_a_function_every_command_goes_through_the_shell(variable):
+    text = variable + b"\n0 5 * * * job\n"
+    assert present(text).text == variable + b"\n0 5 * * * /usr/bin/rcron -c 'job'\n"
+    assert absent(present(text).text).text == text
+    assert present(present(text).text).text == present(text).text
+
+
+@pytest.mark.parametrize("expression", [b"(", b"*", b"[a"])
+def test_a_regular_expression_that_is_none_is_refused(expression):
+    with pytest.raises(CrontabError, match=r"is no Python regular expression: .*needs a backslash"):
+        present(b"", Selector("regexp", expression))
+
+
+def test_an_unknown_state_is_refused():
+    with pytest.raises(CrontabError, match="state is 'gone'; it can be present or absent"):
+        rewrite(b"", ALL, system=False, state="gone")
+
+
+def test_a_thousand_entries_take_less_than_a_second():
+    text = b"".join(
+        b"#Ansible: job %d\n0 5 * * * cd /app && ./job --id=%d >> log\n# x\n\n" % (i, i) for i in range(1000)
+    )
+    began = time.monotonic()
+    result = present(text, *(Selector("name", b"job %d" % i) for i in range(1000)), max_command=998)
+    assert time.monotonic() - began < 1
+    assert len(result.entries) == 1000
