@@ -2,19 +2,19 @@
 # SPDX-License-Identifier: MIT
 """What the role rcron wants to know of a node before it changes anything there.
 
-Run on the node by the role's tasks/preflight.yml, with -I, as `rcron_python`. Reads from standard input one JSON object:
-config_source (str, the text of rcron/config.py), conf_text (str, the rcron.conf that would be written), conf_path (str),
-links (list of str, the launchers' paths), unknown and known (lists of str, names of role variables). Writes to standard
-output one JSON object: python (str, version), cache_tag (str, the interpreter's name in bytecode files), uid (int),
-conf_error (str, empty where rcron/config.py accepts the text), foreign (list of str: what stands in a launcher's place and
-was not put there by this role), meant (dict: unknown name -> the known name that it resembles, or nothing).
+Run on the node by the role's tasks/preflight.yml, with -I, as `rcron_python`. Reads one JSON object from standard
+input: config_source (str, the text of rcron/config.py), conf_text (str, the rcron.conf that would be written),
+conf_path (str), links (list of str, the launchers' paths), unknown and known (lists of str, names of role variables).
+Writes one to standard output: cache_tag (str, the interpreter's name in the names of bytecode files), uid (int),
+conf_error (str, empty where rcron/config.py accepts the text), foreign (list of str, what stands in a launcher's place
+and was not put there by this role), meant (dict: unknown name -> the known name that it resembles, or nothing).
 """
 
 import sys
 
-if sys.version_info < (3, 9):
-    sys.stderr.write("Python %d.%d, and rcron needs 3.9 or newer\n" % sys.version_info[:2])
-    sys.exit(1)
+# The node's Python is whatever the administrator has; what this file is checked against says nothing about it.
+if sys.version_info < (3, 9):  # noqa: UP036
+    sys.exit(f"Python {sys.version_info[0]}.{sys.version_info[1]}")
 
 import difflib
 import json
@@ -23,8 +23,9 @@ import re
 
 asked = json.load(sys.stdin)
 
-config = {}
-exec(compile(asked["config_source"], "config.py", "exec"), config)
+config: dict = {}
+# Not an import: the package is not on the node yet.
+exec(compile(asked["config_source"], "config.py", "exec"), config)  # noqa: S102 - the collection's own file
 conf_error = ""
 try:
     config["parse"](asked["conf_text"], asked["conf_path"])
@@ -41,7 +42,6 @@ foreign = [
 
 json.dump(
     {
-        "python": "%d.%d.%d" % sys.version_info[:3],
         "cache_tag": sys.implementation.cache_tag,
         "uid": os.geteuid(),
         "conf_error": conf_error,

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Put the wrapper's package into a folder of its own, whole or not at all.
 
-Run on the node by the role's tasks/install.yml, with -I, as `rcron_python`: the interpreter that the bytecode is compiled
-for. Reads from standard input one JSON object: library (str, the folder that is to come into being), modules and launchers
-(dicts: path below that folder -> text). A library that exists is complete, because it came by rename, and is left as it
-is but for the bytecode: after an upgrade of Python that is compiled anew.
+Run on the node by the role's tasks/install.yml, with -I, as `rcron_python`: the interpreter that the bytecode is
+compiled for. Reads one JSON object from standard input: library (str, the folder that is to come into being), modules
+and launchers (dicts: path below that folder -> text). A library that exists is complete, because it came by rename; it
+is left as it is but for the bytecode, which is compiled anew after an upgrade of Python.
 """
 
 import json
@@ -43,7 +43,7 @@ if not os.path.isdir(library):
         for path, text in asked["launchers"].items():
             write(os.path.join(staging, path), text, 0o755)
         compile_all(staging)
-        os.chmod(staging, 0o755)
+        os.chmod(staging, 0o755)  # noqa: S103 - every user's jobs read it
         os.rename(staging, library)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)

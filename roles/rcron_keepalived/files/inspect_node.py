@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: MIT
 """What the role rcron_keepalived wants to know of a node before it changes anything there.
 
-Run on the node by the role's tasks/preflight.yml and tasks/remove.yml, with -I. Reads from standard input one JSON object:
-conf (str, keepalived.conf's path), hook (str, the path of the file that the role has it include), backup (str, where the
-role keeps a keepalived.conf that it replaced), mark (str, the first line of the role's own files), service (str), unknown
-and known (lists of str, names of role variables). Writes to standard output one JSON object: exists, managed, backup,
-installed, running (bool), instances and groups (lists of str), fifo (str, where a vrrp_notify_fifo other than ours stands,
-or nothing), included (bool, whether another line than the role's own includes its file already), foreign_hook (bool),
-utf8 (bool, whether keepalived.conf is UTF-8: what it is to show a difference of), error (str, why keepalived.conf cannot be read), interfaces (list of str), meant (dict: unknown name -> known name that it
-resembles, or nothing).
+Run on the node by the role's tasks/inspect.yml, with -I. Reads one JSON object from standard input: conf (str, the path
+of keepalived.conf), hook (str, the path of the file that the role has it include), backup (str, where the role keeps a
+keepalived.conf that it replaced), mark (str, the first line of the role's own files), service (str), unknown and known
+(lists of str, names of role variables). Writes one to standard output: exists, managed, backup, installed, running
+(bool), instances and groups (lists of str), fifo (str, where a vrrp_notify_fifo other than ours stands, or nothing),
+included (bool, whether another line than the role's own includes its file already), foreign_hook (bool, whether that
+file is somebody else's), utf8 (bool, whether keepalived.conf is), error (str, why it cannot be read), interfaces (list
+of str), meant (dict: unknown name -> the known name that it resembles, or nothing).
 
-The grammar is that of keepalived.conf(5): a word at a line's beginning is a keyword, # and ! begin a comment, include
-(and its variants with another ending) takes a glob, relative to the folder of the file that holds it.
+The grammar is that of keepalived.conf(5): a line's first word is its keyword, # and ! begin a comment, include (and its
+variants with another ending) takes a glob, relative to the folder of the file that holds it.
 """
 
 import difflib
@@ -53,7 +53,7 @@ def inspect(path: str) -> None:
         elif keyword == "vrrp_sync_group":
             told["groups"].append(value)
         elif keyword == "vrrp_notify_fifo":
-            told["fifo"] = told["fifo"] or "%s:%d" % (path, number)
+            told["fifo"] = told["fifo"] or f"{path}:{number}"
         else:
             pattern = os.path.join(os.path.dirname(path), value)
             if line != "include " + asked["hook"] and fnmatch.fnmatch(asked["hook"], pattern):
@@ -71,10 +71,10 @@ exists = os.path.exists(asked["conf"])
 if exists:
     try:
         inspect(asked["conf"])
-        with open(asked["conf"], "rb") as file:
-            told["utf8"] = bool(file.read().decode("utf-8", "replace").count("\ufffd") == 0)
+        # surrogateescape turns what is no UTF-8 into characters that cannot be encoded again.
+        told["utf8"] = not re.search("[\ud800-\udfff]", "".join(read(asked["conf"])))
     except OSError as error:
-        told["error"] = "%s: %s" % (error.filename, error.strerror)
+        told["error"] = f"{error.filename}: {error.strerror}"
 running = subprocess.run(["systemctl", "--quiet", "is-active", asked["service"]], check=False).returncode == 0
 
 told.update(

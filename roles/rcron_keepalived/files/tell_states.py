@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: MIT
 """Tell rcron the states that a running keepalived is in, through the FIFO that it has just opened.
 
-Run on the node by the role's handlers, with -I, after keepalived was reloaded or started; arguments: the FIFO's path, the
-systemd unit, and a command that makes the node passive (one argument, for sh). A reload starts the FIFO's reader, but
-keepalived tells it nothing: `fifo_write_vrrp_states_on_reload` leaves out an instance that is master (read in 2.2.7 and
-2.4.3: vrrp_init_state in vrrp_scheduler.c; seen on 2.2.7). So keepalived is asked for its data (signal `--signum=DATA`,
-file keepalived.data in its own /tmp) and what it says is written to the FIFO as keepalived would write it. Where keepalived
-does not run, the node is made passive.
+Run on the node by the role's handlers, with -I, after keepalived was reloaded or started. Arguments: the FIFO's path,
+the systemd unit, and a command that makes the node passive (one argument, for sh).
+
+A reload starts the FIFO's reader, but keepalived tells it nothing: `fifo_write_vrrp_states_on_reload` leaves out an
+instance that is master (read in 2.2.7 and 2.4.3, vrrp_init_state in vrrp_scheduler.c; seen on 2.2.7). So keepalived is
+asked for its data (signal `--signum=DATA`, file keepalived.data in its own /tmp), and what they say is written to the
+FIFO as keepalived would write it. Where keepalived does not run, the node is made passive.
 """
 
+import glob
 import os
 import re
 import signal
@@ -43,7 +45,7 @@ def main_process() -> int:
 def dump(pid: int) -> str:
     """keepalived's own account of itself, as it writes it to a file. pid: its main process. Returns the file's text."""
     # Through /proc: the unit may have a /tmp of its own (PrivateTmp=).
-    folder = "/proc/%d/root/tmp/" % pid
+    folder = f"/proc/{pid}/root/tmp/"
     path = folder + "keepalived.data"
     there = set(os.listdir(folder))
     before = identity(path)
@@ -62,7 +64,7 @@ def dump(pid: int) -> str:
             if re.fullmatch(r"keepalived(_[a-z]+)?\.data", name):
                 os.unlink(folder + name)
         return text
-    sys.exit("keepalived does not tell its state: it did not write %s within %d s" % (path, PATIENCE))
+    sys.exit(f"keepalived does not tell its state: it did not write {path} within {PATIENCE:.0f} s")
 
 
 def identity(path: str) -> "tuple[int, int, int] | None":
@@ -71,27 +73,38 @@ def identity(path: str) -> "tuple[int, int, int] | None":
     except OSError:
         return None
     if not stat.S_ISREG(status.st_mode) or status.st_uid != 0:
-        sys.exit("%s is not a file of root's, so it is not read" % path)
+        sys.exit(f"{path} is not a file of root's, so it is not read")
     return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def has_reader() -> bool:
+    """Whether a process other than keepalived's own, which hold both ends, has the FIFO open."""
+    for link in glob.iglob("/proc/[0-9]*/fd/*"):
+        try:
+            if os.readlink(link) == fifo:
+                with open("/proc/" + link.split("/")[2] + "/comm", encoding="ascii", errors="replace") as comm:
+                    if not comm.read().startswith("keepalived"):
+                        return True
+        except OSError:
+            continue  # ended in the meantime
+    return False
 
 
 def open_fifo() -> int:
     """The FIFO, opened for writing, as soon as it has a reader."""
-    while True:
-        try:
-            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as error:
-            if out_of_time():
-                sys.exit(
-                    "%s: %s: keepalived does not run its vrrp_notify_fifo_script; journalctl -u %s tells why"
-                    % (fifo, error.strerror, unit)
-                )
+    while not has_reader():
+        if out_of_time():
+            sys.exit(
+                f"nobody reads {fifo}: keepalived does not run its vrrp_notify_fifo_script;"
+                f" journalctl -u {unit} tells why"
+            )
         time.sleep(0.1)
+    return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
 
 
 def events(text: str) -> str:
-    lines = ['INSTANCE "%s" %s 0\n' % match for match in STATE.findall(text)]
-    return "".join(lines + ['GROUP "%s" %s 0\n' % match for match in GROUP.findall(text)])
+    lines = [f'INSTANCE "{name}" {state} 0\n' for name, state in STATE.findall(text)]
+    return "".join(lines + [f'GROUP "{name}" {state} 0\n' for name, state in GROUP.findall(text)])
 
 
 pid = main_process()
