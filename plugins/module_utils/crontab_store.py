@@ -69,18 +69,23 @@ class CrontabCommand:
         # without a word (MAX_COMMAND in its macros.h). The others have no limit of their own.
         self.max_command = 998 if self.is_debian else 131071 if cronie else None
 
-    def run(self, arguments: list[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    def run(self, arguments: list[str], text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Call crontab(1) in the C locale, so that its messages can be told apart.
 
+        :param text: what it reads on its standard input.
         :raises StoreError: it cannot be started.
         """
         environment = {name: value for name, value in os.environ.items() if name not in ("LANGUAGE", "LC_ALL")}
         # Debian's `crontab -l` leaves out up to three leading comment lines, its own or the user's.
         environment.update(LC_ALL="C", CRONTAB_NOHEADER="N")
         try:
-            return subprocess.run(
-                [self.path, *arguments], input=stdin, capture_output=True, env=environment, check=False
-            )
+            # Not a pipe: cronie's -T goes back in what it reads.
+            with tempfile.TemporaryFile() as stdin:
+                stdin.write(text)
+                stdin.seek(0)
+                return subprocess.run(
+                    [self.path, *arguments], stdin=stdin, capture_output=True, env=environment, check=False
+                )
         except OSError as error:
             raise StoreError(f"{self.path} cannot be started: {error.strerror}") from error
 
@@ -366,4 +371,4 @@ def _sync_folder(folder: str) -> None:
 
 def _said(answer: subprocess.CompletedProcess[bytes]) -> str:
     text = (answer.stderr.strip() or answer.stdout.strip()).decode("utf-8", "backslashreplace")
-    return "; ".join(text.splitlines()) or f"exit status {answer.returncode}"
+    return "; ".join(text.splitlines()).rstrip(".") or f"exit status {answer.returncode}"

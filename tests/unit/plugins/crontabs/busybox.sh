@@ -19,4 +19,5 @@ verify() { :; }
 list() { cat "$1"; }
 install_it() { cat "$1" > "$2"; }
 absent() { echo "crontab: can't open '$user': No such file or directory" >&2; exit 1; }
+read_it() { cat; }
 dry_run=none

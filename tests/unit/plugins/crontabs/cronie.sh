@@ -27,4 +27,6 @@ verify() { if grep -qE '^6[0-9]' "$1"; then echo '"-":1: bad minute' >&2; exit 1
 list() { cat "$1"; }
 install_it() { cat "$1" > "$2"; }
 absent() { echo "no crontab for $user" >&2; exit 1; }
+# Its -T goes back in what it reads, which it cannot in a pipe.
+read_it() { [ -f /dev/stdin ] || { echo '"-":4: premature EOF' >&2; exit 1; }; cat; }
 dry_run=-T

@@ -24,6 +24,6 @@ new=$(mktemp "$here/new.XXXXXX")
 trap 'rm -f "$new"' EXIT
 case $what in
 list) [ -e "$here/spool/$user" ] || absent; list "$here/spool/$user" ;;
-check) cat > "$new"; verify "$new"; echo 'The syntax was successfully checked.' ;;
+check) read_it > "$new"; verify "$new"; echo 'The syntax was successfully checked.' ;;
 replace) cat > "$new"; verify "$new"; install_it "$new" "$here/spool.new"; mv "$here/spool.new" "$here/spool/$user" ;;
 esac

@@ -41,4 +41,5 @@ install_it() {
     } > "$2"
 }
 absent() { echo "no crontab for $user" >&2; exit 1; }
+read_it() { cat; }
 dry_run=-n
