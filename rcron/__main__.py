@@ -6,6 +6,7 @@ This is what cron starts for every prefixed crontab entry on every node, so a pa
 interpreter has not loaded already but four small modules of ours.
 """
 
+import _signal
 import posix
 import sys
 
@@ -16,8 +17,8 @@ EX_USAGE = 64  # sysexits(3): wrong command line
 EX_CONFIG = 78  # sysexits(3): unusable configuration
 
 USAGE = """\
-usage: rcron [--conf FILE] COMMAND [ARG...]
-       rcron [--conf FILE] -c 'SHELL COMMAND'
+usage: rcron [--conf FILE] [--takeover-wait SECONDS] COMMAND [ARG...]
+       rcron [--conf FILE] [--takeover-wait SECONDS] -c 'SHELL COMMAND'
        rcron --help | --version
 """
 
@@ -27,6 +28,9 @@ HELP = (
 Runs COMMAND where this node is active; returns at once where it is passive.
 
   --conf FILE  the configuration (default: /etc/rcron/rcron.conf)
+  --takeover-wait SECONDS
+               where this node is passive, wait so long for its promotion before
+               the job is ignored: for jobs that bear being run twice
   -c STRING    hand STRING to $SHELL (else /bin/sh) as cron does, for pipelines,
                lists and redirections
 
@@ -42,15 +46,19 @@ class UsageError(Exception):
 
 
 class Request:
-    """What a command line asks for: conf, the configuration's path; words, the job's argv, or the one string that a
-    shell is to read where `shell` is true."""
+    """What a command line asks for.
 
-    __slots__ = ("conf", "shell", "words")
+    conf: the configuration's path. words: the job's argv, or the one string that a shell is to read where `shell` is
+    true. takeover_wait: seconds, or None where the configuration's counts.
+    """
 
-    def __init__(self, conf: str, words: "list[str]", shell: bool) -> None:
-        self.conf = conf
-        self.words = words
-        self.shell = shell
+    __slots__ = ("conf", "shell", "takeover_wait", "words")
+
+    def __init__(self) -> None:
+        self.conf = configuration.DEFAULT_PATH
+        self.words: "list[str]" = []
+        self.shell = False
+        self.takeover_wait: "int | None" = None
 
 
 def parse(argv: "list[str]") -> Request:
@@ -58,34 +66,40 @@ def parse(argv: "list[str]") -> Request:
 
     argv: the words after `rcron`. Returns the Request. Raises UsageError.
     """
-    conf = configuration.DEFAULT_PATH
+    request = Request()
     at = 0
-    while at < len(argv):
+    while at < len(argv) and argv[at][:1] == "-":
         word = argv[at]
-        if word[:1] != "-":
-            break
+        at += 1
         if word == "--":
-            at += 1
             break
         if word == "-c":
-            if len(argv) != at + 2:
+            if len(argv) != at + 1:
                 raise UsageError("-c takes one word, the shell command: quote it")
-            return Request(conf, argv[at + 1 :], True)
-        if word == "--conf":
-            if at + 1 == len(argv):
-                raise UsageError("--conf takes a file name")
-            conf = argv[at + 1]
-            at += 2
-        elif word.startswith("--conf="):
-            conf = word[7:]
-            at += 1
-        else:
+            request.words = argv[at:]
+            request.shell = True
+            return request
+        name, equals, value = word.partition("=")
+        if name not in ("--conf", "--takeover-wait"):
             raise UsageError(f"unknown option {log.one_line(word)}; a COMMAND that begins with - goes after --")
-    words = argv[at:]
-    if not words:
+        if not equals:
+            if at == len(argv):
+                raise UsageError(f"{name} takes a value")
+            value = argv[at]
+            at += 1
+        if name == "--conf":
+            request.conf = value
+        else:
+            try:
+                request.takeover_wait = configuration.seconds(value)
+            except ValueError as error:
+                raise UsageError(f"--takeover-wait: {error}") from None
+    request.words = argv[at:]
+    if not request.words:
         raise UsageError("no COMMAND")
     # The C rcron handed its words to system(3), so people wrote `rcron 'a | b'`.
-    return Request(conf, words, len(words) == 1 and len(words[0].split()) > 1)
+    request.shell = len(request.words) == 1 and len(request.words[0].split()) > 1
+    return request
 
 
 def main(argv: "list[str] | None" = None) -> int:
@@ -114,16 +128,28 @@ def main(argv: "list[str] | None" = None) -> int:
     verdict = state.current(config)
     if verdict.warning:
         log.warning(config, verdict.warning)
+    mask = None
     if verdict.state == configuration.PASSIVE:
-        log.event(config, "state=passive status=ignore", request.words)
-        return config.passive_exit
+        seconds = config.takeover_wait if request.takeover_wait is None else request.takeover_wait
+        # A pinned node waits for nobody: it is passive because a person wants it so.
+        if seconds and verdict.source != state.PIN:
+            from rcron import takeover
+
+            verdict, mask = takeover.wait(config, seconds)
+        if verdict.state == configuration.PASSIVE:
+            status = "stale" if verdict.source == state.STALE else "ignore"
+            log.event(config, f"state=passive{verdict.field} status={status}", request.words)
+            return config.passive_exit
     from rcron import job
 
-    return job.run(config, request.words, request.shell)
+    return job.run(config, request.words, request.shell, verdict.field, mask)
 
 
 def launch() -> None:
     """Be rcron and end this process, without the interpreter's own tidying up: a fifth of a passive run's time."""
+    # Python's own handler would print a traceback, and the job must have the disposition that rcron was given.
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     posix._exit(main())
 
 

@@ -18,6 +18,12 @@ DEFAULT_PATH = "/etc/rcron/rcron.conf"
 ACTIVE = "active"
 PASSIVE = "passive"
 
+CONTINUE = "continue"
+TERMINATE = "terminate"
+
+#: The longest time that a setting may hold, in seconds: a day.
+MAX_SECONDS = 86400
+
 #: The most that a configuration may hold, in bytes: enough for any real one, too little to exhaust memory.
 MAX_BYTES = 65536
 
@@ -67,19 +73,24 @@ class Config:
     """What an rcron.conf says, with the defaults for what it leaves out.
 
     Attributes, each named after its setting: cluster_name, state_file, default_state (all str), syslog_facility and
-    syslog_level (int, as syslog(3) takes them), nice_level (int, -20 to 19), passive_exit (int, 0 to 255); and `path`
+    syslog_level (int, as syslog(3) takes them), nice_level (int, -20 to 19), passive_exit (int, 0 to 255),
+    state_max_age, takeover_wait and kill_after (int, seconds), on_demotion (str, `continue` or `terminate`); and `path`
     (str), the file that it was read from.
     """
 
     __slots__ = (
         "cluster_name",
         "default_state",
+        "kill_after",
         "nice_level",
+        "on_demotion",
         "passive_exit",
         "path",
         "state_file",
+        "state_max_age",
         "syslog_facility",
         "syslog_level",
+        "takeover_wait",
     )
 
     def __init__(self, path: str) -> None:
@@ -92,6 +103,10 @@ class Config:
         self.syslog_level = 6
         self.nice_level = 19
         self.passive_exit = 0
+        self.state_max_age = 0
+        self.takeover_wait = 0
+        self.on_demotion = CONTINUE
+        self.kill_after = 10
 
 
 def load(path: str) -> Config:
@@ -228,6 +243,17 @@ def _exit_status(value: str) -> int:
     return _integer(value, 0, 255)
 
 
+def seconds(value: str) -> int:
+    """A whole number of seconds, at most a day. Raises ValueError that says so."""
+    return _integer(value, 0, MAX_SECONDS)
+
+
+def _on_demotion(value: str) -> str:
+    if value not in (CONTINUE, TERMINATE):
+        raise ValueError(f'"{value}" is neither continue nor terminate')
+    return value
+
+
 def _integer(value: str, low: int, high: int) -> int:
     digits = value[1:] if value[:1] in ("-", "+") else value
     # isdecimal alone would take digits of other scripts; the length keeps int() cheap.
@@ -245,6 +271,10 @@ _SETTINGS = {
     "syslog_level": _level,
     "nice_level": _nice,
     "passive_exit": _exit_status,
+    "state_max_age": seconds,
+    "takeover_wait": seconds,
+    "on_demotion": _on_demotion,
+    "kill_after": seconds,
 }
 
 

@@ -7,11 +7,11 @@ The command line is parsed here, and that is all; what is asked for is done by t
 
 import argparse
 import errno
+import os
 import sys
-import time
 from typing import NoReturn
 
-from rcron import __version__, feed, log, state
+from rcron import __version__, feed, log, pin, state, status
 from rcron import config as configuration
 from rcron.feeders import keepalived
 
@@ -60,9 +60,9 @@ def _parser() -> _Parser:
     parser.add_argument("--conf", metavar="FILE", default=configuration.DEFAULT_PATH, help="default: %(default)s")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    status = commands.add_parser("status", help="the node's state, and why it is in it")
-    status.add_argument("--json", action="store_true", help="for programs")
-    status.set_defaults(command=_status)
+    show = commands.add_parser("status", help="the node's state, and why it is in it")
+    show.add_argument("--json", action="store_true", help="for programs")
+    show.set_defaults(command=_status)
 
     is_active = commands.add_parser(
         "is-active",
@@ -75,6 +75,21 @@ def _parser() -> _Parser:
     set_state = commands.add_parser("set", help="write the state file, as a feeder would")
     set_state.add_argument("state", choices=(configuration.ACTIVE, configuration.PASSIVE))
     set_state.set_defaults(command=_set)
+
+    pin_state = commands.add_parser(
+        "pin",
+        help="override the feeder until unpin, or for a time: maintenance",
+        description="The pin holds through feeder events and reboots. It is this node's alone: pin the others passive "
+        "before one active.",
+    )
+    pin_state.add_argument("state", choices=(configuration.ACTIVE, configuration.PASSIVE))
+    pin_state.add_argument(
+        "--for", dest="seconds", metavar="TIME", type=_duration, help="end by itself, after 90s, 2h30m, 1d or 1w"
+    )
+    pin_state.set_defaults(command=_pin)
+
+    unpin = commands.add_parser("unpin", help="give the state back to the feeder")
+    unpin.set_defaults(command=_unpin)
 
     check = commands.add_parser("check", help="validate a configuration")
     check.add_argument("file", nargs="?", metavar="FILE", help="default: the one of --conf")
@@ -109,6 +124,13 @@ def _keepalived_parser(feeders: "argparse._SubParsersAction[_Parser]") -> None:
     parser.set_defaults(command=_feed_keepalived, error=parser.error)
 
 
+def _duration(value: str) -> int:
+    try:
+        return pin.duration(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _follow(value: str) -> "tuple[str, str | None]":
     name, _, conf = value.partition("=")
     if not name:
@@ -117,36 +139,13 @@ def _follow(value: str) -> "tuple[str, str | None]":
 
 
 def _status(options: argparse.Namespace) -> int:
-    config = configuration.load(options.conf)
-    verdict = state.current(config)
-    changed = verdict.changed
+    facts = status.facts(configuration.load(options.conf))
     if options.json:
         import json  # Debian's python3-minimal has none
-        facts = {
-            "state": verdict.state,
-            "reason": verdict.reason,
-            "since": None if changed is None else int(changed),
-            "default_state": config.default_state,
-            "cluster_name": config.cluster_name,
-            "state_file": config.state_file,
-            "conf": config.path,
-            "version": __version__,
-        }
+
         print(json.dumps(facts, indent=2))
-        return EX_OK
-    since = "unknown" if changed is None else time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(changed))
-    rows = (
-        ("state", verdict.state),
-        ("since", since),
-        ("why", verdict.reason),
-        ("default state", config.default_state),
-        ("cluster", config.cluster_name),
-        ("state file", config.state_file),
-        ("configuration", config.path),
-        ("version", __version__),
-    )
-    for name, value in rows:
-        print(f"{name + ':':<15} {log.one_line(value)}")
+    else:
+        print(status.text(facts, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")), end="")
     return EX_OK
 
 
@@ -158,7 +157,32 @@ def _is_active(options: argparse.Namespace) -> int:
 
 
 def _set(options: argparse.Namespace) -> int:
-    feed.apply(configuration.load(options.conf), options.state, "operator")
+    feed.apply(configuration.load(options.conf), options.state, "operator", f"set {options.state}")
+    return EX_OK
+
+
+def _pin(options: argparse.Namespace) -> int:
+    config = configuration.load(options.conf)
+    folder = os.path.dirname(state.pin_path(config))
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    pin.write(config, options.state, options.seconds)
+    held = pin.read(config)
+    until = status.moment(held.until) if held and held.until else "rcronctl unpin"
+    log.notice(config, f"state={options.state} status=pinned until={until}")
+    print(f"pinned {options.state} until {until}")
+    if options.state == configuration.ACTIVE:
+        print("rcron asks no other node: see to it that none of them is active, or its jobs run twice")
+    return EX_OK
+
+
+def _unpin(options: argparse.Namespace) -> int:
+    config = configuration.load(options.conf)
+    if not pin.remove(config):
+        print("there was no pin")
+        return EX_OK
+    verdict = state.current(config)
+    log.notice(config, f"state={verdict.state} status=unpinned")
+    print(f"unpinned; now {verdict.state}: {verdict.reason}")
     return EX_OK
 
 
@@ -176,7 +200,7 @@ def _feed_keepalived(options: argparse.Namespace) -> int:
     if not followed:
         options.error("name what to follow: --instance NAME, as in vrrp_instance NAME, or --group NAME")
     clusters: "dict[tuple[str, str], configuration.Config]" = {}
-    status = EX_OK
+    status_code = EX_OK
     for kind, name, conf in followed:
         path = conf or options.conf
         if any(config.path == path for config in clusters.values()):
@@ -186,11 +210,11 @@ def _feed_keepalived(options: argparse.Namespace) -> int:
         except configuration.ConfigError as error:
             # The other clusters of this node still need their feeder.
             _report(log.one_line(str(error)))
-            status = EX_CONFIG
+            status_code = EX_CONFIG
     feeder = keepalived.Feeder(clusters, _report)
     fifo = len(options.words) == 1
     well = feeder.follow(options.words[0]) if fifo else feeder.notify(options.words)
-    return status or (EX_OK if well else EX_CANTCREAT)
+    return status_code or (EX_OK if well else EX_CANTCREAT)
 
 
 def _report(line: str) -> None:

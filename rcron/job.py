@@ -13,7 +13,7 @@ import sys
 import time
 
 from rcron import log
-from rcron.config import Config
+from rcron.config import TERMINATE, Config
 
 EX_NOT_EXECUTABLE = 126  # as a POSIX shell answers: XCU 2.8.2
 EX_NOT_FOUND = 127
@@ -30,6 +30,9 @@ FORWARDED = (
     _signal.SIGUSR2,
 )
 
+#: Signals that tell something of the job, or are for it.
+WAITED_FOR = (*FORWARDED, _signal.SIGCHLD)
+
 #: siginfo's si_code of a signal that the kernel itself sent (<asm-generic/siginfo.h>): a terminal's Ctrl-C, for one.
 _SI_KERNEL = 0x80
 
@@ -37,12 +40,13 @@ _SI_KERNEL = 0x80
 _COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 
 
-def run(config: Config, words: "list[str]", shell: bool) -> int:
+def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: "set[int] | None" = None) -> int:
     """Run a job to its end.
 
-    config: nice level, and where to log. words: the job's argv; where `shell` is true, one string that the shell which
-    cron uses ($SHELL, else /bin/sh) is to read. Returns the job's exit status, 128+N where signal N killed it, 127
-    where it was not found, 126 where it could not be executed.
+    config: nice level, what to do on a demotion, and where to log. field: what the log lines tell of the state, after
+    it. mask: the signal mask that the job is to have (default: this process's). words: the job's argv; where `shell` is
+    true, one string that the shell which cron uses ($SHELL, else /bin/sh) is to read. Returns the job's exit status,
+    128+N where signal N killed it, 127 where it was not found, 126 where it could not be executed.
 
     The job gets the argv, environment, standard streams, working directory, signal mask and signal dispositions that
     it would have had without rcron.
@@ -52,62 +56,90 @@ def run(config: Config, words: "list[str]", shell: bool) -> int:
 
     # From here on these signals wait for sigwaitinfo below: none can fall between two steps, from before the job
     # exists until after its end.
-    mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, (*FORWARDED, _signal.SIGCHLD))
-    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, WAITED_FOR)
+    mask = blocked if mask is None else mask
     # With SIGCHLD ignored the kernel would throw the exit status away; the job gets SIGCHLD back as it was.
     sigchld = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
 
-    log.event(config, "state=active status=start", words)
+    log.event(config, f"state=active{field} status=start", words)
+    terminate = config.on_demotion == TERMINATE
+    own_group = terminate and not _in_foreground()
     began = time.monotonic()
     try:
         pid = posix.fork()
     except OSError as error:
-        return _not_started(config, words, f"cannot fork: {error.strerror}")
+        return _not_started(config, words, field, f"cannot fork: {error.strerror}")
     if pid == 0:
         try:
-            posix._exit(_become(argv, config.nice_level, mask, sigchld))
+            posix._exit(_become(argv, config.nice_level, mask, sigchld, own_group))
         finally:
             # Whatever goes wrong in the child, a second rcron must not live on.
             posix._exit(EX_NOT_EXECUTABLE)
-    status = _wait(pid)
-    log.event(
-        config,
-        f"state=active status={'fail' if status else 'ok'} dur={int(time.monotonic() - began)} exit={status}",
-        words,
-    )
+    if terminate:
+        from rcron import demotion
+
+        status = demotion.wait(config, pid, own_group, words)
+    else:
+        status = wait(pid)
+    result = "fail" if status else "ok"
+    log.event(config, f"state=active{field} status={result} dur={int(time.monotonic() - began)} exit={status}", words)
     return status
 
 
-def _not_started(config: Config, words: "list[str]", problem: str) -> int:
+def _not_started(config: Config, words: "list[str]", field: str, problem: str) -> int:
     _complain(f"{words[0]}: {problem}")
-    log.event(config, f"state=active status=fail dur=0 exit={EX_NOT_EXECUTABLE}", words)
+    log.event(config, f"state=active{field} status=fail dur=0 exit={EX_NOT_EXECUTABLE}", words)
     return EX_NOT_EXECUTABLE
 
 
-def _wait(pid: int) -> int:
+def wait(pid: int) -> int:
     """Wait for the job, handing signals on to it. pid: its process. Returns its exit status as a shell tells it."""
-    signals = (*FORWARDED, _signal.SIGCHLD)
-    while True:
-        info = _signal.sigwaitinfo(signals)
-        if info.si_signo == _signal.SIGCHLD:
-            # Perhaps another child's (one that a shell left to us by exec), perhaps only a stop: WNOHANG tells.
-            ended, status = posix.waitpid(pid, posix.WNOHANG)
-            if ended:
-                code = posix.waitstatus_to_exitcode(status)
-                return code if code >= 0 else 128 - code
-        elif info.si_code != _SI_KERNEL:
-            # A terminal's own signals go to its whole foreground process group: the job has had those already.
-            posix.kill(pid, info.si_signo)
+    status = None
+    while status is None:
+        status = handle(_signal.sigwaitinfo(WAITED_FOR), pid)
+    return status
 
 
-def _become(argv: "list[str]", nice_level: int, mask: "set[int]", sigchld: object) -> int:
+def handle(info: "_signal.struct_siginfo", pid: int) -> "int | None":
+    """Do what a signal asks for. info: its siginfo. pid: the job's process.
+
+    Returns the job's exit status as a shell tells it where the signal told of its end, None otherwise.
+    """
+    if info.si_signo == _signal.SIGCHLD:
+        # Perhaps another child's (one that a shell left to us by exec), perhaps only a stop: WNOHANG tells.
+        ended, status = posix.waitpid(pid, posix.WNOHANG)
+        if ended:
+            code = posix.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+    elif info.si_code != _SI_KERNEL:
+        # A terminal's own signals go to its whole foreground process group: the job has had those already.
+        posix.kill(pid, info.si_signo)
+    return None
+
+
+def _in_foreground() -> bool:
+    """Whether a terminal's Ctrl-C would reach this process: then its job stays in its process group."""
+    try:
+        fd = posix.open("/dev/tty", posix.O_RDONLY | posix.O_NOCTTY | posix.O_CLOEXEC)
+    except OSError:
+        return False  # cron's jobs have no terminal
+    try:
+        return posix.tcgetpgrp(fd) == posix.getpgrp()
+    except OSError:
+        return False
+    finally:
+        posix.close(fd)
+
+
+def _become(argv: "list[str]", nice_level: int, mask: "set[int]", sigchld: object, own_group: bool) -> int:
     """In the child: turn into the job. Returns an exit status only where that fails."""
     # Python ignores these two at start. What they were before is not to be known; cron's jobs have the default.
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
     if sigchld == _signal.SIG_IGN:
         _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
+    if own_group:
+        posix.setpgid(0, 0)
     try:
         posix.setpriority(posix.PRIO_PROCESS, 0, nice_level)
     except OSError:

@@ -8,35 +8,70 @@ The state file holds exactly `active\\n` or `passive\\n`. `current` is the one f
 
 import errno
 import posix
+import time
 
 from rcron.config import ACTIVE, PASSIVE, Config
 
 #: What a state file may hold at most, in bytes, white space included.
 MAX_BYTES = 4096
 
+#: Where a Verdict comes from.
+PIN = "pin"
+FILE = "file"
+STALE = "stale"
+DEFAULT = "default"
+
 
 class Verdict:
     """The state that this node is in, and why.
 
-    state: `active` or `passive`. reason: words for a person. warning: None, or what is wrong with the state file, for
-    syslog. changed: when the state file was last written, in seconds since the epoch, or None where it was not used.
+    state: `active` or `passive`. source: PIN, FILE, STALE (an `active` that nobody refreshed for state_max_age) or
+    DEFAULT. reason: words for a person. field: what a log line tells of it beyond the state, ` pin=…` or nothing.
+    warning: None, or what is wrong with the state file, for syslog. written: when the state file was last written or
+    refreshed, in seconds since the epoch, or None where it was not used.
     """
 
-    __slots__ = ("changed", "reason", "state", "warning")
+    __slots__ = ("field", "reason", "source", "state", "warning", "written")
 
-    def __init__(self, state: str, reason: str, warning: "str | None", changed: "float | None") -> None:
+    def __init__(
+        self, state: str, source: str, reason: str, warning: "str | None" = None, written: "float | None" = None
+    ) -> None:
         self.state = state
+        self.source = source
         self.reason = reason
+        self.field = ""
         self.warning = warning
-        self.changed = changed
+        self.written = written
 
 
 def current(config: Config) -> Verdict:
-    """Tell which state this node is in, and why.
+    """Tell which state this node is in, and why: a pin first, then a fresh state file, then default_state.
 
     config: the node's configuration. Returns the Verdict. Raises nothing: a state file that cannot be read or holds
     anything but a state's name gives `default_state`, with a warning that says what is wrong with it.
     """
+    try:
+        posix.stat(pin_path(config))
+    except OSError:
+        return from_file(config)
+    from rcron import pin
+
+    return pin.verdict(config) or from_file(config)
+
+
+def pin_path(config: Config) -> str:
+    """Where a pin of this cluster is kept: beside the state file, but under /var/lib where that is in /run, which a
+    reboot empties."""
+    path = config.state_file
+    if path.startswith("/run/"):
+        return f"/var/lib{path[4:]}.pin"
+    if path.startswith("/var/run/"):
+        return f"/var/lib{path[8:]}.pin"
+    return path + ".pin"
+
+
+def from_file(config: Config) -> Verdict:
+    """What the feeder says, pinned or not. config: the node's configuration. Returns the Verdict."""
     path = config.state_file
     try:
         # O_NONBLOCK: opening a FIFO of that name must not wait for a writer.
@@ -57,35 +92,50 @@ def current(config: Config) -> Verdict:
     finally:
         posix.close(fd)
     word = data.strip().lower()
-    if len(data) <= MAX_BYTES:
-        if word == b"active":
-            return Verdict(ACTIVE, f"{path} says so", None, status.st_mtime)
-        if word == b"passive":
-            return Verdict(PASSIVE, f"{path} says so", None, status.st_mtime)
+    written = status.st_mtime
+    if word == b"passive" and len(data) <= MAX_BYTES:
+        return Verdict(PASSIVE, FILE, f"{path} says so", None, written)
+    if word == b"active" and len(data) <= MAX_BYTES:
+        limit = config.state_max_age
+        # A time in the future is no proof of freshness: the clock was set back.
+        if limit and abs(time.time() - written) > limit:
+            age = int(time.time() - written)
+            when = f"{age} s ago" if age >= 0 else f"{-age} s in the future"
+            reason = f"{path} says active, but was last refreshed {when} (state_max_age {limit})"
+            return Verdict(PASSIVE, STALE, reason, None, written)
+        return Verdict(ACTIVE, FILE, f"{path} says so", None, written)
     return _default(config, f"{path}: holds neither active nor passive")
 
 
 def _default(config: Config, problem: str) -> Verdict:
     reason = f"default_state, because of {problem}"
-    return Verdict(config.default_state, reason, f"{problem}: taken for {config.default_state} (default_state)", None)
+    warning = f"{problem}: taken for {config.default_state} (default_state)"
+    return Verdict(config.default_state, DEFAULT, reason, warning)
 
 
 def write(path: str, state: str) -> None:
     """Replace a state file, so that a reader sees the old state or the new one and nothing between.
 
-    path: the state file. state: `active` or `passive`. The file's mode is 0644 whatever the umask (keepalived's is
-    0177, and every user's jobs must be able to read the state). Raises OSError where it cannot be written; the file is
-    then as it was.
+    path: the state file. state: `active` or `passive`. Raises OSError where it cannot be written; the file is then as
+    it was.
+    """
+    replace(path, state + "\n")
+
+
+def replace(path: str, text: str) -> None:
+    """Replace a file by rename. path: the file. text: its new content.
+
+    The file's mode is 0644 whatever the umask: keepalived's is 0177, and every user's jobs must be able to read it.
+    Raises OSError where it cannot be written; the file is then as it was, and nothing is left beside it.
     """
     temporary = f"{path}.{posix.getpid()}.{posix.urandom(4).hex()}"
-    fd = posix.open(
-        temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC, 0o600
-    )
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
+    fd = posix.open(temporary, flags, 0o600)
     try:
         try:
             posix.fchmod(fd, 0o644)
-            posix.write(fd, state.encode() + b"\n")
-            # A state file on a disk must not come back empty after a power cut.
+            posix.write(fd, text.encode())
+            # A file on a disk must not come back empty after a power cut.
             posix.fsync(fd)
         finally:
             posix.close(fd)

@@ -22,8 +22,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 
+from rcron import feed
 from rcron.config import ACTIVE, PASSIVE, Config
-from rcron.feed import apply
 
 #: What each state of a VRRP instance or sync group means. DELETED: a reload took the instance out of the configuration.
 STATES = {"MASTER": ACTIVE, "BACKUP": PASSIVE, "FAULT": PASSIVE, "STOP": PASSIVE, "DELETED": PASSIVE}
@@ -34,7 +34,7 @@ NO_CHANGE = ("MASTER_RX_LOWER_PRI", "MASTER_PRIORITY", "BACKUP_PRIORITY")
 #: How long a reader that got TERM still waits for the STOP line, in seconds. keepalived sends KILL after one second.
 DRAIN = 0.8
 
-#: How often a reader that hears nothing looks whether keepalived still lives, in seconds.
+#: How often a reader that hears nothing looks whether keepalived and the state files are still there, in seconds.
 TICK = 5.0
 
 #: The longest line that can be an event, in bytes; more without a newline is thrown away.
@@ -58,7 +58,7 @@ class Event:
         self.state = state
 
     def __str__(self) -> str:
-        return f'keepalived:{self.kind}:"{self.name}":{self.state}'
+        return f'{self.kind} "{self.name}" {self.state}'
 
 
 def parse_line(line: str) -> Event:
@@ -114,6 +114,10 @@ class Feeder:
     def __init__(self, clusters: "dict[tuple[str, str], Config]", report: "Callable[[str], None]") -> None:
         self._clusters = clusters
         self._report = report
+        # What the FIFO said last of each cluster, the state and the event; and of which that could not be written.
+        self._said: "dict[tuple[str, str], tuple[str, str]]" = {}
+        self._unwritten: "set[tuple[str, str]]" = set()
+        self._pid = 0
 
     def notify(self, words: "list[str]") -> bool:
         """Apply the event of one `notify` call. words: as `parse_notify` takes them. Returns whether that went well."""
@@ -124,50 +128,104 @@ class Feeder:
             return False
 
     def follow(self, path: str) -> bool:
-        """Apply all events of a FIFO until keepalived closes it.
+        """Apply all events of a FIFO until keepalived closes it, and keep the states fresh in between.
 
         path: the FIFO. Returns whether all went well. Raises OSError where the FIFO cannot be opened.
 
         Where the end of the FIFO is keepalived's own end and no reload, every cluster of ours turns passive.
         """
         keepalived = os.getppid()
-        well = True
+        self._pid = os.getpid()
+        limits = [config.state_max_age / 3 for config in self._clusters.values() if config.state_max_age]
+        interval = min([*limits, TICK])
         # O_NONBLOCK: not to wait for a writer if keepalived died between starting us and this line.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        well = True
         try:
-            for line in _lines(fd, keepalived):
-                try:
-                    well = self._apply(parse_line(line)) and well
-                except EventError as error:
-                    self._report(f"keepalived: {error}; nothing changed")
-                    well = False
+            for key in self._clusters:
+                well = self._attach(key) and well
+            due = time.monotonic() + interval
+            clock = time.time() - time.monotonic()
+            for line in _lines(fd, keepalived, 1.0 if limits else TICK):
+                if line is not None:
+                    well = self._hear(line) and well
+                now = time.monotonic()
+                # A clock that was set makes a fresh state look stale, or a stale one fresh, until it is refreshed.
+                step = abs(time.time() - now - clock)
+                if now >= due or step > 0.5:
+                    well = self._refresh(keepalived) and well
+                    due = now + interval
+                    clock = time.time() - now
         finally:
             os.close(fd)
         if not _lives(keepalived):
-            for config in self._clusters.values():
-                well = self._write(config, PASSIVE, "keepalived:ended") and well
+            for key in self._clusters:
+                well = self._write(key, PASSIVE, "ended") and well
         return well
 
+    def _hear(self, line: str) -> bool:
+        try:
+            return self._apply(parse_line(line))
+        except EventError as error:
+            self._report(f"keepalived: {error}; nothing changed")
+            return False
+
     def _apply(self, event: Event) -> bool:
-        config = self._clusters.get((event.kind, event.name))
-        if config is None:
+        key = (event.kind, event.name)
+        if key not in self._clusters:
             return True
         state = state_of(event)
-        return state is None or self._write(config, state, str(event))
+        return state is None or self._write(key, state, str(event))
 
-    def _write(self, config: Config, state: str, event: str) -> bool:
+    def _write(self, key: "tuple[str, str]", state: str, event: str) -> bool:
+        config = self._clusters[key]
+        self._said[key] = (state, event)
         try:
-            apply(config, state, event)
+            feed.apply(config, state, "keepalived", event, self._pid)
         except OSError as error:
-            self._report(f"{config.state_file}: not written, should be {state} ({event}): {error.strerror}")
+            if key not in self._unwritten:
+                self._report(f"{config.state_file}: not written, should be {state} ({event}): {error.strerror}")
+            self._unwritten.add(key)
             return False
+        self._unwritten.discard(key)
         return True
 
+    def _attach(self, key: "tuple[str, str]") -> bool:
+        config = self._clusters[key]
+        try:
+            # After a reload, older versions say nothing until something happens: go on from what the last reader wrote.
+            state = feed.attach(config, "keepalived", self._pid)
+        except OSError as error:
+            self._report(f"{config.state_file}: {error.strerror}")
+            return False
+        if state is not None:
+            self._said[key] = (state, "restored")
+        return True
 
-def _lines(fd: int, keepalived: int) -> "Iterator[str]":
+    def _refresh(self, keepalived: int) -> bool:
+        # A keepalived that is stopped sends no adverts: its peer is about to take over.
+        if _process(keepalived)[0] in (b"T", b"t"):
+            return True
+        well = True
+        for key, config in self._clusters.items():
+            if key in self._unwritten:
+                well = self._write(key, *self._said[key]) and well
+                continue
+            try:
+                state = self._said.get(key, (None, ""))[0]
+                if feed.refresh(config, state):
+                    self._report(f"{config.state_file}: was gone or broken; written anew: {state}")
+            except OSError as error:
+                self._report(f"{config.state_file}: not refreshed: {error.strerror}")
+                well = False
+        return well
+
+
+def _lines(fd: int, keepalived: int, tick: float) -> "Iterator[str | None]":
     """The FIFO's lines, until its end, DRAIN seconds after TERM, or the end of keepalived.
 
-    fd: the FIFO, opened without blocking. keepalived: the process that started us.
+    fd: the FIFO, opened without blocking. keepalived: the process that started us. tick: the longest silence, in
+    seconds, after which None stands in for a line.
     """
     wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(woken)
@@ -179,7 +237,7 @@ def _lines(fd: int, keepalived: int) -> "Iterator[str]":
     deadline = None
     buffer = b""
     while True:
-        wait = TICK if deadline is None else deadline - time.monotonic()
+        wait = tick if deadline is None else deadline - time.monotonic()
         if wait <= 0:
             return
         ready = [number for number, _ in poll.poll(wait * 1000)]
@@ -196,9 +254,11 @@ def _lines(fd: int, keepalived: int) -> "Iterator[str]":
             if len(buffer) > MAX_LINE:
                 yield buffer.decode("utf-8", "backslashreplace")
                 buffer = b""
-        elif not ready and not _lives(keepalived):
+        elif not ready:
             # The FIFO may never have had a writer, and then it has no end either.
-            return
+            if not _lives(keepalived):
+                return
+            yield None
 
 
 def _lives(pid: int) -> bool:
@@ -206,9 +266,15 @@ def _lives(pid: int) -> bool:
     a moment before the kernel gives us a new parent; only its flags tell of it in between."""
     if os.getppid() != pid:
         return False
+    state, flags = _process(pid)
+    return state not in (b"Z", b"X", b"") and not flags & _PF_EXITING
+
+
+def _process(pid: int) -> "tuple[bytes, int]":
+    """A process's state and flags, as proc_pid_stat(5) tells them; b"" and 0 where there is none."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
             fields = stat.read().rpartition(b")")[2].split()
     except OSError:
-        return False
-    return fields[0] not in (b"Z", b"X") and not int(fields[6]) & _PF_EXITING
+        return b"", 0
+    return fields[0], int(fields[6])

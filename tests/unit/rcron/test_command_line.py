@@ -42,7 +42,10 @@ def test_options_end_at_the_first_word_that_is_none(
         ([], "no COMMAND"),
         (["--conf", "f"], "no COMMAND"),
         (["--"], "no COMMAND"),
-        (["--conf"], "--conf takes a file name"),
+        (["--takeover-wait", "soon", "job"], '--takeover-wait: "soon" is no whole number from 0 to 86400'),
+        (["--takeover-wait=-1", "job"], "no whole number"),
+        (["--takeover-wait"], "--takeover-wait takes a value"),
+        (["--conf"], "--conf takes a value"),
         (["-c"], "-c takes one word"),
         (["-c", "a", "b"], "-c takes one word"),
         (["-x", "job"], "unknown option -x; a COMMAND that begins with - goes after --"),
@@ -112,7 +115,10 @@ def test_a_missing_configuration_runs_nothing_and_exits_78(node: Any) -> None:
 
 
 def test_help_and_version_need_no_configuration(node: Any) -> None:
-    for words, start in ((["--help"], "usage: rcron [--conf FILE] COMMAND"), (["--version"], f"rcron {__version__}\n")):
+    for words, start in (
+        (["--help"], "usage: rcron [--conf FILE] [--takeover-wait SECONDS] COMMAND"),
+        (["--version"], f"rcron {__version__}\n"),
+    ):
         out = subprocess.run([node.rcron, *words], capture_output=True, text=True, check=True)
         assert out.stdout.startswith(start)
 

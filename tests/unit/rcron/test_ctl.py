@@ -4,6 +4,7 @@
 
 import json
 import os
+import pty
 from typing import Any
 
 import pytest
@@ -16,10 +17,13 @@ def test_status_tells_state_reason_and_where_from(node: Any) -> None:
     os.utime(node.state_file, (0, 86400))
     out = node.ctl("status", env={"TZ": "UTC"})
     assert out.returncode == 0
-    assert out.stdout.splitlines() == [
+    lines = out.stdout.splitlines()
+    assert lines[1].startswith("since:          1970-01-02 00:00:00 +0000 (")
+    assert lines[:1] + lines[2:] == [
         "state:          passive",
-        "since:          1970-01-02 00:00:00 +0000",
         f"why:            {node.state_file} says so",
+        "feeder:         none has spoken yet",
+        "pin:            none",
         "default state:  active",
         "cluster:        c1",
         f"state file:     {node.state_file}",
@@ -33,14 +37,41 @@ def test_status_json_is_for_programs(node: Any) -> None:
     os.utime(node.state_file, (0, 86400))
     assert json.loads(node.ctl("status", "--json").stdout) == {
         "state": "active",
+        "source": "file",
         "reason": f"{node.state_file} says so",
         "since": 86400,
+        "feeder": None,
+        "pin": None,
         "default_state": "active",
         "cluster_name": "c1",
         "state_file": str(node.state_file),
         "conf": str(node.conf),
         "version": __version__,
     }
+
+
+def test_status_has_colours_on_a_terminal_only(node: Any) -> None:
+    node.become("active")
+    assert "\033" not in node.ctl("status").stdout
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(str(node.rcronctl), [str(node.rcronctl), "--conf", str(node.conf), "status"])
+    out = b""
+    try:
+        while chunk := os.read(terminal, 4096):
+            out += chunk
+    except OSError:
+        pass  # EIO: the end
+    os.waitpid(pid, 0)
+    assert b"state:          \033[32mactive\033[0m" in out
+
+
+def test_an_operators_set_is_told_by_status(node: Any) -> None:
+    node.ctl("set", "passive")
+    status = json.loads(node.ctl("status", "--json").stdout)
+    assert (status["feeder"]["name"], status["feeder"]["event"]) == ("operator", "set passive")
+    assert status["feeder"]["alive"] is None
+    assert "operator, a hook that ends, spoke 0 s ago: set passive" in node.ctl("status").stdout
 
 
 def test_status_without_a_state_file_says_why(node: Any) -> None:
@@ -71,7 +102,7 @@ def test_set_writes_the_state_and_logs_it(node: Any) -> None:
         out = node.ctl("set", state)
         assert (out.returncode, out.stdout, out.stderr) == (0, "", "")
         assert node.state_file.read_text() == state + "\n"
-        assert node.log()[-1] == f"9.6 cluster=c1 state={state} status={changed} event=operator"
+        assert node.log()[-1] == f"9.6 cluster=c1 state={state} status={changed} event=operator:set {state}"
 
 
 def test_set_mends_an_unreadable_state_even_where_default_state_says_the_same(node: Any) -> None:

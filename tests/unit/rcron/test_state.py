@@ -24,7 +24,7 @@ def test_active_is_read_with_white_space_and_in_either_case(conf: config.Config,
     pathlib.Path(conf.state_file).write_bytes(content)
     verdict = state.current(conf)
     assert (verdict.state, verdict.warning) == ("active", None)
-    assert verdict.changed == os.stat(conf.state_file).st_mtime
+    assert verdict.written == os.stat(conf.state_file).st_mtime
 
 
 @pytest.mark.parametrize("content", [b"passive\n", b"PASSIVE", b"  passive"])

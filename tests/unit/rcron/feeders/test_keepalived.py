@@ -73,7 +73,7 @@ def test_notify_writes_the_state_readable_under_keepaliveds_umask(node: Any) -> 
     assert node.state_file.stat().st_mode & 0o777 == 0o644
     notify(node, "INSTANCE", "VI_1", "FAULT", "100")
     assert node.state_file.read_text() == "passive\n"
-    assert node.log()[-1] == '9.6 cluster=c1 state=passive status=changed event=keepalived:INSTANCE:"VI_1":FAULT'
+    assert node.log()[-1] == '9.6 cluster=c1 state=passive status=changed event=keepalived:INSTANCE "VI_1" FAULT'
 
 
 def test_events_of_other_instances_and_groups_change_nothing(node: Any) -> None:
@@ -260,7 +260,7 @@ def test_the_stop_line_that_follows_term_is_read(node: Any, daemon: Daemon) -> N
     until(node.state_file, "active\n")
     daemon.tell("stop")
     until(node.state_file, "passive\n")
-    assert any(line.endswith('event=keepalived:INSTANCE:"VI_1":STOP') for line in node.log())
+    assert any(line.endswith('event=keepalived:INSTANCE "VI_1" STOP') for line in node.log())
     assert daemon.process.wait(timeout=5) == 0
 
 
@@ -318,3 +318,92 @@ def test_a_state_that_cannot_be_written_is_reported(node: Any) -> None:
     out = notify(node, "INSTANCE", "VI_1", "BACKUP", "100")
     assert out.returncode == 73
     assert "/nonexistent/run/state: not written, should be passive" in node.log()[0]
+
+
+# --- freshness: state_max_age ---
+
+
+@pytest.fixture
+def fresh(node: Any) -> Any:
+    """A Daemon whose reader refreshes three times a second and a half."""
+    node.configure("state_max_age = 2")
+    daemon = Daemon(node)
+    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    until(node.state_file, "active\n")
+    yield daemon
+    daemon.end()
+
+
+def test_an_active_state_stays_fresh_while_keepalived_lives(node: Any, fresh: Daemon) -> None:
+    for _ in range(35):
+        assert node.ctl("is-active").returncode == 0
+        time.sleep(0.05)
+    assert time.time() - node.state_file.stat().st_mtime < 1.5
+    assert not any("changed" in line for line in node.log()[1:])
+
+
+def test_a_keepalived_that_is_stopped_goes_stale_and_comes_back(node: Any, fresh: Daemon) -> None:
+    fresh.process.send_signal(signal.SIGSTOP)
+    time.sleep(3)
+    assert node.run("echo", "ran").stdout == ""
+    assert node.log()[-1] == "9.6 cluster=c1 state=passive status=stale cmd=echo ran"
+    fresh.process.send_signal(signal.SIGCONT)
+    time.sleep(1.5)
+    assert node.run("echo", "ran").stdout == "ran\n"
+
+
+def test_a_reader_that_is_killed_lets_the_state_go_stale(node: Any, fresh: Daemon) -> None:
+    os.kill(fresh.reader, signal.SIGKILL)
+    time.sleep(0.1)
+    assert node.ctl("is-active").returncode == 0
+    time.sleep(2.5)
+    assert node.ctl("is-active").returncode == 1
+    assert "keepalived, gone, spoke" in node.ctl("status").stdout
+
+
+@pytest.mark.parametrize("harm", ["delete", "truncate", "garbage"])
+def test_a_state_file_that_was_harmed_is_restored(node: Any, fresh: Daemon, harm: str) -> None:
+    if harm == "delete":
+        node.state_file.unlink()
+    else:
+        node.state_file.write_text("" if harm == "truncate" else "garbage")
+    until(node.state_file, "active\n")
+    assert "was gone or broken; written anew: active" in node.log()[-1]
+
+
+def test_what_an_operator_set_stays_until_the_next_event(node: Any, fresh: Daemon) -> None:
+    node.ctl("set", "passive")
+    time.sleep(1.5)
+    assert node.state_file.read_text() == "passive\n"
+    fresh.tell('INSTANCE "VI_1" MASTER 100')
+    until(node.state_file, "active\n")
+
+
+def test_a_clock_that_is_set_is_made_good_within_two_seconds(node: Any, fresh: Daemon) -> None:
+    """The file's time, set off by an hour both ways, is what a clock set by an hour makes of it."""
+    for off in (-3600, 3600):
+        now = time.time()
+        os.utime(node.state_file, (now + off, now + off))
+        time.sleep(1.5)
+        assert node.ctl("is-active").returncode == 0
+
+
+def test_after_a_reload_the_new_reader_goes_on_refreshing(node: Any, fresh: Daemon) -> None:
+    fresh.tell("reload")
+    time.sleep(2.5)
+    assert node.ctl("is-active").returncode == 0
+    assert "keepalived, alive, spoke" in node.ctl("status").stdout
+
+
+def test_the_record_tells_feeder_event_and_since(node: Any, fresh: Daemon) -> None:
+    import json
+
+    status = json.loads(node.ctl("status", "--json").stdout)
+    since = status["since"]
+    feeder = status["feeder"]
+    assert (feeder["name"], feeder["event"], feeder["alive"]) == ("keepalived", 'INSTANCE "VI_1" MASTER', True)
+    assert abs(feeder["spoke"] - time.time()) < 2
+    time.sleep(1.2)
+    fresh.tell('INSTANCE "VI_1" MASTER 100')
+    time.sleep(0.5)
+    assert json.loads(node.ctl("status", "--json").stdout)["since"] == since

@@ -1,0 +1,142 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""A job ends when its node turns passive: `on_demotion = terminate`.
+
+The job has a process group of its own, so that all of it can be reached. What left that group, as timeout(1) and
+setsid(1) do, is found by its parents for as long as they live; what was made a daemon on purpose, with no parent left,
+is not the job's any more.
+"""
+
+import _signal
+import posix
+import time
+
+from rcron import job, log, state
+from rcron.config import PASSIVE, Config
+from rcron.watch import Watch
+
+#: How often the end of a terminated group is looked for, in seconds.
+_POLL = 0.05
+
+
+def wait(config: Config, pid: int, own_group: bool, words: "list[str]") -> int:
+    """Wait for the job as job.wait does; end it where this node turns passive.
+
+    config: the cluster's. pid: the job's process. own_group: whether it leads a process group of its own; on a terminal
+    it does not, and then only the job's own process and its descendants are signalled. words: the job, for the log.
+    Returns the job's exit status as a shell tells it.
+    """
+    began = time.monotonic()
+    watch = Watch(config)
+    status = None
+    while status is None:
+        verdict = state.current(config)
+        if verdict.state == PASSIVE:
+            reason = " reason=stale" if verdict.source == state.STALE else ""
+            fields = f"state=passive{verdict.field} status=demoted dur={int(time.monotonic() - began)}{reason}"
+            log.event(config, fields, words)
+            return _terminate(config.kill_after, pid, own_group)
+        info = watch.wait(job.WAITED_FOR, 3600.0)
+        if info is not None:
+            status = job.handle(info, pid)
+    return status
+
+
+def _terminate(kill_after: int, pid: int, own_group: bool) -> int:
+    """TERM to the job and all that belongs to it, KILL to what is left after a time. Returns the job's exit status."""
+    members = _Members(pid, own_group)
+    # A stopped process acts on TERM only when it goes on.
+    members.signal(_signal.SIGTERM)
+    members.signal(_signal.SIGCONT)
+    deadline = time.monotonic() + kill_after
+    killed = False
+    status = None
+    while status is None or members.left():
+        if not killed and time.monotonic() >= deadline:
+            members.signal(_signal.SIGKILL)
+            killed = True
+        info = _signal.sigtimedwait(job.WAITED_FOR, _POLL)
+        if info is not None and status is None:
+            status = job.handle(info, pid)
+    return status
+
+
+class _Members:
+    """The processes of a job: its group, and the descendants that left the group.
+
+    A descendant is known by its number and its time of start, so that another process with its number is not taken for
+    it.
+    """
+
+    def __init__(self, pid: int, own_group: bool) -> None:
+        self._group = pid if own_group else 0
+        self._leader = pid
+        self._strays: "set[tuple[int, bytes]]" = set()
+        self._ended = False
+        self._find()
+
+    def _find(self) -> None:
+        children: "dict[int, list[tuple[int, bytes, int]]]" = {}
+        for name in posix.listdir("/proc"):
+            if name.isdecimal():
+                found = _stat(int(name))
+                if found is not None:
+                    parent, group, started = found
+                    children.setdefault(parent, []).append((int(name), started, group))
+        line = [self._leader, *(pid for pid, _ in self._strays)]
+        while line:
+            for pid, started, group in children.get(line.pop(), ()):
+                line.append(pid)
+                if not self._group or group != self._group:
+                    self._strays.add((pid, started))
+
+    def _living(self) -> "list[int]":
+        return [pid for pid, started in self._strays if (_stat(pid) or (0, 0, b""))[2] == started]
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all that are left."""
+        self._find()
+        for pid in self._living():
+            _kill(pid, number)
+        # A negative number is a process group's: kill(2).
+        _kill(-self._group or self._leader, number)
+
+    def left(self) -> bool:
+        """Whether any of them still lives, the job's own process aside."""
+        if self._group and _group_lives(self._group):
+            return True
+        return bool(self._living())
+
+
+def _group_lives(group: int) -> bool:
+    # kill(2) with signal 0 counts zombies, which nothing can end; those are their parents' affair.
+    for name in posix.listdir("/proc"):
+        if name.isdecimal():
+            found = _stat(int(name))
+            if found is not None and found[1] == group:
+                return True
+    return False
+
+
+def _kill(pid: int, number: int) -> None:
+    try:
+        posix.kill(pid, number)
+    except OSError:
+        pass  # gone already, or (as no root) somebody else's by now
+
+
+def _stat(pid: int) -> "tuple[int, int, bytes] | None":
+    """A living process's parent, group and time of start (proc_pid_stat(5)), or None."""
+    try:
+        fd = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fields = posix.read(fd, 4096).rpartition(b")")[2].split()
+    except OSError:
+        return None
+    finally:
+        posix.close(fd)
+    if not fields or fields[0] in (b"Z", b"X"):
+        return None
+    return int(fields[1]), int(fields[2]), fields[19]

@@ -1,0 +1,134 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""A pin: the administrator's word over the feeder's, until it is taken back or its time is up.
+
+A pin's file holds one line, `STATE` or `STATE UNTIL BOOT_ID BOOT_UNTIL`. UNTIL is in seconds since the epoch; within
+the boot BOOT_ID (/proc/sys/kernel/random/boot_id, random(4)) BOOT_UNTIL counts instead, in seconds of CLOCK_BOOTTIME
+(clock_gettime(2)), so that setting the clock neither prolongs nor shortens a pin.
+"""
+
+import posix
+import time
+
+from rcron.config import ACTIVE, PASSIVE, Config
+from rcron.state import MAX_BYTES, PIN, Verdict, pin_path, replace
+
+#: The units of a duration, in seconds.
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+#: The longest time that a pin may be limited to, in seconds: ten years.
+MAX_SECONDS = 10 * 365 * 86400
+
+
+class Pin:
+    """A pin that holds. state: `active` or `passive`. left: seconds until it ends by itself, or None."""
+
+    __slots__ = ("left", "state")
+
+    def __init__(self, state: str, left: "float | None") -> None:
+        self.state = state
+        self.left = left
+
+    @property
+    def until(self) -> "float | None":
+        """When it ends by itself, in seconds since the epoch by the clock as it goes now, or None."""
+        return None if self.left is None else time.time() + self.left
+
+
+def duration(text: str) -> int:
+    """Read a duration. text: such as `90s`, `2h30m` or `1w`. Returns seconds. Raises ValueError that tells the form."""
+    total = 0
+    rest = text
+    while rest:
+        digits = len(rest) - len(rest.lstrip("0123456789"))
+        if not 0 < digits <= 10 or rest[digits : digits + 1] not in UNITS:
+            break
+        total += int(rest[:digits]) * UNITS[rest[digits]]
+        rest = rest[digits + 1 :]
+    if rest or not 0 < total <= MAX_SECONDS:
+        raise ValueError(f'"{text}" is no duration; write numbers with their units s, m, h, d or w, such as 2h30m')
+    return total
+
+
+def read(config: Config) -> "Pin | None":
+    """The pin that holds on this node. config: the cluster's. Returns None where there is none, or its time is up.
+
+    Raises ValueError for a pin that is to be ignored, with what is wrong with it.
+    """
+    path = pin_path(config)
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be opened: {error.strerror}; ignored") from None
+    try:
+        mode = posix.fstat(fd).st_mode
+        if mode & 0o170000 != 0o100000 or mode & 0o002:
+            raise ValueError(f"{path}: not a regular file, or one that everyone may write; ignored")
+        data = posix.read(fd, MAX_BYTES)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}; ignored") from None
+    finally:
+        posix.close(fd)
+    words = data.decode("ascii", "replace").split()
+    try:
+        left = None if len(words) == 1 else _left(*words[1:])
+    except (TypeError, ValueError):
+        left = None
+        words = []
+    if not words or words[0] not in (ACTIVE, PASSIVE):
+        raise ValueError(f"{path}: no pin as rcronctl writes it; ignored. Write it anew: rcronctl pin STATE, or unpin")
+    if left is not None and left <= 0:
+        return None
+    return Pin(words[0], left)
+
+
+def _left(until: str, boot_id: str, boot_until: str) -> float:
+    if boot_id == _boot_id():
+        return float(boot_until) - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return float(until) - time.time()
+
+
+def _boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        return stream.read().strip()
+
+
+def write(config: Config, state: str, seconds: "int | None") -> None:
+    """Pin this node. config: the cluster's. state: `active` or `passive`. seconds: how long, or None for until unpin.
+
+    Raises OSError where the pin cannot be written; the old one then still holds.
+    """
+    line = state
+    if seconds is not None:
+        ends = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
+        line = f"{state} {time.time() + seconds:.0f} {_boot_id()} {ends:.0f}"
+    replace(pin_path(config), line + "\n")
+
+
+def remove(config: Config) -> bool:
+    """Take the pin back. config: the cluster's. Returns whether there was one. Raises OSError where that fails."""
+    try:
+        posix.unlink(pin_path(config))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def verdict(config: Config) -> "Verdict | None":
+    """What the pin says of this node's state. config: the cluster's. Returns None where no pin holds."""
+    try:
+        pin = read(config)
+    except ValueError as error:
+        from rcron import log
+
+        log.warning(config, str(error))
+        return None
+    if pin is None:
+        return None
+    until = pin.until
+    when = "unpin" if until is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))
+    found = Verdict(pin.state, PIN, f"pinned {pin.state} until {when} ({pin_path(config)})")
+    found.field = f" pin={when}"
+    return found

@@ -1,0 +1,108 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What rcronctl tells of a node: the facts for programs, and the same facts in words for people."""
+
+import time
+from typing import Any
+
+from rcron import __version__, feed, log, pin, state
+from rcron.config import Config
+
+_COLOURS = {"active": "\033[32m", "passive": "\033[33m"}
+_PLAIN = "\033[0m"
+
+
+def facts(config: Config) -> "dict[str, Any]":
+    """Everything that is known of this node's state in one cluster.
+
+    config: the cluster's. Returns what `rcronctl status --json` prints, rcronctl(8) documents it: times are in whole
+    seconds since the epoch, None is what is not known or not there.
+    """
+    verdict = state.current(config)
+    file = state.from_file(config)
+    record = feed.read_record(config)
+    try:
+        held = pin.read(config)
+    except ValueError:
+        held = None  # `current` has logged it, and goes by the file as well
+    since = file.written if record is None else record.since
+    return {
+        "state": verdict.state,
+        "source": verdict.source,
+        "reason": verdict.reason,
+        "since": None if verdict.source in (state.DEFAULT, state.PIN) or since is None else int(since),
+        "feeder": None
+        if record is None
+        else {
+            "name": record.feeder,
+            "event": record.event,
+            "alive": record.alive,
+            "spoke": int(record.spoke),
+        },
+        "pin": None
+        if held is None
+        else {"state": held.state, "until": None if held.until is None else int(held.until)},
+        "default_state": config.default_state,
+        "cluster_name": config.cluster_name,
+        "state_file": config.state_file,
+        "conf": config.path,
+        "version": __version__,
+    }
+
+
+def text(found: "dict[str, Any]", colour: bool = False) -> str:
+    """The same for people, aligned. found: as `facts` returns it. colour: whether the state may stand in colour."""
+    name = found["state"]
+    rows = (
+        ("state", f"{_COLOURS[name]}{name}{_PLAIN}" if colour else name),
+        ("since", "unknown" if found["since"] is None else _when(found["since"])),
+        ("why", log.one_line(found["reason"])),
+        ("feeder", _feeder(found["feeder"])),
+        ("pin", _pin(found["pin"])),
+        ("default state", found["default_state"]),
+        ("cluster", log.one_line(found["cluster_name"])),
+        ("state file", found["state_file"]),
+        ("configuration", log.one_line(found["conf"])),
+        ("version", found["version"]),
+    )
+    return "".join(f"{name + ':':<15} {value}\n" for name, value in rows)
+
+
+def _feeder(feeder: "dict[str, Any] | None") -> str:
+    if feeder is None:
+        return "none has spoken yet"
+    alive = {True: "alive", False: "gone", None: "a hook that ends"}[feeder["alive"]]
+    return log.one_line(f"{feeder['name']}, {alive}, spoke {_ago(feeder['spoke'])}: {feeder['event']}")
+
+
+def _pin(held: "dict[str, Any] | None") -> str:
+    if held is None:
+        return "none"
+    if held["until"] is None:
+        return f"{held['state']} until rcronctl unpin"
+    return f"{held['state']} until {moment(held['until'])} (in {span(held['until'] - time.time())})"
+
+
+def _when(seconds: float) -> str:
+    return f"{moment(seconds)} ({_ago(seconds)})"
+
+
+def _ago(seconds: float) -> str:
+    passed = time.time() - seconds
+    return f"{span(passed)} ago" if passed >= 0 else f"{span(-passed)} in the future"
+
+
+def moment(seconds: float) -> str:
+    """A moment as this node's clock tells it. seconds: since the epoch."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds))
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units. seconds: how long. Returns such as `2 h 5 min`."""
+    left = int(seconds)
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
