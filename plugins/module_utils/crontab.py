@@ -78,9 +78,13 @@ class Rewritten(NamedTuple):
 
 
 def _time_field(value: bytes) -> bytes:
-    """Return the regular expression of a time field: lists, ranges, steps and `~` over what `value` matches."""
-    span = rb"(?:\*|%(v)s?~%(v)s?|%(v)s(?:-%(v)s)?)(?:/[0-9]+)?" % {b"v": b"(?:%s)" % value}
-    return rb"%(s)s(?:,%(s)s)*" % {b"s": span}
+    """Return the regular expression of a time field: lists, ranges, steps and `~` over what `value` matches.
+
+    Debian's cron passes over what is left of a field once a range is complete (`*.`, `5;`).
+    """
+    value = rb"(?:%s)(?![0-9A-Za-z])" % value
+    span = rb"(?:\*|(?:%(v)s)?~(?:%(v)s)?|%(v)s(?:-%(v)s)?)(?:/[0-9]+(?![0-9A-Za-z]))?" % {b"v": value}
+    return rb"%(s)s(?:,%(s)s)*(?:(?:[^ \t,/-]|(?<=\*)-)[^ \t]*)?" % {b"s": span}
 
 
 _BLANKS = rb"[ \t]+"

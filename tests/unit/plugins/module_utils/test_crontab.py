@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab import (
     CrontabError,
     Guard,
     Selector,
+    is_simple,
     parse,
     prefix,
     rewrite,
@@ -48,6 +50,7 @@ def absent(text: bytes, *selectors: Selector, system: bool = False, **options):
         b"0~10 * * * *",
         b"~ ~30 5~ * *",
         b"-0 5 * * *",
+        b"*. 5; *-3 *foo 1-3!",
         b"0 22 L * *",
         b"0 22 * * 5L",
         b"0 22 * September Sunday",
@@ -97,7 +100,10 @@ def test_every_schedule_of_crontab_5_begins_an_entry(schedule):
         b"x 5 * * * job",
         b"0 5 * foo * job",
         b"0 5 * * foo job",
-        b"0;5 5 * * * job",
+        b"5x 5 * * * job",
+        b"*/x 5 * * * job",
+        b"5- 5 * * * job",
+        b"5, 5 * * * job",
         b"@every_minute job",
         b"@dailyjob",
         b"@ daily job",
@@ -179,6 +185,54 @@ def test_a_nul_byte_is_refused_with_its_place(text, place):
 def test_a_simple_command_gets_the_prefix_in_front(command):
     assert prefix(command) == b"/usr/bin/rcron " + command
     assert prefix(command, b"/opt/rcron", b"/etc/b.conf") == b"/opt/rcron --conf /etc/b.conf " + command
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *[b"a;b", b"a | b", b"a&", b"a && b", b"(a)", b"a > b", b"a 2>&1", b"a <b", b"a `b`", b"a $(b)", b'a "$(b)"'],
+        *[b'a "`b`"', b"a ${X:=b}", b'a "${X:?b}"', b"a ${X", b"a $((1))", b"a $1", b"a $$", b"a $'b'", b"a $"],
+        *[b"A=1", b"A=1 b", b"A+=1 b", b"a *", b"a ?", b"a [b]", b"*", b"a ~", b"a b=~/c", b"~/a", b"a {b,c}", b"a {}"],
+        *[
+            b"a #b",
+            b"#a",
+            b"a !b",
+            b"! a",
+            b"$A b",
+            b'"$A" b',
+            b"\\a b",
+            b"a \\\\",
+            b"a \\\\;b",
+            b'a "\\\\"',
+            b"a 'b",
+            b'a "b',
+        ],
+        *[
+            b"a \\",
+            b"-a b",
+            b"'-a' b",
+            b"'' b",
+            b"'a b'",
+            b'"a"',
+            b"'cd' b",
+            b'c"d" b',
+            b" a",
+            b"a\r",
+            b"a \xe9",
+            b"%1",
+            b"",
+        ],
+    ],
+)
+def test_what_is_not_provably_simple_needs_a_shell(command):
+    assert not is_simple(command)
+
+
+def test_every_builtin_and_reserved_word_needs_a_shell():
+    """bash tells its own; dash's are among them, but for its other name of cd."""
+    words = subprocess.run(["bash", "-c", "compgen -bk"], capture_output=True, check=True).stdout.split()
+    assert len(words) > 60
+    assert [word for word in [*words, b"chdir"] if is_simple(word) or is_simple(word + b" a")] == []
 
 
 @pytest.mark.parametrize(
