@@ -219,12 +219,13 @@ def rewrite(
     copied = 0
     for line in _lines(crontab, system):
         entry = line.entry
-        # A CR is the command's last byte in a crontab with CRLF; nobody would write it in a selector.
-        exact = [Selector("job", entry.command.rstrip(b"\r"))]
+        # In a crontab with CRLF, the CR is the command's last byte; nobody would write it in a selector.
+        command = entry.command.rstrip(b"\r")
+        exact = [Selector("job", command)]
         if entry.name is not None:
             exact.append(Selector("name", entry.name))
         selected_by = [selector for selector in exact if selector in rank]
-        selected_by += [selector for selector, expression in expressions if expression.search(entry.command)]
+        selected_by += [selector for selector, expression in expressions if expression.search(command)]
         if not selected_by:
             continue
         selected_by.sort(key=rank.__getitem__)

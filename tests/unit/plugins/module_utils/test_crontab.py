@@ -424,8 +424,9 @@ def test_selectors_see_the_command_without_its_prefix():
     assert present(text, Selector("regexp", b"rcron")).unmatched == [Selector("regexp", b"rcron")]
 
 
-def test_a_job_selects_its_entry_in_a_crontab_with_crlf():
-    assert present(b"0 5 * * * a | b\r\n", Selector("job", b"a | b")).text == b"0 5 * * * /usr/bin/rcron -c 'a | b'\r\n"
+@pytest.mark.parametrize("selector", [Selector("job", b"a | b"), Selector("regexp", b"b$")])
+def test_a_selector_needs_no_cr_for_a_crontab_with_crlf(selector):
+    assert present(b"0 5 * * * a | b\r\n", selector).text == b"0 5 * * * /usr/bin/rcron -c 'a | b'\r\n"
 
 
 def test_absent_takes_away_the_prefix_of_its_own_cluster_only():

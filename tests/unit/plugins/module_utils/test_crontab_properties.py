@@ -44,7 +44,7 @@ CONFS = st.sampled_from([None, b"/etc/rcron/b.conf"])
 
 
 @given(COMMANDS, PATHS, CONFS)
-@settings(max_examples=1000)
+@settings(max_examples=400)
 def test_taking_the_prefix_away_gives_back_the_command(command, path, conf):
     inner, guard = unprefix(command)
     if guard is None:
@@ -54,14 +54,14 @@ def test_taking_the_prefix_away_gives_back_the_command(command, path, conf):
 
 
 @given(COMMANDS, PATHS, CONFS)
-@settings(max_examples=1000)
+@settings(max_examples=400)
 def test_a_second_prefix_changes_nothing(command, path, conf):
     once = prefix(command, path, conf)
     assert prefix(once, path, conf) == once
 
 
 @given(COMMANDS, PATHS, CONFS, PATHS, CONFS)
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_a_moved_prefix_leaves_no_trace_of_the_first(command, path, conf, path2, conf2):
     if unprefix(command)[1] is None:
         assert prefix(prefix(command, path, conf), path2, conf2) == prefix(command, path2, conf2)
@@ -95,7 +95,7 @@ def crontabs(draw, system):
 
 @pytest.mark.parametrize("system", [False, True])
 @given(data=st.data())
-@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_a_crontab_comes_back_byte_for_byte(system, data):
     # No entry of these may be prefixed by chance: its prefix would be moved.
     text = data.draw(crontabs(system)).replace(b"rcron", b"cron")
@@ -109,7 +109,7 @@ def test_a_crontab_comes_back_byte_for_byte(system, data):
 
 @pytest.mark.parametrize("system", [False, True])
 @given(data=st.data())
-@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_no_byte_changes_but_in_the_selected_commands(system, data):
     text = data.draw(crontabs(system))
     expression = data.draw(st.sampled_from([b"", b"a", b"job", b"^nothing$"]))
@@ -134,16 +134,17 @@ def test_every_entry_is_seen(lines):
     assert len(parse(text, system=False)) == len(lines)
 
 
-# Words, operators and input that do no harm wherever they end up.
+# Words, operators and input that do no harm wherever they end up, and whose messages come in the same order each time
+# (those of `a & b` and `a | b` do not; the corpus has them).
 SAFE = (
     b'job cat true false echo pwd : a b $X "$X" \'it is\' "a b" a\\ b ${UNSET:-c} $(job) `job` \\% \\\\ in.txt dir '
-    b"* # ! A=1 cd if then fi while do done { } ( ) && || | ; & >out 2>&1 <in.txt >>out 2>err %"
+    b"* # ! A=1 cd if then fi while do done { } ( ) && || ; >out 2>&1 <in.txt >>out 2>err %"
 )
 SAFE_WORDS = st.sampled_from(SAFE.split())
 
 
 @given(command=st.lists(SAFE_WORDS, min_size=1, max_size=7).map(b" ".join))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_law_holds_for_generated_commands(nodes, command):
     for shell, cron in zip(test_crontab_law.SHELLS, ("debian", "cronie")):
         assert nodes.breaches(command, shell, cron) == []
