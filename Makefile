@@ -26,23 +26,19 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(BUILD)
 export MOLECULE_GLOB := molecule/*/molecule.yml
 
 SCENARIOS = $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
-SHELL_SCRIPTS = .ci/run $(shell git ls-files '*.sh')
+SHELL_SCRIPTS = .ci/run molecule/shared/files/record molecule/shared/files/list-files $(shell git ls-files '*.sh')
 
 .PHONY: help
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
 
 .PHONY: test
-test: $(INSTALLED) ## All checks: lint, unit, sanity, cluster; the last line is their sum
-	@rm -rf $(BUILD)/results
-	@for check in lint unit sanity cluster; do echo; $(MAKE) $$check || true; done
-	@echo
-	@$(VENV)/bin/python tests/summary.py unit sanity $(SCENARIOS:%=cluster-%)
+test: $(INSTALLED) $(COLLECTION) containers linters ## All checks: lint, unit, sanity, cluster; the last line is their sum
+	@tests/all.sh $(SCENARIOS)
 
 .PHONY: lint
-lint: $(INSTALLED) $(COLLECTION) ## ruff, mypy, yamllint, ansible-lint, shellcheck
+lint: $(INSTALLED) $(COLLECTION) linters ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	@echo "lint: formatting, types and style of all sources"
-	@tests/system_packages.sh shellcheck:shellcheck
 	@failed=0; \
 	tests/check.sh ruff-check ruff check . || failed=1; \
 	tests/check.sh ruff-format ruff format --check . || failed=1; \
@@ -92,6 +88,11 @@ clean: demo-stop ## Remove .venv, caches and build output
 containers:
 	@tests/system_packages.sh podman:podman runc:runc nft:nftables iptables:iptables mmdebstrap:mmdebstrap \
 	    /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /usr/lib*/podman/netavark:netavark
+
+# The one linter that PyPI does not have.
+.PHONY: linters
+linters:
+	@tests/system_packages.sh shellcheck:shellcheck
 
 # The checkout under its collection's name, as Ansible looks for it.
 $(COLLECTION):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: What `Node.state` says of a container that does not run.
 DOWN = "down"
@@ -114,7 +115,7 @@ class Cluster:
         """Each node's state by the node's name."""
         return dict(zip((node.name for node in self.nodes), self.on_all(Node.state)))
 
-    def on_all(self, function):
+    def on_all(self, function: Callable[[Node], Any]) -> list[Any]:
         """Return what the function says of each node; the nodes are asked at the same time."""
         with ThreadPoolExecutor(len(self.nodes)) as pool:
             return list(pool.map(function, self.nodes))
@@ -145,13 +146,14 @@ class Cluster:
         running = [node for node in self.nodes if node.state() != DOWN]
         return sorted(change for node in running for change in node.changes() if change.time >= start)
 
-    def wait_for_minute(self, everywhere: str) -> int:
+    def wait_for_minute(self, everywhere: str, say: Callable[[str], None] = print) -> int:
         """Wait for the next full minute, and until cron has begun its jobs on all running nodes.
 
-        everywhere: the name of a job that runs on each node in each minute. Returns that minute's first second.
+        everywhere: the name of a job that runs on each node in each minute; say: what is called with a line about the
+        waiting. Returns that minute's first second.
         """
         minute = (int(time.time()) // 60 + 1) * 60
-        print(f"waiting {minute - time.time():.0f} s for cron's next minute", flush=True)
+        say(f"waiting {minute - time.time():.0f} s for cron's next minute")
         time.sleep(max(0.0, minute - time.time()))
         running = [node for node in self.nodes if node.state() != DOWN]
         while not all(any(run.time >= minute for run in node.runs(everywhere)) for node in running):

@@ -23,6 +23,7 @@ class Minute(NamedTuple):
 @pytest.fixture(scope="module")
 def minute(cluster: Cluster) -> Minute:
     active = cluster.settle()
+    cluster.on_all(lambda node: node.run("rm -f /var/tmp/stdin"))  # of the minutes before the deployment
     start = cluster.wait_for_minute(EVERYWHERE)
     assert cluster.active() is active
     return Minute(start, active)

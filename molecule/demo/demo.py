@@ -1,0 +1,118 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""`make demo`: three machines with the same cron jobs, a deployment, a failover; leaves the machines up.
+
+They are deployed with playbooks/site.yml, as a user's own hosts would be. What Ansible says goes to .build/demo.log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parents[1]
+INVENTORY = HERE / "inventory"
+LOG = CHECKOUT / ".build" / "demo.log"
+
+sys.path.insert(0, str(HERE.parent / "shared"))
+from nodes import DOWN, Cluster, stay_clear_of_minute  # noqa: E402 - found through the line above
+
+#: The jobs of root.crontab: those that rcron is to run on one machine, and the one that it leaves alone.
+JOBS = {"billing": "on one machine", "report": "on one machine", "cleanup": "on each machine"}
+SELECTED = ("billing", "report")
+EVERYWHERE = "cleanup"
+
+STEPS = 5
+step_number = 0
+
+
+def say(text: str = "") -> None:
+    """Print a line at once."""
+    print(text, flush=True)
+
+
+def step(text: str) -> None:
+    """Print what is done next."""
+    global step_number
+    step_number += 1
+    say(f"\n[{step_number}/{STEPS}] {text}")
+
+
+def play(playbook: str) -> None:
+    """Run a playbook on the nodes; where it fails, show the end of the log and stop the demo."""
+    start = time.monotonic()
+    with LOG.open("a") as log:
+        ran = subprocess.run(
+            ["ansible-playbook", "--inventory", str(INVENTORY), playbook], check=False, stdout=log, stderr=log
+        )
+    if ran.returncode:
+        say("\n".join(LOG.read_text().splitlines()[-25:]))
+        sys.exit(f"demo: {playbook} failed; above is the end of {LOG}. `make demo-stop` removes what is there.")
+    say(f"      done in {time.monotonic() - start:.0f} s")
+
+
+def show_states(cluster: Cluster) -> None:
+    """Print each node's state."""
+    for name, state in cluster.states().items():
+        say(f"      {name}   {'-- killed --' if state == DOWN else state}")
+
+
+def show_minute(cluster: Cluster) -> None:
+    """Wait for cron and print who ran what."""
+    minute = cluster.wait_for_minute(EVERYWHERE, lambda line: say(f"      {line}"))
+    say()
+    say(f"      {'job':<10}{'to be run':<18}ran at {time.strftime('%H:%M', time.localtime(minute))} on")
+    for job, where in JOBS.items():
+        say(f"      {job:<10}{where:<18}{' '.join(cluster.who_ran(job, minute)) or 'nobody'}")
+
+
+def main() -> None:
+    """Run the demo."""
+    LOG.parent.mkdir(exist_ok=True)
+    LOG.write_text("")
+    run = hashlib.sha1(str(INVENTORY).encode(), usedforsecurity=False).hexdigest()[:6]  # as in inventory/hosts.yml
+    cluster = Cluster([f"rcron-{run}-node{number}" for number in (1, 2, 3)])
+
+    say(f"rcron's demo: three machines have the same cron jobs. What Ansible says is in {LOG.relative_to(CHECKOUT)}")
+    step("Starting node1, node2 and node3: containers that boot Debian (the first time, an image is built)")
+    play(str(HERE.parent / "shared" / "create.yml"))
+    step("Giving each of them the same crontab, three jobs a minute")
+    play(str(HERE / "prepare.yml"))
+    step("Deploying rcron with playbooks/site.yml")
+    play("rcron.cluster.site")
+
+    step("Who is active, and who runs what?")
+    cluster.settle()
+    show_states(cluster)
+    show_minute(cluster)
+
+    stay_clear_of_minute()
+    active = cluster.settle()
+    step(f"Killing {active}, which is active, as a power cut would")
+    killed = active.kill()
+    new = cluster.settle()
+    show_states(cluster)
+    show_minute(cluster)
+    flip = next(change.time for change in new.changes() if change.time > killed and change.state == "active") - killed
+    first = min(run.time for job in SELECTED for run in new.runs(job) if run.time > killed) - killed
+    say()
+    say(f"      {new} was active {flip:.1f} s after the kill.")
+    say(f"      Its first job ran {first:.1f} s after the kill, at cron's next minute.")
+
+    say()
+    say(f"The nodes stay up. Look around:     podman exec -it {new.container} bash   (rcronctl status; crontab -l)")
+    say(f"Switch {active} on again:              podman start {active.container}")
+    say("Remove all of it:                   make demo-stop")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\ndemo: interrupted. `make demo` begins anew, `make demo-stop` removes what is there.")
+    except AssertionError as error:
+        sys.exit(f"demo: {error}\ndemo: `make demo-stop` removes what is there.")

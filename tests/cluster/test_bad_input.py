@@ -1,0 +1,135 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Mistakes in an inventory, and nodes that cannot be deployed to: refused on all nodes before anything is changed.
+
+Run on nodes that have nothing of rcron yet, so that a file of ours, or a prefix, would be seen.
+"""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from nodes import Cluster, Node
+
+Play = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class Mistake(NamedTuple):
+    """Something wrong on one host, and what the message says of it: host, value and mend."""
+
+    host: str
+    variables: dict
+    said: str
+    do: str = "true"
+    undo: str = "true"
+
+
+def entries(user: str, job: str) -> dict:
+    return {"rcron_crontab_entries": [{"user": user, "entries": [{"job": job}]}]}
+
+
+#: What is refused in one run: mistakes on several hosts that are found by the same check are all told of at once.
+RUNS = {
+    "variables of the wrapper's": [
+        Mistake(
+            "node2",
+            {"rcron_clustername": "billing"},
+            "node2: unknown variable rcron_clustername (did you mean rcron_cluster_name?)",
+        ),
+        Mistake(
+            "node3",
+            {"rcron_nice_level": 99},
+            "node3: its variables would give a configuration that the wrapper refuses",
+        ),
+        Mistake("node3", {}, "-20 to 19"),
+    ],
+    "two hosts that are active by default": [
+        Mistake("node1", {"rcron_default_state": "active"}, "rcron_default_state is active on node1 and node3"),
+        Mistake("node3", {"rcron_default_state": "active"}, "leave it active on one of them"),
+    ],
+    "variables and configuration of keepalived": [
+        Mistake(
+            "node2",
+            {"rcron_keepalived_interfaces": "eth0"},
+            "node2: unknown variable rcron_keepalived_interfaces (did you mean rcron_keepalived_interface?)",
+        ),
+        # root may read every file, but not a folder in its place.
+        Mistake(
+            "node3",
+            {"rcron_keepalived_manage": False},
+            "node3: /etc/keepalived/keepalived.conf: Is a directory: let root read it",
+            "mkdir /etc/keepalived/keepalived.conf",
+            "rmdir /etc/keepalived/keepalived.conf",
+        ),
+    ],
+    "interface that there is not": [
+        Mistake(
+            "node3",
+            {"rcron_keepalived_interface": "eth9"},
+            "node3: rcron_keepalived_interface is eth9, and there is no",
+        ),
+        Mistake("node3", {}, "name one of eth0, lo in rcron_keepalived_interface"),
+    ],
+    "variables of the crontabs'": [
+        Mistake(
+            "node2",
+            {"rcron_crontab_entry": []},
+            "node2: rcron_crontab_entry: the role rcron_crontab has no such variable",
+        ),
+        Mistake("node2", {}, "Correct the name in the inventory, or remove it"),
+    ],
+    "entries, users and nodes that cron does not have": [
+        Mistake("node1", entries("root", "/usr/local/bin/recrod root"), "/usr/local/bin/recrod root"),
+        Mistake("node2", entries("alcie", "/usr/local/bin/record user"), "alcie"),
+        Mistake(
+            "node3",
+            {},
+            "this host has no crontab command, so no cron runs its crontabs. Install the package cron",
+            "mv /usr/bin/crontab /usr/bin/hidden",
+            "mv /usr/bin/hidden /usr/bin/crontab",
+        ),
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def unchanged(cluster: Cluster) -> Iterator[None]:
+    """After each of these tests, every file of every node is what it was before all of them."""
+    yield
+
+    def differences(node: Node) -> str:
+        return node.try_run("list-files | diff /var/tmp/before/files -").stdout
+
+    assert cluster.on_all(differences) == ["", "", ""]
+
+
+def refusal(play: Play, tmp_path: Path, variables_of: dict[str, dict]) -> str:
+    """Deploy with other variables for some hosts, which must fail; return what Ansible said.
+
+    As a second inventory, because extra variables would hold for all hosts.
+    """
+    inventory = {"all": {"hosts": variables_of}}
+    (tmp_path / "mistake.json").write_text(json.dumps(inventory))
+    ran = play("--inventory", str(tmp_path / "mistake.json"), "rcron.cluster.site")
+    assert ran.returncode != 0, "the playbook took it"
+    return " ".join(ran.stdout.split())
+
+
+@pytest.mark.parametrize("mistakes", RUNS.values(), ids=RUNS.keys())
+def test_mistakes_are_refused_and_explained(
+    cluster: Cluster, play: Play, tmp_path: Path, mistakes: list[Mistake]
+) -> None:
+    nodes = {node.name: node for node in cluster.nodes}
+    for mistake in mistakes:
+        nodes[mistake.host].run(mistake.do)
+    try:
+        said = refusal(play, tmp_path, {mistake.host: mistake.variables for mistake in mistakes if mistake.variables})
+    finally:
+        for mistake in mistakes:
+            nodes[mistake.host].run(mistake.undo)
+    for mistake in mistakes:
+        assert f"{mistake.host}: " in said
+        assert mistake.said in said
