@@ -10,7 +10,6 @@ error, this one refuses in words: file, line, what is wrong, and the mend.
 Every `rcron` reads its configuration anew, so nothing here imports more than the interpreter holds already.
 """
 
-import errno
 import posix
 
 DEFAULT_PATH = "/etc/rcron/rcron.conf"
@@ -280,9 +279,9 @@ _SETTINGS = {
 
 def _unreadable(path: str, error: "OSError | ValueError") -> str:
     if isinstance(error, OSError):
-        if error.errno == errno.ENOENT:
+        if isinstance(error, FileNotFoundError):
             return f"{path}: there is no such file; create it (empty means the defaults), or name one with --conf FILE"
-        if error.errno == errno.EACCES:
+        if isinstance(error, PermissionError):
             return f"{path}: permission denied; every user with prefixed jobs must be able to read it: chmod a+r {path}"
         return f"{path}: cannot be read: {error.strerror}"
     return f"{path!r}: not a file name: {error}"

@@ -7,7 +7,6 @@ much as all of its other work, for enumerations that nobody here reads.
 """
 
 import _signal
-import errno
 import posix
 import sys
 import time
@@ -35,6 +34,9 @@ WAITED_FOR = (*FORWARDED, _signal.SIGCHLD)
 
 #: siginfo's si_code of a signal that the kernel itself sent (<asm-generic/siginfo.h>): a terminal's Ctrl-C, for one.
 _SI_KERNEL = 0x80
+
+#: errno(3). The module of that name makes 130 constants, which takes as long as reading the state twice.
+_ENOEXEC = 8
 
 #: What locale coercion (PEP 538) sets LC_CTYPE to.
 _COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
@@ -166,11 +168,12 @@ def _execute(argv: "list[str]") -> int:
     for candidate in candidates:
         try:
             posix.execv(candidate, argv)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
         except OSError as error:
-            if error.errno == errno.ENOEXEC:
+            if error.errno == _ENOEXEC:
                 return _execute_script(candidate, argv)
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-                refused = refused or error
+            refused = refused or error
     if refused is not None:
         _complain(f"{argv[0]}: {refused.strerror}")
         return EX_NOT_EXECUTABLE
@@ -186,14 +189,8 @@ def _execute(argv: "list[str]") -> int:
 def _execute_script(path: bytes, argv: "list[str]") -> int:
     """execvp(3): an executable file in no format that the kernel knows is a script for sh."""
     try:
-        posix.execv(
-            SHELL,
-            [
-                b"sh",
-                path,
-                *[word.encode(sys.getfilesystemencoding(), "surrogateescape") for word in argv[1:]],
-            ],
-        )
+        words: "list[bytes | str]" = [b"sh", path, *argv[1:]]
+        posix.execv(SHELL, words)
     except OSError as error:
         _complain(f"{argv[0]}: {error.strerror}")
     return EX_NOT_EXECUTABLE

@@ -6,7 +6,6 @@ The state file holds exactly `active\\n` or `passive\\n`. `current` is the one f
 `rcronctl` alike, so that what the administrator is told is what the jobs do.
 """
 
-import errno
 import posix
 import time
 
@@ -76,9 +75,9 @@ def from_file(config: Config) -> Verdict:
     try:
         # O_NONBLOCK: opening a FIFO of that name must not wait for a writer.
         fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY)
+    except FileNotFoundError:
+        return _default(config, f"{path}: there is no such file")
     except OSError as error:
-        if error.errno == errno.ENOENT:
-            return _default(config, f"{path}: there is no such file")
         return _default(config, f"{path}: cannot be opened: {error.strerror}")
     try:
         status = posix.fstat(fd)

@@ -125,7 +125,7 @@ for line in sys.stdin:
         print(reader.pid, flush=True)
     elif line == "stop":
         reader.terminate()
-        import time; time.sleep(0.3)
+        import time; time.sleep(0.05)
         os.write(fd, b'INSTANCE "VI_1" STOP 100\\n')
         os.close(fd)
         reader.wait()
