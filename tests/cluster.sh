@@ -14,19 +14,11 @@ mkdir -p .build
 log=.build/cluster-$scenario.log
 rm -f .build/results/cluster-"$scenario"*
 
-run() {
-    # Molecule's own report has one line for each step of the scenario.
-    if molecule test --scenario-name "$scenario" >"$log" 2>&1 </dev/null; then
-        return 0
-    fi
-    tail -n 120 "$log"
-    return 1
-}
-export -f run
-export scenario log
-
 status=0
-tests/check.sh "cluster-$scenario" bash -c run || status=$?
+# shellcheck disable=SC2016 # the variables are those of the inner shell
+tests/check.sh "cluster-$scenario" bash -c \
+    'molecule test --scenario-name "$1" >"$2" 2>&1 </dev/null || { tail -n 120 "$2"; exit 1; }' - "$scenario" "$log" ||
+    status=$?
 # What the tests measured, and how many there were.
 grep -hE '^ *"?(machine|keepalived) [a-z]+: |[0-9]+ (passed|failed).* in ' "$log" | sed 's/^ *"//; s/",\{0,1\}$//; s/^/        /' || true
 exit "$status"

@@ -55,6 +55,7 @@ if ! podman image exists "$image"; then
     trap 'rm -f "$rootfs"' EXIT
     # An empty machine-id makes each node find its own; none at all would be a "first boot", which enables all
     # that systemd's presets list.
+    # shellcheck disable=SC2016 # $1 is for the hook: the root of the new system
     mmdebstrap --quiet --variant=minbase --include="$list" --format=tar \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --customize-hook='rm -f "$1/etc/hostname"; : >"$1/etc/machine-id"' \
