@@ -113,7 +113,8 @@ def run(text: bytes, stdin: bytes, shell: str, home: pathlib.Path) -> Result:
             **VARIABLES,
         },
         start_new_session=True,
-        timeout=30,
+        timeout=60,
+        check=False,
     )
     path = os.fsencode(home)
     return Result(
