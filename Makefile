@@ -66,6 +66,10 @@ cluster: $(INSTALLED) $(COLLECTION) containers ## Clusters of containers that bo
 	for scenario in $(SCENARIOS); do tests/cluster.sh $$scenario || failed=1; done; \
 	exit $$failed
 
+.PHONY: man
+man: $(INSTALLED) ## The man pages, man/*.8 and man/*.5, from their sources beside them
+	@$(VENV)/bin/python -m man.build
+
 .PHONY: bench
 bench: $(INSTALLED) ## Time and size of rcron beside a bare Python
 	@pytest -q -s tests/bench

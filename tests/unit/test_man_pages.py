@@ -1,0 +1,169 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The man pages tell what the code does: every setting, option, exit status and key of it, and no others."""
+
+import argparse
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+from docutils import nodes
+from docutils.core import publish_doctree
+
+from man import build
+from rcron import __main__ as command
+from rcron import config, ctl, feed, job, pin, state, status
+
+PAGES = build.sources()
+
+
+def section(page: str, title: str) -> nodes.section:
+    """One section of a page, as docutils reads it. page: such as `rcron.8`. title: in capitals, as it stands there."""
+    tree = publish_doctree(build.text(build.FOLDER / f"{page}.rst"))
+    (found,) = [one for one in tree.findall(nodes.section) if one.next_node(nodes.title).astext() == title]
+    return found
+
+
+def items(part: nodes.Element) -> dict[str, nodes.definition]:
+    """The entries of a part's definition lists, those inside an entry left out: term -> definition."""
+    lists = [child for child in part.children if isinstance(child, nodes.definition_list)]
+    return {item[0].astext(): item[1] for one in lists for item in one.children}
+
+
+def options(part: nodes.Element) -> set[str]:
+    """All options that a part lists."""
+    return {option.astext() for option in part.findall(nodes.option_string)}
+
+
+@pytest.mark.parametrize("source", PAGES, ids=lambda path: path.stem)
+def test_page_is_what_its_source_gives(source: pathlib.Path) -> None:
+    assert source.with_suffix("").read_text(encoding="utf-8") == build.roff(source), "stale: make man"
+
+
+def test_no_page_is_without_its_source() -> None:
+    assert sorted(build.FOLDER.glob("*.[0-9]")) == [source.with_suffix("") for source in PAGES]
+
+
+@pytest.mark.skipif(not shutil.which("groff"), reason="no groff on this machine")
+@pytest.mark.parametrize("source", PAGES, ids=lambda path: path.stem)
+def test_groff_has_no_complaint(source: pathlib.Path) -> None:
+    page = ["groff", "-man", "-ww", "-z", "-Tutf8", source.with_suffix("")]
+    assert subprocess.run(page, check=True, capture_output=True, text=True).stderr == ""
+
+
+#: The values of the settings that take one of several words.
+CHOICES = {
+    "default_state": [config.ACTIVE, config.PASSIVE],
+    "syslog_facility": list(config.FACILITIES),
+    "syslog_level": list(config.LEVELS),
+    "on_demotion": [config.CONTINUE, config.TERMINATE],
+}
+
+#: The settings that take any text, and what the page calls it.
+TEXTS = {"cluster_name": "Any printable text", "state_file": "An absolute path"}
+
+
+def setting(name: str) -> str:
+    """What the page says of a setting's values and default: the entry's first paragraph, on one line."""
+    return items(section("rcron.conf.5", "SETTINGS"))[name].next_node(nodes.paragraph).astext().replace("\n", " ")
+
+
+def accepted(name: str, value: object) -> bool:
+    """Whether rcron.conf may hold this value."""
+    try:
+        config.parse(f"{name} = {value}", "rcron.conf")
+    except config.ConfigError:
+        return False
+    return True
+
+
+def test_page_has_every_setting_and_no_other() -> None:
+    assert list(items(section("rcron.conf.5", "SETTINGS"))) == list(config._SETTINGS)
+
+
+@pytest.mark.parametrize("name", config._SETTINGS)
+def test_default_of_a_setting(name: str) -> None:
+    _, default = re.fullmatch(r"(.*) Default: (\S+)\.", setting(name)).groups()
+    assert getattr(config.parse(f"{name} = {default}", ""), name) == getattr(config.Config(""), name)
+
+
+@pytest.mark.parametrize("name", config._SETTINGS)
+def test_range_of_a_setting(name: str) -> None:
+    values = setting(name).rpartition(" Default: ")[0]
+    if name in CHOICES:
+        words = re.findall(r"LOG_[A-Z0-9]+", values) or re.search(r"(\w+) or (\w+)[.,]", values).groups()
+        assert list(words) == CHOICES[name]
+        assert all(accepted(name, word) for word in words)
+    elif name in TEXTS:
+        assert TEXTS[name] in values
+    else:
+        low, high = map(int, re.search(r"(-?\d+) to (\d+)", values).groups())
+        assert [accepted(name, value) for value in (low - 1, low, high, high + 1)] == [False, True, True, False]
+
+
+def test_options_of_rcron() -> None:
+    told = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", command.HELP))
+    assert options(section("rcron.8", "OPTIONS")) == told
+
+
+def test_range_of_takeover_wait() -> None:
+    assert f"0 to {config.MAX_SECONDS}" in section("rcron.8", "OPTIONS").astext()
+
+
+def commands(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> dict[str, set[str]]:
+    """The options of a parser and of its commands: the command's words -> its options, --help of commands left out."""
+    found = {}
+    own = {option for action in parser._actions for option in action.option_strings}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, sub in action.choices.items():
+                found.update(commands(sub, (*words, name)))
+    if not found or not words:  # `feed` alone is none
+        found[" ".join(words)] = own - {"-h", "--help"} if words else own
+    return found
+
+
+def test_commands_and_options_of_rcronctl() -> None:
+    told = {"": options(section("rcronctl.8", "OPTIONS"))}
+    for term, definition in items(section("rcronctl.8", "COMMANDS")).items():
+        told[term.partition(" active|")[0]] = options(definition)
+    followed = items(section("rcronctl.8", "FEEDING FROM KEEPALIVED"))
+    told["feed keepalived"] = {term.partition(" ")[0] for term in followed}
+    assert told == commands(ctl._parser())
+
+
+@pytest.mark.parametrize("name", [name for name in commands(ctl._parser()) if name])
+def test_synopsis_has_every_command_of_rcronctl(name: str) -> None:
+    assert f"rcronctl [--conf FILE] {name}" in section("rcronctl.8", "SYNOPSIS").astext()
+
+
+def exit_statuses(*modules: object) -> set[str]:
+    """The exit statuses that modules name."""
+    return {str(value) for module in modules for name, value in vars(module).items() if name.startswith("EX_")}
+
+
+def test_exit_statuses_of_rcron() -> None:
+    told = set(items(section("rcron.8", "EXIT STATUS")))
+    assert told == exit_statuses(command, job) | {"N", "128+N", "passive_exit, 0 unless configured"}
+
+
+def test_exit_statuses_of_rcronctl() -> None:
+    assert set(items(section("rcronctl.8", "EXIT STATUS"))) == exit_statuses(ctl)
+
+
+def test_keys_of_the_status(tmp_path: pathlib.Path) -> None:
+    conf = config.parse(f"state_file = {tmp_path}/state", f"{tmp_path}/rcron.conf")
+    feed.apply(conf, config.ACTIVE, "operator", "set active")
+    pin.write(conf, config.PASSIVE, 60)
+    given = {key: set(value) if isinstance(value, dict) else set() for key, value in status.facts(conf).items()}
+    told = {}
+    for term, definition in items(section("rcronctl.8", "JSON")).items():
+        told.update({key: set(items(definition)) for key in term.split(", ")})
+    assert told == given
+
+
+def test_sources_of_a_state() -> None:
+    text = items(section("rcronctl.8", "JSON"))["source"].astext()
+    assert set(re.findall(r'"(\w+)"', text)) == {state.PIN, state.FILE, state.STALE, state.DEFAULT}
