@@ -38,6 +38,8 @@ _SI_KERNEL = 0x80
 #: errno(3). The module of that name makes 130 constants, which takes as long as reading the state twice.
 _ENOEXEC = 8
 
+_ENCODING = sys.getfilesystemencoding()
+
 #: What locale coercion (PEP 538) sets LC_CTYPE to.
 _COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 
@@ -55,6 +57,10 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
     """
     argv = [_shell(), "-c", words[0]] if shell else words
     _undo_locale_coercion()
+    # bash tells each command its own path in $_: this is rcron's, and the job's is to be the job's (_execute).
+    told = posix.environ.get(b"_") == sys.argv[0].encode(_ENCODING, "surrogateescape")
+    if told and shell:
+        posix.unsetenv(b"_")
 
     # From here on these signals wait for sigwaitinfo below: none can fall between two steps, from before the job
     # exists until after its end.
@@ -73,7 +79,7 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
         return _not_started(config, words, field, f"cannot fork: {error.strerror}")
     if pid == 0:
         try:
-            posix._exit(_become(argv, config.nice_level, mask, sigchld, own_group))
+            posix._exit(_become(argv, config.nice_level, mask, sigchld, own_group, told and not shell))
         finally:
             # Whatever goes wrong in the child, a second rcron must not live on.
             posix._exit(EX_NOT_EXECUTABLE)
@@ -133,7 +139,7 @@ def _in_foreground() -> bool:
         posix.close(fd)
 
 
-def _become(argv: "list[str]", nice_level: int, mask: "set[int]", sigchld: object, own_group: bool) -> int:
+def _become(argv: "list[str]", nice_level: int, mask: "set[int]", sigchld: object, own_group: bool, tell: bool) -> int:
     """In the child: turn into the job. Returns an exit status only where that fails."""
     # Python ignores these two at start. What they were before is not to be known; cron's jobs have the default.
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
@@ -148,16 +154,17 @@ def _become(argv: "list[str]", nice_level: int, mask: "set[int]", sigchld: objec
         # Only root may go below the level that it was started with: the job runs at that.
         pass
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
-    return _execute(argv)
+    return _execute(argv, tell)
 
 
-def _execute(argv: "list[str]") -> int:
+def _execute(argv: "list[str]", tell: bool) -> int:
     """execvp(3), with its search of $PATH and its /bin/sh for a script without `#!`, as a shell would run the words.
 
-    execv leaves the environment alone: the job sees what this process was given, entry by entry. Returns an exit
-    status only where nothing could be run, having said why on standard error.
+    execv leaves the environment alone: the job sees what this process was given, entry by entry.
+    tell: whether $_ is to hold the path of what is executed. Returns an exit status only where nothing could be run,
+    having said why on standard error.
     """
-    command = argv[0].encode(sys.getfilesystemencoding(), "surrogateescape")
+    command = argv[0].encode(_ENCODING, "surrogateescape")
     if b"/" in command:
         candidates = [command]
     else:
@@ -166,6 +173,8 @@ def _execute(argv: "list[str]") -> int:
         candidates = [(folder or b".") + b"/" + command for folder in path.split(b":")] if command else []
     refused: "OSError | None" = None
     for candidate in candidates:
+        if tell:
+            posix.putenv(b"_", candidate)
         try:
             posix.execv(candidate, argv)
         except (FileNotFoundError, NotADirectoryError):
@@ -187,10 +196,13 @@ def _execute(argv: "list[str]") -> int:
 
 
 def _execute_script(path: bytes, argv: "list[str]") -> int:
-    """execvp(3): an executable file in no format that the kernel knows is a script for sh."""
+    """execvp(3): an executable file in no format that the kernel knows is a script for sh, or bash's own under bash."""
+    shell = _shell()
+    if shell.rpartition("/")[2] != "bash":
+        shell = SHELL
     try:
-        words: "list[bytes | str]" = [b"sh", path, *argv[1:]]
-        posix.execv(SHELL, words)
+        words: "list[bytes | str]" = [shell, path, *argv[1:]]
+        posix.execv(shell, words)
     except OSError as error:
         _complain(f"{argv[0]}: {error.strerror}")
     return EX_NOT_EXECUTABLE
@@ -207,7 +219,7 @@ def _exists(path: bytes) -> bool:
 def _shell() -> str:
     """The shell that cron would start for this job: crontab(5), SHELL."""
     shell = posix.environ.get(b"SHELL") or SHELL.encode()
-    return shell.decode(sys.getfilesystemencoding(), "surrogateescape")
+    return shell.decode(_ENCODING, "surrogateescape")
 
 
 def _undo_locale_coercion() -> None:

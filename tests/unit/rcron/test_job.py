@@ -285,6 +285,30 @@ def test_a_script_without_an_interpreters_line_is_run_by_sh(node: Any, tmp_path:
     assert node.run(str(script), "a", "b  c").stdout == f"{script} a b  c\n"
 
 
+def test_a_script_without_an_interpreters_line_is_bashs_own_where_bash_is_crons_shell(
+    node: Any, tmp_path: pathlib.Path
+) -> None:
+    script = tmp_path / "script"
+    script.write_text('a=(x y); echo "$0" "${a[1]}" "$@"\n')
+    script.chmod(0o755)
+    out = node.run(str(script), "b", env={"PATH": "/usr/bin:/bin", "SHELL": "/bin/bash"})
+    assert (out.stdout, out.stderr) == (f"{script} y b\n", "")
+
+
+@pytest.mark.parametrize("job", ["/usr/bin/env", "env"])
+def test_bash_tells_the_job_its_own_path_and_not_rcrons(node: Any, job: str) -> None:
+    environment = {"PATH": "/usr/bin:/bin", "SHELL": "/bin/bash"}
+    bash = ["/bin/bash", "-c"]
+    plain = subprocess.run([*bash, f"{job}; :"], env=environment, capture_output=True, text=True, check=True)
+    prefix = " ".join(node.command())
+    simple = subprocess.run([*bash, f"{prefix} {job}; :"], env=environment, capture_output=True, text=True, check=True)
+    assert simple.stdout == plain.stdout
+    shell = [*bash, f"{prefix} -c '{job}; :'; :"]
+    compound = subprocess.run(shell, env=environment, capture_output=True, text=True, check=True)
+    # The second bash counts its own level.
+    assert re.sub("SHLVL=.", "", compound.stdout) == re.sub("SHLVL=.", "", plain.stdout)
+
+
 def test_c_hands_its_string_to_the_shell_that_cron_uses(node: Any) -> None:
     string = 'echo "$0" | cat; exit 4'
     out = node.run("-c", string, env={"PATH": "/usr/bin:/bin"})
