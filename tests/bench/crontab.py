@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """How long prefixing takes: the pure rewriting, the module's work, and a task beside a loop over ansible.builtin.cron.
 
-Prints a table for each, with the median and the spread of several runs. Ends with status 1 where a promise of the project
+Prints a table for each, with the median and the spread of several runs. Ends with status 1 where a promise
 is not kept: time grows with the lines, 1,000 entries take less than 1 s inside the module, and a task takes at most a
 hundredth of the loop.
 """

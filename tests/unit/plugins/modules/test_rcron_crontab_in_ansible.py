@@ -39,6 +39,17 @@ SELECTED = [
 ]
 
 
+@pytest.fixture
+def stand_in(fake_crontab):
+    return fake_crontab("debian")
+
+
+@pytest.fixture
+def play(play, stand_in):
+    """Run tasks on a machine that has a crontab(1) of ours."""
+    return lambda tasks: play(tasks, stand_in.search_path)
+
+
 def task(path, *entries, check_mode=False, diff=False, **options) -> dict:
     options = {"cron_file": str(path), "entries": list(entries), **options}
     return {"rcron.cluster.rcron_crontab": options, "check_mode": check_mode, "diff": diff}
@@ -79,6 +90,17 @@ def test_a_task_is_told_the_truth(tmp_path, play):
     ]
     assert released["changed"]
     assert path.read_bytes() == TEXT
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may name the user of a crontab")
+def test_a_users_crontab_is_told_by_its_user(play, stand_in):
+    stand_in.crontab.write_bytes(b"* * * * * /bin/true\n")
+    of_user = {"user": stand_in.user, "entries": [{"job": "/bin/true"}]}
+    preview, real = play([{"rcron.cluster.rcron_crontab": of_user, "check_mode": check} for check in (True, False)])
+    assert preview["entries"] == real["entries"]
+    assert real["entries"][0]["user"] == stand_in.user
+    assert stand_in.crontab.read_bytes().endswith(b"* * * * * /usr/bin/rcron /bin/true\n")
+    assert sum(call.endswith(f" -u {stand_in.user} -") for call in stand_in.calls()) == 1
 
 
 def test_a_task_that_cannot_be_done_says_why_and_changes_nothing(tmp_path, play):
@@ -148,3 +170,25 @@ def test_a_selector_in_utf8_reaches_the_entry_under_any_locale(tmp_path, play, l
     path.write_bytes("#Ansible: Käse\n0 1 * * * root /bin/true\n".encode())
     (result,) = play([{**task(path, {"name": "Käse"}), "environment": {"LC_ALL": "C" if latin else ""}}])
     assert result["changed"]
+
+
+def test_the_filter_and_a_task_that_selects_the_entry_do_not_fight(tmp_path, play):
+    path = tmp_path / "app"
+    job = "cd /srv && ./backup > '/var/log/ba ckup.log'"
+    made = {
+        "ansible.builtin.cron": {
+            "name": "nightly",
+            "user": "root",
+            "special_time": "daily",
+            "job": "{{ backup | rcron.cluster.rcron_prefix }}",
+            "cron_file": str(path),
+        },
+        "vars": {"backup": job},
+    }
+    first, selected, again, selected_again = play(
+        [made, task(path, {"job": job}), made, task(path, {"name": "nightly"})]
+    )
+    assert first["changed"]
+    assert [selected["changed"], again["changed"], selected_again["changed"]] == [False, False, False]
+    assert "@daily root /usr/bin/rcron -c 'cd /srv && " in path.read_text()
+    assert selected["entries"] == [{**entry, "selected_by": [f"job: {job}"]} for entry in selected_again["entries"]]
