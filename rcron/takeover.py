@@ -4,6 +4,7 @@
 
 import time
 
+from rcron import demotion as demotion  # what the job will need, when rcron may have been removed
 from rcron import state
 from rcron.config import PASSIVE, Config
 from rcron.watch import Watch

@@ -10,8 +10,8 @@ kernel), looking once a second is what remains, and what staleness and the end o
 import _signal
 import fcntl
 import posix
-from typing import Any
 
+from rcron import pin as pin  # needed by state.current once there is one, when rcron may have been removed
 from rcron.config import Config
 from rcron.state import pin_path
 
@@ -39,7 +39,7 @@ class Watch:
             except OSError:
                 pass
 
-    def wait(self, signals: "tuple[int, ...]", seconds: float) -> "Any":
+    def wait(self, signals: "tuple[int, ...]", seconds: float) -> "_signal.struct_siginfo | None":
         """Wait for a change of the state, for one of the signals (which the caller has blocked), or for a time.
 
         seconds: the longest wait. Returns siginfo for a signal, None for anything else: look at the state then.

@@ -4,6 +4,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,6 +175,21 @@ def test_by_default_a_demotion_leaves_the_job_alone(active: Any) -> None:
     job.demote()
     assert job.end()[1] == 4
     assert not any("demoted" in line for line in active.log())
+
+
+@pytest.mark.parametrize("options", [[], ["--takeover-wait", "20"]])
+def test_rcron_may_be_removed_while_it_waits(active: Any, tmp_path: pathlib.Path, options: "list[str]") -> None:
+    library = tmp_path / "library"
+    shutil.copytree(CHECKOUT / "rcron", library / "rcron", ignore=shutil.ignore_patterns("__pycache__"))
+    active.rcron.write_text(active.rcron.read_text().replace(repr(str(CHECKOUT)), repr(str(library))))
+    state.write(str(active.state_file), "passive" if options else "active")
+    process = active.start(*options, "sh", "-c", "echo ran; sleep 2; exit 5")
+    time.sleep(1)
+    shutil.rmtree(library)
+    # Whatever is looked at now is looked at without the library: a pin, a new state, the job itself.
+    active.ctl("pin", "active")
+    assert process.communicate(timeout=20)[0] == "ran\n"
+    assert process.returncode == 5
 
 
 def test_nobody_elses_process_is_ended(active: Any) -> None:
