@@ -79,7 +79,7 @@ running = subprocess.run(["systemctl", "--quiet", "is-active", asked["service"]]
 
 told.update(
     exists=exists,
-    managed=exists and ours(asked["conf"]),
+    managed=exists and not told["error"] and ours(asked["conf"]),
     backup=os.path.exists(asked["backup"]),
     installed=shutil.which("keepalived", path="/usr/sbin:/sbin:/usr/local/sbin:/usr/bin") is not None,
     running=running,
