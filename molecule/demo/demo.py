@@ -50,7 +50,7 @@ def play(playbook: str) -> None:
             ["ansible-playbook", "--inventory", str(INVENTORY), playbook], check=False, stdout=log, stderr=log
         )
     if ran.returncode:
-        say("\n".join(LOG.read_text().splitlines()[-25:]))
+        say("\n".join(line[:200] for line in LOG.read_text().splitlines()[-25:]))
         sys.exit(f"demo: {playbook} failed; above is the end of {LOG}. `make demo-stop` removes what is there.")
     say(f"      done in {time.monotonic() - start:.0f} s")
 
