@@ -109,6 +109,6 @@ $(INSTALLED): requirements-dev.txt
 	@[[ -x $(VENV)/bin/pip ]] || tests/system_packages.sh python=ensurepip:python3-venv
 	@[[ -x $(VENV)/bin/pip ]] || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Python packages into $(VENV)"
-	@$(VENV)/bin/pip --quiet --disable-pip-version-check install -r requirements-dev.txt
+	@$(VENV)/bin/pip -qq --disable-pip-version-check install -r requirements-dev.txt
 	@rm -f $(VENV)/installed-*
 	@touch $@
