@@ -26,7 +26,15 @@ def test_no_file_is_left_and_none_is_missing(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["/usr/bin/rcron*", "/usr/lib/rcron", "/etc/rcron", "/run/rcron*", "/etc/tmpfiles.d/rcron*"]
+    "pattern",
+    [
+        "/usr/bin/rcron*",
+        "/usr/lib/rcron",
+        "/usr/share/man/man*/rcron*",
+        "/etc/rcron",
+        "/run/rcron*",
+        "/etc/tmpfiles.d/rcron*",
+    ],
 )
 def test_nothing_of_ours_is_left(host: Host, pattern: str) -> None:
     assert host.run(f"ls -d {pattern}").stdout == ""

@@ -4,9 +4,10 @@
 
 Run on the node by the role's tasks/preflight.yml, with -I, as `rcron_python`. Reads one JSON object from standard
 input: config_source (str, the text of rcron/config.py), conf_text (str, the rcron.conf that would be written),
-conf_path (str), links (list of str, the launchers' paths), unknown and known (lists of str, names of role variables).
+conf_path (str), links (list of str, the paths that are to lead to the launchers and man pages), unknown and known
+(lists of str, names of role variables).
 Writes one to standard output: cache_tag (str, the interpreter's name in the names of bytecode files), uid (int),
-conf_error (str, empty where rcron/config.py accepts the text), foreign (list of str, what stands in a launcher's place
+conf_error (str, empty where rcron/config.py accepts the text), foreign (list of str, what stands in a link's place
 and was not put there by this role), meant (dict: unknown name -> the known name that it resembles, or nothing).
 """
 
@@ -32,8 +33,8 @@ try:
 except config["ConfigError"] as error:
     conf_error = str(error)
 
-#: What a launcher's link points to when this role made it: LIB/VERSION-DIGEST/bin/NAME.
-OURS = re.compile(r"/[^/]+-[0-9a-f]{8}/bin/rcron(ctl)?\Z")
+#: What a link points to when this role made it: LIB/VERSION-DIGEST/bin/NAME or …/man/NAME.
+OURS = re.compile(r"/[^/]+-[0-9a-f]{8}/(bin|man)/rcron[^/]*\Z")
 foreign = [
     path
     for path in asked["links"]

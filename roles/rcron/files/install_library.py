@@ -3,9 +3,9 @@
 """Put the wrapper's package into a folder of its own, whole or not at all.
 
 Run on the node by the role's tasks/install.yml, with -I, as `rcron_python`: the interpreter that the bytecode is
-compiled for. Reads one JSON object from standard input: library (str, the folder that is to come into being), modules
-and launchers (dicts: path below that folder -> text). A library that exists is complete, because it came by rename; it
-is left as it is but for the bytecode, which is compiled anew after an upgrade of Python.
+compiled for. Reads one JSON object from standard input: library (str, the folder that is to come into being), modules,
+pages (the man pages) and launchers (dicts: path below that folder -> text). A library that exists is complete, because
+it came by rename; it is left as it is but for the bytecode, which is compiled anew after an upgrade of Python.
 """
 
 import json
@@ -38,7 +38,7 @@ if not os.path.isdir(library):
     os.makedirs(os.path.dirname(library), exist_ok=True)
     staging = tempfile.mkdtemp(prefix=".staging-", dir=os.path.dirname(library))
     try:
-        for path, text in asked["modules"].items():
+        for path, text in {**asked["modules"], **asked["pages"]}.items():
             write(os.path.join(staging, path), text, 0o644)
         for path, text in asked["launchers"].items():
             write(os.path.join(staging, path), text, 0o755)
