@@ -8,7 +8,12 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.rcron.cluster.plugins.module_utils import crontab
 
 
-def rcron_prefix(command: str, rcron_path: str = crontab.DEFAULT_RCRON_PATH.decode(), conf: str | None = None) -> str:
+def rcron_prefix(
+    command: str,
+    rcron_path: str = crontab.DEFAULT_RCRON_PATH.decode(),
+    conf: str | None = None,
+    takeover_wait: int | None = None,
+) -> str:
     """Return the command with the prefix, as `crontab.prefix` makes it.
 
     Raises AnsibleFilterError for what is no command: no string, an empty one, one with a NUL byte or a newline; and for
@@ -17,13 +22,19 @@ def rcron_prefix(command: str, rcron_path: str = crontab.DEFAULT_RCRON_PATH.deco
     for what, value in (("the command", command), ("rcron_path", rcron_path), ("conf", conf)):
         if not isinstance(value, str) and not (what == "conf" and value is None):
             raise AnsibleFilterError(f"rcron_prefix: {what} is {value!r}; it must be a string: put it in quotes")
+    if takeover_wait is not None and (not isinstance(takeover_wait, int) or isinstance(takeover_wait, bool)):
+        raise AnsibleFilterError(
+            f"rcron_prefix: takeover_wait is {takeover_wait!r}; it must be a number: use the filter int"
+        )
     if not command.strip():
         raise AnsibleFilterError(
             "rcron_prefix: the command is empty; give the command that cron is to run, as in "
             "{{ '/usr/local/bin/report' | rcron.cluster.rcron_prefix }}"
         )
     try:
-        prefixed = crontab.prefix(_encoded(command), _encoded(rcron_path), None if conf is None else _encoded(conf))
+        prefixed = crontab.prefix(
+            _encoded(command), _encoded(rcron_path), None if conf is None else _encoded(conf), takeover_wait
+        )
     except crontab.CrontabError as error:
         raise AnsibleFilterError(f"rcron_prefix: {error}") from error
     return prefixed.decode("utf-8", "surrogateescape")

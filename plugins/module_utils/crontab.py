@@ -35,6 +35,7 @@ class Guard(NamedTuple):
 
     rcron_path: bytes  # as it is written: `/usr/bin/rcron`, or `rcron` where cron's PATH is to find it
     conf: bytes | None  # the argument of --conf; None: the default configuration
+    takeover_wait: bytes | None = None  # the argument of --takeover-wait, in seconds; None: the configuration's
 
 
 class Entry(NamedTuple):
@@ -191,6 +192,7 @@ def rewrite(
     state: str,
     rcron_path: bytes = DEFAULT_RCRON_PATH,
     conf: bytes | None = None,
+    takeover_wait: int | None = None,
     max_command: int | None = None,
 ) -> Rewritten:
     """Prefix the selected entries, or take their prefix away; every other byte stays as it is.
@@ -199,6 +201,7 @@ def rewrite(
     system: the lines have a user field.
     state: "present" prefixes with `rcron_path` and `conf`, and moves an entry that is prefixed otherwise. "absent"
       takes away the prefixes whose configuration is `conf`; an entry of another cluster stays as it is.
+    takeover_wait: seconds for the prefix's --takeover-wait; None: none, but one that stands there already stays.
     max_command: how many bytes of command cron accepts (Debian's cron: 998; as written, with the part after `%` and, in
       a system crontab, further blanks behind the user); None: any number.
 
@@ -208,7 +211,7 @@ def rewrite(
     """
     if state not in ("present", "absent"):
         raise CrontabError(f"state is {state!r}; it can be present or absent")
-    guard = _checked_guard(rcron_path, conf)
+    guard = _checked_guard(rcron_path, conf, takeover_wait)
     selectors = list(dict.fromkeys(selectors))
     rank = {selector: number for number, selector in enumerate(selectors)}
     expressions = [(selector, _compiled(selector.value)) for selector in selectors if selector.kind == "regexp"]
@@ -291,9 +294,10 @@ _PLAIN = rb"[A-Za-z0-9_./:,@+-]"
 _STATIC_WORD = rb"(?:%s|%s|%s)+" % (_PLAIN, _SINGLE_QUOTED, _DOUBLE_QUOTED_LITERAL)
 _QUOTED_OR_NOT = re.compile(rb"'([^']*)'|\"([^\"]*)\"|([^'\"]+)")
 
-# `rcron [--conf FILE] [--] COMMAND…` and `rcron [--conf FILE] -c STRING`. What follows must be able to begin a command.
+# `rcron [OPTION…] [--] COMMAND…` and `rcron [OPTION…] -c STRING`. What follows must be able to begin a command.
 _PREFIXED = re.compile(
-    rb"(?P<path>%(w)s)[ \t]+(?:--conf(?:=|[ \t]+)(?P<conf>%(w)s)[ \t]+)*"
+    rb"(?P<path>%(w)s)[ \t]+"
+    rb"(?:--(?:conf(?:=|[ \t]+)(?P<conf>%(w)s)|takeover-wait(?:=|[ \t]+)(?P<takeover_wait>%(w)s))[ \t]+)*"
     rb"(?:(?P<shell>-c[ \t]+)|--[ \t]+|(?!-))(?P<rest>[^ \t;&|<>()#].*)" % {b"w": _STATIC_WORD},
     re.DOTALL,
 )
@@ -311,12 +315,18 @@ class _Unprefixed(NamedTuple):
     shell: bool  # the prefix hands the whole command to a shell
 
 
-def prefix(command: bytes, rcron_path: bytes = DEFAULT_RCRON_PATH, conf: bytes | None = None) -> bytes:
-    """Return the command of a crontab entry with the prefix `rcron_path [--conf CONF]`.
+def prefix(
+    command: bytes,
+    rcron_path: bytes = DEFAULT_RCRON_PATH,
+    conf: bytes | None = None,
+    takeover_wait: int | None = None,
+) -> bytes:
+    """Return the command of a crontab entry with the prefix `rcron_path [--conf CONF] [--takeover-wait SECONDS]`.
 
     A simple command (`is_simple`) gets it in front; any other is quoted for `rcron -c`, except for the part after the
     first unescaped `%`, which is the standard input that cron gives it. A command that has another prefix gets this one
-    instead; one that has this prefix already, and is guarded as a whole by it, stays as it is, byte for byte.
+    instead, but keeps its --takeover-wait where none is given; one that has this prefix already, and is guarded as a
+    whole by it, stays as it is, byte for byte.
     Raises CrontabError for a NUL byte or newline, and for a path that cannot stand in a crontab.
     """
     for byte, what in ((b"\0", "NUL byte"), (b"\n", "newline")):
@@ -324,7 +334,7 @@ def prefix(command: bytes, rcron_path: bytes = DEFAULT_RCRON_PATH, conf: bytes |
             raise CrontabError(
                 f"the command {_shown(command)} holds a {what}; a crontab entry is one line of text: take it out"
             )
-    return _prefixed(command, _checked_guard(rcron_path, conf), bare=True)
+    return _prefixed(command, _checked_guard(rcron_path, conf, takeover_wait), bare=True)
 
 
 def _prefixed(command: bytes, guard: Guard, *, bare: bool) -> bytes:
@@ -332,23 +342,36 @@ def _prefixed(command: bytes, guard: Guard, *, bare: bool) -> bytes:
     inner = _unprefixed(command)
     text, stdin = _split_percent(inner.command)
     bare = bare and is_simple(text)
+    if guard.takeover_wait is None and inner.guard is not None:
+        guard = guard._replace(takeover_wait=inner.guard.takeover_wait)
     if inner.guard == guard and (inner.shell or bare):
         return command
-    head = guard.rcron_path + (b" --conf " + guard.conf if guard.conf is not None else b"")
+    head = guard.rcron_path
+    if guard.conf is not None:
+        head += b" --conf " + guard.conf
+    if guard.takeover_wait is not None:
+        head += b" --takeover-wait " + _quoted(guard.takeover_wait)
     if bare:
         return head + b" " + inner.command
     # systemd-cron takes white space off a line's end, cron does not: outside the quotes a CR means the same to each.
     line = text.rstrip(b"\r")
-    return head + b" -c '" + line.replace(b"'", b"'\\''") + b"'" + text[len(line) :] + stdin
+    return head + b" -c " + _quoted(line, always=True) + text[len(line) :] + stdin
+
+
+def _quoted(word: bytes, *, always: bool = False) -> bytes:
+    """Return bytes as one word of a shell's (XCU 2.2.2). always: also where they would be one without quotes."""
+    if not always and _PLAIN_WORD.fullmatch(word):
+        return word
+    return b"'" + word.replace(b"'", b"'\\''") + b"'"
 
 
 def unprefix(command: bytes) -> tuple[bytes, Guard | None]:
     """Return the command without its prefix, and the prefix; None if there is none.
 
-    It is recognised however it is written: `rcron job`, `/usr/bin/rcron --conf FILE job`, `--conf=FILE`, `-c '…'`,
-    `-c "…"`, and `rcron 'job | mail root'`, one word with white space in it, which rcron hands to a shell too. What
-    `prefix` made comes back byte for byte. Where only a shell could say what the string after -c is (`rcron -c "$JOB"`,
-    `rcron -c 'a' >file`), it is handed to `$SHELL -c` instead.
+    It is recognised however it is written: `rcron job`, `/usr/bin/rcron --conf FILE job`, `--conf=FILE`,
+    `--takeover-wait 30`, `-c '…'`, `-c "…"`, and `rcron 'job | mail root'`, one word with white space in it, which
+    rcron hands to a shell too. What `prefix` made comes back byte for byte. Where only a shell could say what the
+    string after -c is (`rcron -c "$JOB"`, `rcron -c 'a' >file`), it is handed to `$SHELL -c` instead.
     """
     inner = _unprefixed(command)
     return inner.command, inner.guard
@@ -361,7 +384,8 @@ def _unprefixed(command: bytes) -> _Unprefixed:
     match = _PREFIXED.fullmatch(text)
     if not match or _value(match["path"]).rpartition(b"/")[2] != b"rcron":
         return _Unprefixed(command, None, False)
-    guard = Guard(_value(match["path"]), None if match["conf"] is None else _value(match["conf"]))
+    conf, takeover_wait = (None if match[name] is None else _value(match[name]) for name in ("conf", "takeover_wait"))
+    guard = Guard(_value(match["path"]), conf, takeover_wait)
     rest = match["rest"]
     if not match["shell"] and not (_ONE_WORD.fullmatch(rest) and len(rest.split()) > 1):
         return _Unprefixed(rest + stdin, guard, False)
@@ -380,7 +404,9 @@ def _value(word: bytes) -> bytes:
     return b"".join(b"".join(parts) for parts in _QUOTED_OR_NOT.findall(word))
 
 
-def _checked_guard(rcron_path: bytes, conf: bytes | None) -> Guard:
+def _checked_guard(rcron_path: bytes, conf: bytes | None, takeover_wait: int | None) -> Guard:
+    if takeover_wait is not None and not 0 <= takeover_wait <= 86400:
+        raise CrontabError(f"takeover_wait is {takeover_wait}; it must be a whole number of seconds, from 0 to 86400")
     for what, path in (("rcron_path", rcron_path), ("conf", conf)):
         if path is not None and not re.fullmatch(rb"/[A-Za-z0-9_./:,@+-]+", path):
             raise CrontabError(
@@ -392,7 +418,7 @@ def _checked_guard(rcron_path: bytes, conf: bytes | None) -> Guard:
             f"rcron_path is {_shown(rcron_path)}; the file must be called rcron, or the prefix could not be recognised "
             "again"
         )
-    return Guard(rcron_path, conf)
+    return Guard(rcron_path, conf, None if takeover_wait is None else b"%d" % takeover_wait)
 
 
 def _split_percent(command: bytes) -> tuple[bytes, bytes]:

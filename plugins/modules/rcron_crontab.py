@@ -96,6 +96,12 @@ options:
       - The configuration file of the entries' cluster. Only for a host that is in several clusters.
       - Left out, C(rcron) reads its own, C(/etc/rcron/rcron.conf).
     type: str
+  takeover_wait:
+    description:
+      - How many seconds a passive node waits for its promotion before it ignores the entries' jobs, so that a
+        run which falls into a failover is run by the successor. Only for jobs that bear being run twice.
+      - Left out, what C(rcron.conf) says holds, and a C(--takeover-wait) that stands in an entry already stays.
+    type: int
   on_missing:
     description:
       - What happens if an item of O(entries) selects nothing.
@@ -241,6 +247,7 @@ class PrefixedEntries:
     rcron_path: bytes
     conf: bytes | None
     may_be_missing: bool
+    takeover_wait: int | None = None  # seconds
 
     def preview(self) -> Outcome:
         """Say what `apply` would do. Nothing is written.
@@ -266,6 +273,7 @@ class PrefixedEntries:
             state=self.state,
             rcron_path=self.rcron_path,
             conf=self.conf,
+            takeover_wait=self.takeover_wait,
             max_command=self.command.max_command if self.command else None,
         )
         missing = [
@@ -371,6 +379,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "rcron_path": {"type": "str", "default": "/usr/bin/rcron"},
             "conf": {"type": "str"},
+            "takeover_wait": {"type": "int"},
             "on_missing": {"type": "str", "choices": ["fail", "warn", "ignore"], "default": "fail"},
             "backup": {"type": "bool", "default": False},
         },
@@ -389,6 +398,7 @@ def main() -> None:
             rcron_path=to_bytes(given["rcron_path"]),
             conf=to_bytes(given["conf"]) if given["conf"] else None,
             may_be_missing=given["on_missing"] != "fail",
+            takeover_wait=given["takeover_wait"],
         )
         outcome = (
             prefixed.preview() if module.check_mode else prefixed.apply(backup_folder() if given["backup"] else None)

@@ -23,6 +23,10 @@ def test_path_and_configuration_can_be_named():
     assert rcron_prefix("job", conf="/etc/b.conf") == "/usr/bin/rcron --conf /etc/b.conf job"
 
 
+def test_a_wait_for_a_takeover_can_be_given():
+    assert rcron_prefix("job", takeover_wait=30) == "/usr/bin/rcron --takeover-wait 30 job"
+
+
 def test_text_that_is_not_ascii_stays_as_it_is():
     assert rcron_prefix("job 'café' > \udce9") == "/usr/bin/rcron -c 'job '\\''café'\\'' > \udce9'"
 
@@ -34,6 +38,8 @@ def test_text_that_is_not_ascii_stays_as_it_is():
         ([" \t"], "the command is empty"),
         (["a\nb"], r"'a\\nb' holds a newline; a crontab entry is one line"),
         (["a\0b"], "holds a NUL byte"),
+        (["job", "/usr/bin/rcron", None, "30"], "takeover_wait is '30'; it must be a number"),
+        (["job", "/usr/bin/rcron", None, -1], "takeover_wait is -1; it must be a whole number of seconds"),
         ([None], "the command is None; it must be a string: put it in quotes"),
         ([["a", "b"]], "the command is .*; it must be a string"),
         (["job", "rcron"], "rcron_path is 'rcron'; it must be an absolute path"),

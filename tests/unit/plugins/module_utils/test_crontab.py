@@ -270,6 +270,9 @@ def test_any_other_command_is_quoted_for_a_shell(command, prefixed):
         (b"rcron --conf '/etc/b c.conf' job", b"job", Guard(b"rcron", b"/etc/b c.conf")),
         (b'"/usr/bin/rcron" job', b"job", Guard(b"/usr/bin/rcron", None)),
         (b"rcron -- job", b"job", Guard(b"rcron", None)),
+        (b"rcron --takeover-wait 30 job", b"job", Guard(b"rcron", None, b"30")),
+        (b"rcron --takeover-wait=30 --conf=/c -c 'a | b'", b"a | b", Guard(b"rcron", b"/c", b"30")),
+        (b"rcron --conf /c --takeover-wait '30' -- job", b"job", Guard(b"rcron", b"/c", b"30")),
         (b"rcron -c 'a | b'", b"a | b", Guard(b"rcron", None)),
         (b'rcron -c "a | b"', b"a | b", Guard(b"rcron", None)),
         (b'rcron -c "a \\"b\\" \\%c"%in', b'a "b" \\%c%in', Guard(b"rcron", None)),
@@ -288,7 +291,7 @@ def test_any_other_command_is_quoted_for_a_shell(command, prefixed):
 )
 def test_a_prefix_is_recognised_however_it_is_written(written, command, guard):
     assert unprefix(written) == (command, guard)
-    assert unprefix(prefix(written)) == (command, Guard(b"/usr/bin/rcron", None))
+    assert unprefix(prefix(written)) == (command, Guard(b"/usr/bin/rcron", None, guard.takeover_wait))
 
 
 @pytest.mark.parametrize(
@@ -495,3 +498,26 @@ def test_a_thousand_entries_take_less_than_a_second():
     result = present(text, *(Selector("name", b"job %d" % i) for i in range(1000)), max_command=998)
     assert time.monotonic() - began < 1
     assert len(result.entries) == 1000
+
+
+def test_a_takeover_wait_that_stands_there_stays() -> None:
+    written = b"/usr/bin/rcron --takeover-wait 30 job"
+    assert prefix(written) == written
+    assert prefix(written, conf=b"/c") == b"/usr/bin/rcron --conf /c --takeover-wait 30 job"
+    assert prefix(b"rcron --takeover-wait=30 -c 'a | b'") == b"/usr/bin/rcron --takeover-wait 30 -c 'a | b'"
+    assert prefix(b"rcron --takeover-wait '3 0' job") == b"/usr/bin/rcron --takeover-wait '3 0' job"
+
+
+def test_a_takeover_wait_that_is_given_is_set() -> None:
+    assert prefix(b"job", takeover_wait=5) == b"/usr/bin/rcron --takeover-wait 5 job"
+    assert prefix(b"/usr/bin/rcron --takeover-wait 30 job", takeover_wait=0) == b"/usr/bin/rcron --takeover-wait 0 job"
+    assert unprefix(prefix(b"a | b", takeover_wait=5)) == (b"a | b", Guard(b"/usr/bin/rcron", None, b"5"))
+    for seconds in (-1, 86401):
+        with pytest.raises(CrontabError, match=r"takeover_wait is .*from 0 to 86400"):
+            prefix(b"job", takeover_wait=seconds)
+
+
+def test_absent_takes_a_takeover_wait_away_with_the_prefix() -> None:
+    text = b"* * * * * /usr/bin/rcron --takeover-wait 30 job\n"
+    rewritten = rewrite(text, [Selector("job", b"job")], system=False, state="absent")
+    assert rewritten.text == b"* * * * * job\n"
