@@ -103,6 +103,16 @@ def test_a_users_crontab_is_told_by_its_user(play, stand_in):
     assert sum(call.endswith(f" -u {stand_in.user} -") for call in stand_in.calls()) == 1
 
 
+def test_a_wait_for_a_takeover_is_set_and_stays_where_it_is_not_given(tmp_path, play):
+    path = tmp_path / "app"
+    path.write_bytes(b"* * * * * root /bin/job\n")
+    job = {"job": "/bin/job"}
+    given, kept = play([task(path, job, takeover_wait=30), task(path, job)])
+    assert given["changed"]
+    assert not kept["changed"]
+    assert path.read_bytes() == b"* * * * * root /usr/bin/rcron --takeover-wait 30 /bin/job\n"
+
+
 def test_a_task_that_cannot_be_done_says_why_and_changes_nothing(tmp_path, play):
     path = tmp_path / "app"
     path.write_bytes(TEXT)
