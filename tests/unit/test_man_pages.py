@@ -85,7 +85,7 @@ def test_page_has_every_setting_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", config._SETTINGS)
 def test_default_of_a_setting(name: str) -> None:
-    _, default = re.fullmatch(r"(.*) Default: (\S+)\.", setting(name)).groups()
+    default = re.fullmatch(r".* Default: (\S+)\.", setting(name))[1]
     assert getattr(config.parse(f"{name} = {default}", ""), name) == getattr(config.Config(""), name)
 
 
