@@ -207,6 +207,34 @@ def test_a_stopped_job_goes_on_after_sigcont(node: Any, tmp_path: pathlib.Path) 
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("on_demotion", ["continue", "terminate"])
+def test_a_job_is_stopped_and_continued_from_a_terminal(node: Any, tmp_path: pathlib.Path, on_demotion: str) -> None:
+    import pty
+
+    node.configure(f"on_demotion = {on_demotion}")
+    ready = tmp_path / "ready"
+    script = f"touch {ready}; i=0; while [ $i -lt 20 ]; do sleep 0.05; i=$((i + 1)); done; echo do''ne; exit 3"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve("/bin/bash", ["bash", "--norc", "--noediting", "-i"], {"PATH": "/usr/bin:/bin", "PS1": "> "})
+
+    def see(text: bytes) -> None:
+        out = b""
+        while text not in out:
+            out += os.read(terminal, 1024)  # EIO, where bash ended: the test fails
+
+    os.write(terminal, f'{" ".join(node.command("sh", "-c"))} "{script}"\n'.replace("$", "\\$").encode())
+    wait_for(ready)
+    os.write(terminal, b"\x1a")
+    see(b"Stopped")
+    os.write(terminal, b"fg\n")
+    see(b"done")
+    os.write(terminal, b"echo status=$?; exit\n")
+    see(b"status=3")
+    os.close(terminal)
+    os.waitpid(pid, 0)
+
+
 def test_a_child_that_rcron_inherited_is_not_taken_for_the_job(node: Any) -> None:
     script = f"sleep 0.1 & exec {' '.join(node.command('sh', '-c'))} 'sleep 0.3; exit 4'"
     assert subprocess.run(["sh", "-c", script], check=False).returncode == 4

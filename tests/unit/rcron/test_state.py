@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Which state a node is in, and how a state is written."""
 
+import errno
 import os
 import pathlib
 import threading
@@ -109,6 +110,16 @@ def test_a_write_that_fails_leaves_the_old_state_and_nothing_beside_it(
         state.write(conf.state_file, "passive")
     assert pathlib.Path(conf.state_file).read_text() == "active\n"
     assert os.listdir(os.path.dirname(conf.state_file)) == ["state"]
+
+
+def test_a_write_that_fails_names_the_state_file(conf: config.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # write(2) knows no name
+
+    monkeypatch.setattr(state.posix, "write", write)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        state.write(conf.state_file, "active")
+    assert caught.value.filename == conf.state_file
 
 
 def test_a_reader_never_sees_a_torn_state(conf: config.Config) -> None:
