@@ -139,6 +139,8 @@ def replace(path: str, text: str) -> None:
         finally:
             posix.close(fd)
         posix.rename(temporary, path)
-    except OSError:
+    except OSError as error:
         posix.unlink(temporary)
+        # write(2) knows no name, and the temporary file's would tell nobody anything.
+        error.filename = path
         raise
