@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 from nodes import Cluster, Node
 
-Play = Callable[..., "subprocess.CompletedProcess[str]"]
+Play = Callable[..., subprocess.CompletedProcess]
 
 
 class Mistake(NamedTuple):

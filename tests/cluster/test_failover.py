@@ -7,9 +7,10 @@ The takeovers are timed from the kill to `active` in the new node's state file, 
 
 import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import pytest
-from nodes import DOWN, Cluster, Node, seconds_with_two_active, stay_clear_of_minute
+from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, stay_clear_of_minute
 
 #: Names of prepare.yml's jobs in /var/log/jobs.
 SELECTED = ["root", "compound", "user", "ansible", "system"]
@@ -36,11 +37,16 @@ def settled(cluster: Cluster) -> Iterator[None]:
     cluster.settle()
 
 
-def take_over(cluster: Cluster, fail: Callable[[Node], None], what: str) -> tuple[Node, Node, float]:
-    """Have the active node fail; look at the cluster until cron's next minute is over.
+class Takeover(NamedTuple):
+    """What take_over did: who failed, who runs the jobs now, and when it began."""
 
-    Returns the failed node, the one that took over, and when the failure was.
-    """
+    failed: Node
+    new: Node
+    start: float
+
+
+def take_over(cluster: Cluster, fail: Callable[[Node], object], what: str) -> Takeover:
+    """Have the active node fail in some way, and look at the cluster until cron's next minute is over."""
     failed = cluster.active()
     start = time.time()
     fail(failed)
@@ -54,50 +60,47 @@ def take_over(cluster: Cluster, fail: Callable[[Node], None], what: str) -> tupl
     running = [name for name, state in cluster.states().items() if state != DOWN]
     assert cluster.who_ran(EVERYWHERE, minute) == running
 
-    changes = cluster.changes_since(start)
-    flip = next(change.time for change in changes if change.node == new.name and change.state == "active") - start
+    flip = first_change(new, "active", start) - start
     first = min(run.time for job in SELECTED for run in new.runs(job) if run.time > start) - start
     print(f"{what}: {failed} -> {new}: state active after {flip:.1f} s, first job after {first:.1f} s (next minute)")
     assert flip < TAKEOVER
-    return failed, new, start
+    return Takeover(failed, new, start)
+
+
+def first_change(node: Node, state: str, since: float) -> float:
+    """When a node's state file first turned to a state after a time."""
+    return next(change.time for change in node.changes() if change.time > since and change.state == state)
+
+
+def seconds_with_two_active_since(cluster: Cluster, start: float, active: Node) -> float:
+    """For how long two nodes were active at once since a time, at which one node was active."""
+    return seconds_with_two_active([Change(start, active.name, "active"), *cluster.changes_since(start)])
 
 
 def test_another_node_takes_over_from_a_machine_that_died(cluster: Cluster) -> None:
-    failed, new, _ = take_over(cluster, lambda node: node.kill(), "machine killed")
-    assert failed.state() == DOWN
+    done = take_over(cluster, Node.kill, "machine killed")
+    assert done.failed.state() == DOWN
 
     booted = time.time()
-    failed.boot()
+    done.failed.boot()
     active = cluster.settle()
-    after_boot = [change.state for change in failed.changes() if change.time >= booted]
+    after_boot = [change.state for change in done.failed.changes() if change.time >= booted]
     assert after_boot[:2] == ["boot", "passive"], "a node must be passive from its boot until its feeder says otherwise"
     assert active is cluster.nodes[0], "the first host has the highest priority, and takes its role back"
-    both = seconds_with_two_active([*new_state_before(new, booted), *cluster.changes_since(booted)])
-    print(f"machine back: {new} -> {active}: both active for {both:.3f} s")
+    both = seconds_with_two_active_since(cluster, booted, done.new)
+    print(f"machine back: {done.new} -> {active}: both active for {both:.3f} s")
     assert both < HANDOVER
 
 
-def new_state_before(node: Node, when: float) -> list:
-    """The last change of a node's state before a time."""
-    return [change for change in node.changes() if change.time < when][-1:]
-
-
 def test_another_node_takes_over_when_keepalived_is_stopped(cluster: Cluster) -> None:
-    before = cluster.active()
-    earlier = new_state_before(before, time.time())
-    failed, _, start = take_over(cluster, lambda node: node.run("systemctl stop keepalived"), "keepalived stopped")
-    assert failed.state() == "passive"
-    assert seconds_with_two_active([*earlier, *cluster.changes_since(start)]) == 0
+    done = take_over(cluster, lambda node: node.run("systemctl stop keepalived"), "keepalived stopped")
+    assert done.failed.state() == "passive"
+    assert seconds_with_two_active_since(cluster, done.start, done.failed) == 0
 
 
 def test_another_node_takes_over_when_keepalived_is_killed(cluster: Cluster) -> None:
-    before = cluster.active()
-    earlier = new_state_before(before, time.time())
-    failed, _, start = take_over(cluster, lambda node: node.run("pkill -KILL -x keepalived"), "keepalived killed")
-    assert failed.state() == "passive"
-    changes = cluster.changes_since(start)
-    passive = (
-        next(change.time for change in changes if change.node == failed.name and change.state == "passive") - start
-    )
-    print(f"keepalived killed: {failed} passive after {passive:.2f} s")
-    assert seconds_with_two_active([*earlier, *changes]) == 0
+    done = take_over(cluster, lambda node: node.run("pkill -KILL -x keepalived"), "keepalived killed")
+    assert done.failed.state() == "passive"
+    passive = first_change(done.failed, "passive", done.start) - done.start
+    print(f"keepalived killed: {done.failed} passive after {passive:.2f} s")
+    assert seconds_with_two_active_since(cluster, done.start, done.failed) == 0
