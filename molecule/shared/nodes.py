@@ -127,19 +127,26 @@ class Cluster:
         assert len(active) == 1, f"not exactly one node is active: {states}"
         return active[0]
 
-    def settle(self, timeout: float = 20.0) -> Node:
-        """Wait until one node is active, and it alone for two seconds; return it (AssertionError after timeout)."""
+    def settle(self, timeout: float = 20.0, steady: float = 2.0) -> Node:
+        """Wait until one node is active, and it alone for some seconds; return it (AssertionError after timeout)."""
         deadline = time.monotonic() + timeout
         since, last = time.monotonic(), {}
         while True:
             states = self.states()
             if states != last:
                 since, last = time.monotonic(), states
-            steady = time.monotonic() - since >= 2
-            if steady and list(states.values()).count("active") == 1:
+            if time.monotonic() - since >= steady and list(states.values()).count("active") == 1:
                 return self.active()
             assert time.monotonic() < deadline, f"not exactly one node is active after {timeout:.0f} s: {states}"
             time.sleep(0.2)
+
+    def hand_over(self, to: Node) -> None:
+        """Make a node the active one by stopping keepalived on the others for a moment (which must not preempt)."""
+        others = [node for node in self.nodes if node is not to]
+        self.on_all(lambda node: node in others and node.run("systemctl stop keepalived"))
+        wait_until(lambda: to.state() == "active", 10, f"{to} is active where keepalived is stopped on {others}")
+        self.on_all(lambda node: node in others and node.run("systemctl start keepalived"))
+        assert self.settle(steady=1) is to
 
     def changes_since(self, start: float) -> list[Change]:
         """Every change of a running node's state file since a time, in order."""
@@ -171,6 +178,15 @@ class Cluster:
             for run in node.runs(job)
             if 0 <= run.time - minute < 60
         ]
+
+
+def wait_until(true: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Wait until a function returns something true, and return that (AssertionError after so many seconds)."""
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.1)
+    return found
 
 
 def stay_clear_of_minute() -> None:

@@ -7,9 +7,27 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from nodes import Cluster
+from nodes import Cluster, Node
 
 Playbook = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def nodes(config: pytest.Config) -> list[Node]:
+    """The nodes that --hosts names."""
+    return [Node(name.removeprefix("podman://")) for name in config.getoption("--hosts").split(",")]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with the argument `node` on each node, and name it after the node."""
+    if "node" in metafunc.fixturenames:
+        names = [node.name for node in nodes(metafunc.config)]
+        metafunc.parametrize("node", range(len(names)), ids=names, indirect=True)
+
+
+@pytest.fixture
+def node(cluster: Cluster, request: pytest.FixtureRequest) -> Node:
+    """One node after the other; one of `cluster`'s."""
+    return cluster.nodes[request.param]
 
 
 @pytest.fixture(scope="session")

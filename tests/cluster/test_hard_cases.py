@@ -1,0 +1,257 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The wrapper on machines in trouble. Each node has a second cluster for this, "hard", whose state nobody else writes.
+
+What no container may do to its machine (mounts, the clock) is done to the command alone: in a mount namespace of its
+own, or with libfaketime. Files keep the kernel's time then, and differ from the command's as after a clock was set.
+"""
+
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from nodes import Cluster, Node, wait_until
+
+#: The configurations of the second cluster; the second of them with an age after which a state is stale, in seconds.
+HARD, AGED = "/etc/rcron/hard.conf", "/etc/rcron/aged.conf"
+STATE = "/run/rcron-hard/state"
+
+RCRON, CTL = f"rcron --conf {HARD}", f"rcronctl --conf {HARD}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def second_cluster(cluster: Cluster) -> Iterator[None]:
+    text = f"cluster_name = hard\nstate_file = {STATE}\ndefault_state = passive\n"
+    for node in cluster.nodes:
+        node.run(
+            f"mkdir -p /run/rcron-hard; printf '{text}' >{HARD}; {{ cat {HARD}; echo state_max_age = 3; }} >{AGED}"
+        )
+    yield
+    for node in cluster.nodes:
+        node.run(f"rm -rf /run/rcron-hard /var/lib/rcron-hard {HARD} {AGED}")
+
+
+def in_namespace(node: Node, script: str) -> str:
+    """Run a script as root in a mount namespace of its own; return what it printed, standard error included."""
+    return node.run(f"unshare -Urm sh -ec {shlex.quote(script)} 2>&1")
+
+
+def test_demotion_is_written_where_no_room_is_left(node: Node) -> None:
+    said = in_namespace(
+        node,
+        f"""
+        mount -t tmpfs -o size=64k none /run/rcron-hard
+        {CTL} set active
+        mkfifo /tmp/hard.fifo; trap "rm /tmp/hard.fifo" EXIT
+        rcronctl feed keepalived --instance VI_1={AGED} /tmp/hard.fifo 2>/dev/null & exec 3>/tmp/hard.fifo
+        cat /dev/zero >/run/rcron-hard/filling 2>/dev/null || echo full
+        {RCRON} echo ran while active
+        echo 'INSTANCE "VI_1" BACKUP 100' >&3
+        for _ in $(seq 50); do [ "$(cat {STATE})" = passive ] && break; sleep 0.1; done
+        cat {STATE}
+        {RCRON} echo ran while passive
+        # A promotion cannot be written. It is made up for when there is room again.
+        echo 'INSTANCE "VI_1" MASTER 100' >&3; sleep 1.5
+        {CTL} is-active || true
+        {CTL} set active || echo exit $?
+        rm /run/rcron-hard/filling
+        for _ in $(seq 50); do [ "$(cat {STATE})" = active ] && break; sleep 0.1; done
+        {RCRON} echo ran again
+        exec 3>&-; wait
+        cat {STATE}; ls -A /run/rcron-hard
+        """,
+    ).splitlines()
+    assert said[:4] == ["full", "ran while active", "passive", "passive"]
+    assert said[4].startswith(f"rcronctl: {STATE}")
+    assert said[4].endswith("No space left on device; make room there")
+    # Nothing but the state and the feeder's record is left.
+    assert said[5:] == ["exit 73", "ran again", "active", "state", "state.feeder"]
+    log = node.run("cat /var/log/syslog")
+    assert "cluster=hard state=active status=ok dur=0 exit=0 cmd=echo ran while active" in log
+    assert "cluster=hard state=passive status=ignore cmd=echo ran while passive" in log
+
+
+def test_read_only_root_is_no_reason_not_to_run(node: Node) -> None:
+    said = in_namespace(
+        node,
+        f"""
+        mount --rbind / /mnt; mount -o remount,bind,ro /mnt
+        chroot /mnt sh -ec '
+            touch /etc/written 2>/dev/null || echo read-only
+            {CTL} set active; {RCRON} echo ran while active
+            {CTL} set passive; {RCRON} echo ran while passive
+            {CTL} pin active || echo exit $?
+            {CTL} is-active || true'
+        """,
+    ).splitlines()
+    assert said[:2] == ["read-only", "ran while active"]
+    assert said[2].startswith("rcronctl: /var/lib/rcron-hard")
+    assert said[2].endswith("Read-only file system")
+    assert said[3:] == ["exit 73", "passive"]
+
+
+#: A state by name: how it comes about, and what a job of root's and one of an ordinary user's print then.
+STATES = {
+    "active": (f"{CTL} set active", "ran", "ran"),
+    "passive": (f"{CTL} set passive", "", ""),
+    "pinned active": (f"{CTL} set passive; {CTL} pin active", "ran", "ran"),
+    "pinned passive": (f"{CTL} set active; {CTL} pin passive", "", ""),
+    "stale": (f"{CTL} set active; touch -d '1 hour ago' {STATE}", "", ""),
+    "missing": (f"rm -f {STATE}", "", ""),
+    "garbage": (f"echo actively >{STATE}", "", ""),
+    "writable for everyone": (f"{CTL} set active; chmod o+w {STATE}", "", ""),
+    "readable for root only": (f"{CTL} set active; chmod 600 {STATE}", "ran", ""),
+}
+
+
+def test_job_of_an_ordinary_user_finds_every_state_that_roots_jobs_find(node: Node) -> None:
+    job = f"rcron --conf {AGED} echo ran"
+    script = "".join(
+        f'{{ {make}; }} >/dev/null; echo "{name}: $({job}) $? $(su alice -c "{job}") $?"; {CTL} unpin >/dev/null\n'
+        for name, (make, _, _) in STATES.items()
+    )
+    expected = [f"{name}: {root} 0 {alice} 0" for name, (_, root, alice) in STATES.items()]
+    assert node.run(script).splitlines() == expected
+
+
+def test_ordinary_user_changes_nothing(node: Node) -> None:
+    node.run(f"{CTL} set passive")
+    for words in ("set active", "pin active"):
+        tried = node.try_run(f"su alice -c '{CTL} {words}'")
+        assert tried.returncode == 73
+        assert "do it as root" in tried.stderr
+    assert node.run(f"{CTL} is-active || true") == "passive\n"
+
+
+def test_no_syslog_socket_is_no_reason_not_to_run(node: Node) -> None:
+    said = in_namespace(
+        node,
+        f"""
+        mount -t tmpfs none /run/systemd/journal
+        test -S /dev/log || echo no log
+        {CTL} set active; {RCRON} sh -c "echo ran; exit 3" || echo exit $?
+        {CTL} set passive; {RCRON} echo ran while passive; echo exit $?
+        """,
+    ).splitlines()
+    assert said == ["no log", "ran", "exit 3", "exit 0"]
+
+
+LIBRARY = "$(dirname $(dirname $(readlink -f /usr/bin/rcron)))"
+
+#: What is wrong with the bytecode when a node gets another Python: the old one's has another name; or the name is the
+#: same, and another is the number within.
+BYTECODE = {
+    "of another version": "for file in *.pyc; do mv $file ${file%%.*}.cpython-38.pyc; done",
+    "of another build": "for file in *.pyc; do printf '\\0\\0\\r\\n' | dd of=$file conv=notrunc status=none; done",
+    "missing": "rm -- *.pyc",
+}
+
+
+@pytest.mark.parametrize("change", BYTECODE)
+def test_jobs_run_after_an_upgrade_of_the_interpreter(node: Node, change: str) -> None:
+    node.run(f"{CTL} set active")
+    node.run(f"cd {LIBRARY}/rcron/__pycache__ && {BYTECODE[change]}")
+    for job in (f"su alice -c '{RCRON} echo ran'", f"{RCRON} echo ran"):
+        ran = node.try_run(job)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "ran\n", ""), job
+
+
+def test_next_deployment_compiles_for_the_new_interpreter(
+    cluster: Cluster, play: "Callable[..., subprocess.CompletedProcess[str]]"
+) -> None:
+    for node in cluster.nodes:
+        node.run(f"rm -rf {LIBRARY}/rcron/__pycache__ {LIBRARY}/rcron/feeders/__pycache__")
+    ran = play("--tags", "rcron", "rcron.cluster.site")
+    assert ran.returncode == 0, ran.stdout
+    for node in cluster.nodes:
+        modules = node.run(f"cd {LIBRARY}/rcron && ls *.py feeders/*.py | wc -l")
+        tag = node.run("python3 -c 'import sys; print(sys.implementation.cache_tag)'").strip()
+        assert (
+            node.run(f"cd {LIBRARY}/rcron && ls __pycache__/*.{tag}.pyc feeders/__pycache__/*.{tag}.pyc | wc -l")
+            == modules
+        )
+
+
+FAKETIME = (
+    "export LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1)"
+    " NO_FAKE_STAT=1 FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1"
+)
+
+
+@pytest.mark.parametrize("step", ["+1h", "-1h"])
+def test_active_state_is_stale_where_the_clock_was_set(node: Node, step: str) -> None:
+    node.run(f"{CTL} set active")
+    asked = f"{FAKETIME} FAKETIME={step}; rcronctl --conf {AGED} is-active || true; rcron --conf {AGED} echo ran"
+    assert node.run(asked) == "passive\n"
+
+
+def test_pin_neither_ends_nor_lasts_longer_where_the_clock_was_set(node: Node) -> None:
+    node.run(f"{CTL} set active; {CTL} pin passive --for 4s")
+    asked = "".join(f"FAKETIME={step} {CTL} is-active || true\n" for step in ("+3h", "-3h"))
+    assert node.run(f"{FAKETIME}\n{asked} sleep 4\n{asked}") == "passive\npassive\nactive\nactive\n"
+
+
+@pytest.mark.parametrize("step", ["+1h", "-1h"])
+def test_feeder_refreshes_the_state_at_once_where_the_clock_was_set(node: Node, step: str) -> None:
+    # Without the step it would do so after 5 s.
+    said = node.run(
+        f"""
+        sed -i 's/^state_max_age.*/state_max_age = 60/' {AGED}
+        {CTL} set active
+        mkfifo /tmp/clock.fifo; echo +0 >/tmp/clock
+        ({FAKETIME} FAKETIME_TIMESTAMP_FILE=/tmp/clock FAKETIME_NO_CACHE=1
+         exec rcronctl feed keepalived --instance VI_1={AGED} /tmp/clock.fifo) & exec 3>/tmp/clock.fifo
+        echo 'INSTANCE "VI_1" MASTER 100' >&3; sleep 1.5
+        touch -d '2 hours ago' {STATE}
+        echo {step} >/tmp/clock
+        sleep 2.5
+        stat -c %Y {STATE}; date +%s
+        exec 3>&-; wait
+        rm /tmp/clock.fifo /tmp/clock; sed -i 's/^state_max_age.*/state_max_age = 3/' {AGED}
+        """
+    )
+    # Newer versions of libfaketime give the file the time of the clock that was set, older ones the kernel's.
+    refreshed, now = map(int, said.split())
+    assert min(abs(refreshed - now + offset) for offset in (-3600, 0, 3600)) < 10
+
+
+def test_live_feeder_makes_good_what_a_clock_that_was_set_does_to_the_state(cluster: Cluster) -> None:
+    active = cluster.settle(steady=1)
+    for moment in ("1 hour ago", "1 hour"):
+        said = active.run(
+            f"touch -d '{moment}' /run/rcron/state; rcronctl is-active || true; rcronctl status | grep refreshed"
+        )
+        assert said.startswith("passive\n")
+        wait_until(lambda: active.state() == "active", 4, f"{active} is active again after {moment}")
+
+
+def test_one_event_is_one_line_of_the_log_whatever_the_job_is_called(node: Node) -> None:
+    node.run(f"{CTL} set active; mkdir -p /var/tmp/odd")
+    number = time.time_ns()
+    name = rf"/var/tmp/odd/marked\nOct 11 22:14:15 root su: injected {number}\r\033[2J\377\342\200\250x"
+    node.run(
+        f"""
+        name=$(printf '{name}'); printf '#!/bin/sh\nexit 3\n' >"$name"; chmod 755 "$name"
+        {RCRON} "$name" -x || true; {RCRON} -c "'$name' -x" || true
+        {CTL} set passive; {RCRON} "$name" -x; rm "$name"
+        """
+    )
+    escaped = rf"/var/tmp/odd/marked\nOct 11 22:14:15 root su: injected {number}\r\x1b[2J\xff\u2028x"
+    shown = {
+        "the journal": f"journalctl -t rcron -o cat | grep -a 'injected {number}'",
+        "syslog": f"grep -a 'injected {number}' /var/log/syslog | sed 's/.*rcron[^ ]*: //'",
+    }
+    expected = [
+        f"cluster=hard state=active status=start cmd={escaped} -x",
+        f"cluster=hard state=active status=fail dur=0 exit=3 cmd={escaped} -x",
+        f"cluster=hard state=active status=start cmd='{escaped}' -x",
+        f"cluster=hard state=active status=fail dur=0 exit=3 cmd='{escaped}' -x",
+        f"cluster=hard state=passive status=ignore cmd={escaped} -x",
+    ]
+    for where, command in shown.items():
+        wait_until_logged = (
+            f"for _ in $(seq 50); do [ $({command} | wc -l) -lt 5 ] || break; sleep 0.1; done; {command}"
+        )
+        assert node.run(wait_until_logged).splitlines() == expected, where
