@@ -260,8 +260,8 @@ def test_the_stop_line_that_follows_term_is_read(node: Any, daemon: Daemon) -> N
     until(node.state_file, "active\n")
     daemon.tell("stop")
     until(node.state_file, "passive\n")
+    assert daemon.process.wait(timeout=5) == 0  # and with it the reader, which logs after it has written
     assert any(line.endswith('event=keepalived:INSTANCE "VI_1" STOP') for line in node.log())
-    assert daemon.process.wait(timeout=5) == 0
 
 
 def test_after_term_a_reader_whose_fifo_stays_open_ends_within_a_second(node: Any, daemon: Daemon) -> None:
