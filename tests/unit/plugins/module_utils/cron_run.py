@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from typing import NamedTuple
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
@@ -51,6 +52,10 @@ VARIABLES = {"X": "one two", "EMPTY": "", "JOB": "job with words"}
 CRONS = {"debian": re.compile(rb"\\([\\%])"), "cronie": re.compile(rb"\\(%)|(\\.)", re.DOTALL)}
 
 
+# A program that another thread is about to write, in a process forked meanwhile, is "Text file busy" (execve(2)).
+NOT_WHILE_FORKING = threading.Lock()
+
+
 class Result(NamedTuple):
     """What a command did. The paths of the home directory are written `~` in its output."""
 
@@ -87,11 +92,12 @@ class Node:
     def home(self, name: str) -> pathlib.Path:
         """Make a home directory with all the files that the commands work on."""
         home = self.folder / name
-        for path, (mode, text) in FILES.items():
-            file = home / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-            file.chmod(mode)
+        with NOT_WHILE_FORKING:
+            for path, (mode, text) in FILES.items():
+                file = home / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
+                file.chmod(mode)
         return home
 
 
@@ -100,27 +106,28 @@ def run(text: bytes, stdin: bytes, shell: str, home: pathlib.Path) -> Result:
 
     As cron does, start the shell by its path, in a session of its own, with a pipe as its standard input.
     """
-    done = subprocess.run(
-        [shell, "-c", text],
-        input=stdin,
-        capture_output=True,
-        cwd=home,
-        env={
-            "HOME": str(home),
-            "LOGNAME": "root",
-            "PATH": f"{home}/bin:/usr/bin:/bin",
-            "SHELL": shell,
-            **VARIABLES,
-        },
-        start_new_session=True,
-        timeout=60,
-        check=False,
-    )
+    with NOT_WHILE_FORKING:
+        process = subprocess.Popen(
+            [shell, "-c", text],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=home,
+            env={
+                "HOME": str(home),
+                "LOGNAME": "root",
+                "PATH": f"{home}/bin:/usr/bin:/bin",
+                "SHELL": shell,
+                **VARIABLES,
+            },
+            start_new_session=True,
+        )
+    stdout, stderr = process.communicate(stdin, timeout=60)
     path = os.fsencode(home)
     return Result(
-        128 - done.returncode if done.returncode < 0 else done.returncode,
-        done.stdout.replace(path, b"~"),
-        done.stderr.replace(path, b"~"),
+        128 - process.returncode if process.returncode < 0 else process.returncode,
+        stdout.replace(path, b"~"),
+        stderr.replace(path, b"~"),
         files(home),
     )
 
