@@ -132,7 +132,7 @@ def _duration(value: str) -> int:
 
 
 def _follow(value: str) -> "tuple[str, str | None]":
-    name, _, conf = value.partition("=")
+    name, conf = value.partition("=")[::2]
     if not name:
         raise argparse.ArgumentTypeError("no name")
     return name, conf or None

@@ -83,7 +83,7 @@ class _Members:
                 if found is not None:
                     parent, group, started = found
                     children.setdefault(parent, []).append((int(name), started, group))
-        line = [self._leader, *(pid for pid, _ in self._strays)]
+        line = [self._leader, *(stray[0] for stray in self._strays)]
         while line:
             for pid, started, group in children.get(line.pop(), ()):
                 line.append(pid)

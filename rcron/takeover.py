@@ -4,10 +4,12 @@
 
 import time
 
-from rcron import demotion as demotion  # what the job will need, when rcron may have been removed
-from rcron import state
+from rcron import demotion, state
 from rcron.config import PASSIVE, Config
 from rcron.watch import Watch
+
+#: What the job will need after a wait during which rcron may have been removed.
+NEEDED_LATER = (demotion,)
 
 
 def wait(config: Config, seconds: int) -> "tuple[state.Verdict, set[int]]":

@@ -11,9 +11,12 @@ import _signal
 import fcntl
 import posix
 
-from rcron import pin as pin  # needed by state.current once there is one, when rcron may have been removed
+from rcron import pin
 from rcron.config import Config
 from rcron.state import pin_path
+
+#: What state.current will need once a node is pinned, when rcron may have been removed.
+NEEDED_LATER = (pin,)
 
 #: How often a waiting process looks at the state without being told of a change, in seconds.
 INTERVAL = 1.0
@@ -27,7 +30,7 @@ class Watch:
     def __init__(self, config: Config) -> None:
         self.mask: set[int] = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGIO,))
         self._folders: list[int] = []
-        for path in {_folder(config.state_file), _folder(pin_path(config))}:
+        for path in sorted({_folder(config.state_file), _folder(pin_path(config))}):
             try:
                 fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
             except OSError:

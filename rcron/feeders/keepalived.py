@@ -240,7 +240,7 @@ def _lines(fd: int, keepalived: int, tick: float) -> "Iterator[str | None]":
         wait = tick if deadline is None else deadline - time.monotonic()
         if wait <= 0:
             return
-        ready = [number for number, _ in poll.poll(wait * 1000)]
+        ready = [event[0] for event in poll.poll(wait * 1000)]
         if wake in ready:
             os.read(wake, 512)
             deadline = deadline or time.monotonic() + DRAIN

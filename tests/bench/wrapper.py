@@ -72,7 +72,7 @@ class Measured:
     def run(self, command: list[str]) -> None:
         began = time.perf_counter()
         pid = os.posix_spawn(command[0], command, os.environ)
-        _, status, usage = os.wait4(pid, 0)
+        status, usage = os.wait4(pid, 0)[1:]
         self.wall.append((time.perf_counter() - began) * 1000)
         self.cpu.append((usage.ru_utime + usage.ru_stime) * 1000)
         if status:
@@ -92,7 +92,8 @@ def in_turns(commands: dict[str, list[str]]) -> dict[str, Measured]:
 
 def row(name: str, values: list[float], unit: str, ratio: float | None = None) -> None:
     """Print a median with its spread, from the 10th to the 90th percentile."""
-    low, *_, high = statistics.quantiles(values, n=10)
+    deciles = statistics.quantiles(values, n=10)
+    low, high = deciles[0], deciles[-1]
     shown = "" if ratio is None else f"{ratio:8.3f}"
     print(f"  {name:<44} {statistics.median(values):8.2f} {unit:<4} {low:8.2f} … {high:<8.2f} {shown}")
 
@@ -168,11 +169,7 @@ def rush(node: Node) -> None:
         ended = threading.Event()
         before = free_memory()
 
-        def watch(peak: list[float] = peak, ended: threading.Event = ended, before: float = before) -> None:
-            while not ended.wait(0.01):
-                peak[0] = max(peak[0], before - free_memory())
-
-        watcher = threading.Thread(target=watch)
+        watcher = threading.Thread(target=watch_memory, args=(peak, ended, before))
         watcher.start()
         cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
         began = time.perf_counter()
@@ -193,6 +190,12 @@ def rush(node: Node) -> None:
         )
 
 
+def watch_memory(peak: list[float], ended: threading.Event, before: float) -> None:
+    """Note in `peak` how much more memory, in MiB, is in use than there was `before`, until `ended`."""
+    while not ended.wait(0.01):
+        peak[0] = max(peak[0], before - free_memory())
+
+
 def free_memory() -> float:
     """The memory that the machine has to spare, in MiB."""
     meminfo = pathlib.Path("/proc/meminfo").read_text()
@@ -205,7 +208,7 @@ def waiting(node: Node) -> None:
     stamp = node.state_file.with_name("stamps")
     stamp.touch()
     job = f"date +%s.%N >> {stamp}"
-    processes = [subprocess.Popen(node.command("--takeover-wait", "120", "-c", job)) for _ in range(200)]
+    processes = [subprocess.Popen(node.command("--takeover-wait", "120", "-c", job)) for number in range(200)]
     pids = [process.pid for process in processes]
     time.sleep(5)
     before = cpu_of(pids)
@@ -221,7 +224,7 @@ def waiting(node: Node) -> None:
     first, last = starts[0] * 1000, starts[-1] * 1000
     print(f"  promoted: the first runs after {first:.0f} ms, the last of {len(starts)} after {last:.0f} ms")
     delays = []
-    for _ in range(20):
+    for _turn in range(20):
         node.become("passive")
         stamp.write_text("")
         with subprocess.Popen(node.command("--takeover-wait", "120", "-c", job)) as process:

@@ -84,10 +84,10 @@ class Node:
 
 
 def _run(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
-    options = {"capture_output": True, "text": True, "timeout": 30, "check": False, **options}
+    options = {"capture_output": True, "text": True, "timeout": 30, **options}
     if "stdout" in options or "stderr" in options:
         options.pop("capture_output")
-    return subprocess.run(command, **options)
+    return subprocess.run(command, check=False, **options)
 
 
 @pytest.fixture

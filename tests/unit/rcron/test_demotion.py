@@ -45,7 +45,7 @@ class Job:
 
 
 def wait_for(path: pathlib.Path) -> None:
-    for _ in range(500):
+    for _turn in range(500):
         if path.exists():
             return
         time.sleep(0.01)

@@ -37,7 +37,7 @@ def _active(node: Any) -> None:
 
 
 def wait_for(path: pathlib.Path) -> None:
-    for _ in range(500):
+    for _turn in range(500):
         if path.exists():
             return
         time.sleep(0.01)
@@ -159,7 +159,7 @@ def test_a_signal_sent_to_rcron_reaches_the_job(node: Any, number: str, tmp_path
     process = node.start("sh", "-c", job)
     wait_for(ready)
     process.send_signal(getattr(signal, f"SIG{number}"))
-    out, _ = process.communicate(timeout=10)
+    out = process.communicate(timeout=10)[0]
     assert (out, process.returncode) == (f"got {number}\n", 9)
 
 

@@ -113,7 +113,7 @@ def test_setting_the_clock_neither_prolongs_nor_shortens_a_pin(node: Any, pin_fi
 def test_after_a_reboot_the_wall_clock_counts(node: Any, pin_file: pathlib.Path) -> None:
     node.become("active")
     node.ctl("pin", "passive", "--for", "1h")
-    word, until, _, ends = pin_file.read_text().split()
+    word, until, _boot, ends = pin_file.read_text().split()
     pin_file.write_text(f"{word} {until} another-boot 1\n")
     assert node.ctl("is-active").returncode == 1
     pin_file.write_text(f"{word} {int(time.time()) - 1} another-boot {ends}\n")

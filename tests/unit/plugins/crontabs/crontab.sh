@@ -2,6 +2,7 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
 # A stand-in for crontab(1): the options and files. What differs between implementations is in implementation.sh.
+# shellcheck disable=SC2154 # the tests make implementation.sh, which sets what is not set here
 here=$(dirname "$0")
 # shellcheck disable=SC1091
 . "$here/implementation.sh"

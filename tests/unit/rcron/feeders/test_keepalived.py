@@ -180,7 +180,7 @@ def daemon(node: Any) -> Any:
 
 
 def until(path: pathlib.Path, content: str) -> None:
-    for _ in range(500):
+    for _turn in range(500):
         if path.exists() and path.read_text() == content:
             return
         time.sleep(0.01)
@@ -188,7 +188,7 @@ def until(path: pathlib.Path, content: str) -> None:
 
 
 def gone(pid: int) -> None:
-    for _ in range(500):
+    for _turn in range(500):
         if not os.path.exists(f"/proc/{pid}"):
             return
         time.sleep(0.01)
@@ -202,12 +202,12 @@ def test_the_fifos_events_are_followed_in_order(node: Any, daemon: Daemon) -> No
     daemon.tell('INSTANCE "VI_1" MASTER 100')
     until(node.state_file, "active\n")
     assert node.state_file.stat().st_mode & 0o777 == 0o644
-    for _ in range(100):
+    for _turn in range(100):
         daemon.tell('INSTANCE "VI_1" MASTER 100')
         daemon.tell('INSTANCE "VI_1" BACKUP 100')
     daemon.tell('INSTANCE "VI_1" MASTER_RX_LOWER_PRI 100')
     daemon.tell('INSTANCE "VI_1" FAULT 100')
-    for _ in range(500):
+    for _turn in range(500):
         if node.log()[-1].endswith("FAULT"):
             break
         time.sleep(0.01)
@@ -335,7 +335,7 @@ def fresh(node: Any) -> Any:
 
 
 def test_an_active_state_stays_fresh_while_keepalived_lives(node: Any, fresh: Daemon) -> None:
-    for _ in range(35):
+    for _turn in range(35):
         assert node.ctl("is-active").returncode == 0
         time.sleep(0.05)
     assert time.time() - node.state_file.stat().st_mtime < 1.5
