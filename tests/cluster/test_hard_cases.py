@@ -163,6 +163,7 @@ def test_next_deployment_compiles_for_the_new_interpreter(
 ) -> None:
     for node in cluster.nodes:
         node.run(f"rm -rf {LIBRARY}/rcron/__pycache__ {LIBRARY}/rcron/feeders/__pycache__")
+        node.run(f"{RCRON} true")  # root's jobs compile what they load, and no more
     ran = play("--tags", "rcron", "rcron.cluster.site")
     assert ran.returncode == 0, ran.stdout
     for node in cluster.nodes:

@@ -29,9 +29,11 @@ def write(path: str, text: str, mode: int) -> None:
 
 
 def compile_all(folder: str) -> None:
-    # rcron/__init__.py last: its bytecode is what tells the role that all of it is there.
-    for path in sorted(asked["modules"], key=lambda path: path == "rcron/__init__.py"):
+    for path in asked["modules"]:
         py_compile.compile(os.path.join(folder, path), dfile=os.path.join(library, path), doraise=True)
+    # What tells the role that all of it is there. Not a module's bytecode: after an upgrade of Python, root's jobs
+    # write that of the modules which they load.
+    write(os.path.join(folder, "rcron", "__pycache__", "compiled." + sys.implementation.cache_tag), "", 0o644)
 
 
 if not os.path.isdir(library):
