@@ -47,6 +47,14 @@ print(json.dumps(left))
 END"""
 
 
+# A minute may have begun while the nodes were made, before the entries were prefixed. systemd-cron's units of that time
+# would still be there, if its target was up.
+CLEAR = (
+    "systemctl stop 'cron-*.timer' 'cron-*.service'; systemctl daemon-reload; "
+    "rm -rf /var/tmp/mail/*; find /home/plain /home/active /home/passive -type f ! -name in ! -name '.*' -delete"
+)
+
+
 class Minute(NamedTuple):
     """What one minute of cron has left on a node."""
 
@@ -73,7 +81,7 @@ def minutes(cluster: Cluster) -> list[Minute]:
     ]
     while time.time() % 60 > 45:  # that cron is up when the minute begins
         time.sleep(1)
-    cluster.on_all(lambda node: node.run(f"systemctl start {UNITS[node.name]}"))
+    cluster.on_all(lambda node: node.run(f"{CLEAR}; systemctl start {UNITS[node.name]}"))
     start = (int(time.time()) // 60 + 1) * 60
     print(f"waiting {start - time.time():.0f} s for cron's next minute", flush=True)
     time.sleep(start - time.time() + 5)

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: MIT
 """A node in a folder: a configuration, a state file, and rcron started as the role's launcher starts it."""
 
+import os
 import pathlib
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,6 +34,7 @@ class Node:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
+        self._started: list[subprocess.Popen[str]] = []
         self.conf = folder / "rcron.conf"
         self.state_file = folder / "run" / "state"
         self.state_file.parent.mkdir()
@@ -72,7 +76,18 @@ class Node:
 
     def start(self, *words: str, **options: Any) -> "subprocess.Popen[str]":
         """Start `rcron --conf … WORDS`, its standard output a pipe."""
-        return subprocess.Popen(self.command(*words), stdout=subprocess.PIPE, text=True, **options)
+        process = subprocess.Popen(self.command(*words), stdout=subprocess.PIPE, text=True, **options)
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what a test that failed has left running: each rcron and its job."""
+        for process in self._started:
+            if process.poll() is None:
+                children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+                for pid in (*children, process.pid):
+                    os.kill(int(pid), signal.SIGKILL)
+                process.communicate()
 
     def ctl(self, *words: str, **options: Any) -> "subprocess.CompletedProcess[str]":
         """Run `rcronctl --conf … WORDS`."""
@@ -91,6 +106,8 @@ def _run(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str
 
 
 @pytest.fixture
-def node(tmp_path: pathlib.Path) -> Node:
+def node(tmp_path: pathlib.Path) -> "Iterator[Node]":
     """A node whose state file does not exist yet."""
-    return Node(tmp_path)
+    node = Node(tmp_path)
+    yield node
+    node.end()
