@@ -40,7 +40,7 @@ def test_job_that_falls_into_the_gap_is_run_by_the_successor(cluster: Cluster, n
             f" from there to the job {1000 * (run.time - since(successor)):.0f} ms"
         )
         assert written - killed < TAKEOVER
-        assert run.time - written < 1
+        assert run.time - written < 3
         assert len(successor.runs("waited")) == 1
 
         ignored = "state=passive status=ignore cmd=/usr/local/bin/record waited"
@@ -95,8 +95,8 @@ def test_job_and_its_children_are_ended_when_their_node_is_demoted(cluster: Clus
     )
     node.run("systemctl start keepalived")
     cluster.settle(steady=1)
-    assert heard < 1
-    assert heard_away < 1.5
+    assert heard < 3
+    assert heard_away < 3
     assert KILL_AFTER - 0.2 < killed < KILL_AFTER + 1.5
     log = node.run("cat /var/log/syslog")
     assert re.search(r"state=passive status=demoted dur=\d+ cmd=sleep 31001", log)
