@@ -23,6 +23,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 export LC_ALL := C.UTF-8
 export ANSIBLE_HOME := $(CURDIR)/$(BUILD)/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(BUILD)
+# How the inventories in molecule/ reach their nodes.
+export ANSIBLE_CONNECTION_PLUGINS := $(CURDIR)/molecule/shared/connection
 export MOLECULE_GLOB := molecule/*/molecule.yml
 
 SCENARIOS = $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
