@@ -14,11 +14,12 @@ mkdir -p .build
 log=.build/cluster-$scenario.log
 rm -f .build/results/cluster-"$scenario"*
 
+export NO_COLOR=1 ANSIBLE_NOCOLOR=1 # the log is for reading
 status=0
 # shellcheck disable=SC2016 # the variables are those of the inner shell
 tests/check.sh "cluster-$scenario" bash -c \
     'molecule test --scenario-name "$1" >"$2" 2>&1 </dev/null || { tail -n 120 "$2"; exit 1; }' - "$scenario" "$log" ||
     status=$?
 # What the tests measured, and how many there were.
-grep -hE '^ *"?(machine|keepalived) [a-z]+: |[0-9]+ (passed|failed).* in ' "$log" | sed 's/^ *"//; s/",\{0,1\}$//; s/^/        /' || true
+grep -hE '^ *"((machine|keepalived) [a-z]+: |[0-9]+ (passed|failed).* in )' "$log" | sed 's/^ *"//; s/",\{0,1\}$//; s/^/        /' || true
 exit "$status"
