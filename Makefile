@@ -64,7 +64,9 @@ sanity: $(INSTALLED) ## ansible-test sanity
 .PHONY: cluster
 cluster: $(INSTALLED) $(COLLECTION) containers ## Clusters of containers that boot, run cron and fail over (Molecule)
 	@echo "cluster: Molecule scenarios $(SCENARIOS)"
-	@tests/clusters.sh $(SCENARIOS)
+	@failed=0; \
+	for scenario in $(SCENARIOS); do tests/cluster.sh $$scenario || failed=1; done; \
+	exit $$failed
 
 .PHONY: man
 man: $(INSTALLED) ## The man pages, man/*.8 and man/*.5, from their sources beside them

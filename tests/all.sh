@@ -5,7 +5,7 @@
 # all.sh SCENARIO...
 #
 # Runs all checks and ends with one line that sums them up. The cluster scenarios, which wait for cron most of their time,
-# run beside the other checks; what they say is shown after those.
+# run one after the other beside the other checks; what they say is shown after those.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
