@@ -11,7 +11,10 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
+
+IN_NODE = str(Path(__file__).with_name("in-node.sh"))
 
 #: What `Node.state` says of a container that does not run.
 DOWN = "down"
@@ -52,9 +55,11 @@ class Node:
     def try_run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command with the node's shell, as root, and return how it went. Odd bytes become surrogates."""
         return subprocess.run(
-            ["podman", "exec", self.container, "/bin/sh", "-c", command],
+            [IN_NODE, self.container, "/bin/sh", "-c", command],
             check=False,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
+            start_new_session=True,  # the node's processes have no terminal
             encoding="utf-8",
             errors="surrogateescape",
         )
@@ -67,11 +72,13 @@ class Node:
 
     def state(self) -> str:
         """What a job would find here now: active or passive as `rcronctl is-active` says it, or DOWN."""
-        status = self.try_run("rcronctl is-active --quiet").returncode
-        if status in (0, 1):
-            return ("active", "passive")[status]
+        ran = self.try_run(
+            "rcronctl is-active --quiet; echo $?"
+        )  # a status of 1 might be another's, of a node that dies
+        if ran.stdout in ("0\n", "1\n"):
+            return ("active", "passive")[int(ran.stdout)]
         running = self._podman("container", "inspect", "--format", "{{.State.Running}}", self.container)
-        assert running == "false", f"{self.name}: rcronctl is-active ended with {status}"
+        assert running == "false", f"{self.name}: rcronctl is-active ended with {ran.stdout}{ran.stderr}"
         return DOWN
 
     def runs(self, job: str) -> list[Run]:

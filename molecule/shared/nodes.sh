@@ -9,6 +9,9 @@
 # A node keeps its address over a restart, as a machine does: the first is .11, the second .12, and so on.
 set -euo pipefail
 
+in_node=$(dirname "${BASH_SOURCE[0]}")/in-node.sh
+known=/run/rcron-nodes # CONTAINER.id and CONTAINER.pid, for in-node.sh
+
 usage() {
     sed -n '5,9s/^# \{0,1\}//p' "$0" >&2
     exit 64
@@ -33,6 +36,11 @@ runtime_options() {
     done
 }
 
+# Tells whether the containers' processes are this machine's, and root may join them.
+within_reach() {
+    [[ $(id -u) == 0 && $(podman info --format '{{.Host.ServiceIsRemote}}') == false ]]
+}
+
 down() {
     local run=$1 containers
     mapfile -t containers < <(podman ps --all --quiet --filter "label=rcron.run=$run")
@@ -42,10 +50,11 @@ down() {
     if podman network exists "rcron-$run"; then
         podman network rm --force "rcron-$run" >/dev/null
     fi
+    rm -f "$known/rcron-$run"-*
 }
 
 up() {
-    local run=$1 node image options subnet address=11
+    local run=$1 node container options reach='' id subnet address=11
     shift
     down "$run"
 
@@ -54,30 +63,37 @@ up() {
     subnet=$(podman network inspect --format '{{(index .Subnets 0).Subnet}}' "rcron-$run")
 
     mapfile -t options < <(runtime_options)
+    if within_reach; then
+        reach=yes
+        mkdir -p "$known"
+    fi
     for node in "$@"; do
-        image=${node#*=}
-        node=${node%%=*}
+        container=rcron-$run-${node%%=*}
         # VRRP needs raw sockets, and the virtual address a change of the interface. systemd in a --privileged
         # container would remount the host's cgroups read-only.
-        podman run --detach --name "rcron-$run-$node" --hostname "$node" --label "rcron.run=$run" \
+        id=$(podman run --detach --name "$container" --hostname "${node%%=*}" --label "rcron.run=$run" \
+            ${reach:+--pidfile "$known/$container.pid"} \
             "${options[@]}" --systemd always --cap-add NET_ADMIN,NET_RAW,NET_BROADCAST \
-            --network "rcron-$run" --ip "${subnet%.*}.$address" "$image" /sbin/init >/dev/null
+            --network "rcron-$run" --ip "${subnet%.*}.$address" "${node#*=}" /sbin/init)
+        [[ -z $reach ]] || echo "$id" >"$known/$container.id"
         address=$((address + 1))
     done
     for node in "$@"; do
-        wait_until_booted "rcron-$run-${node%%=*}"
+        container=rcron-$run-${node%%=*}
+        wait_until_booted "$container"
+        let_systemd_notice_deaths "$container"
     done
 }
 
 wait_until_booted() {
     local container=$1 state
     for _ in {1..300}; do
-        state=$(podman exec "$container" systemctl is-system-running 2>/dev/null || true)
+        state=$("$in_node" "$container" systemctl is-system-running 2>/dev/null || true)
         case $state in
         running) return ;;
         degraded)
             echo "$container: systemd says degraded; these units failed:" >&2
-            podman exec "$container" systemctl --failed --no-legend >&2
+            "$in_node" "$container" systemctl --failed --no-legend >&2
             return 1
             ;;
         esac
@@ -85,6 +101,17 @@ wait_until_booted() {
     done
     echo "$container: systemd did not reach 'running' in 60 s (now '$state'); see: podman logs $container" >&2
     return 1
+}
+
+# In a container under cgroups version 1, systemd is not told that a service's last process has gone, and waits for this time
+# (90 s by default) after keepalived was killed. A machine under version 2 needs none of this.
+let_systemd_notice_deaths() {
+    "$in_node" "$1" sh -c '
+        set -eu
+        cd /etc/systemd/system
+        mkdir -p keepalived.service.d
+        printf "[Service]\nTimeoutStopSec=3\n" >keepalived.service.d/test-node.conf
+        systemctl daemon-reload'
 }
 
 [[ $# -ge 2 ]] || usage

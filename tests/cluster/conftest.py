@@ -1,26 +1,51 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What the tests of a running cluster share. The scenarios in molecule/ run them, with --hosts=podman://NAME,…"""
+"""What the tests of a running cluster share. The scenarios in molecule/ run them, with --hosts=node://CONTAINER,…"""
 
 import os
 import subprocess
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from nodes import Cluster, Node
+import testinfra.backend
+from nodes import IN_NODE, Cluster, Node
+from testinfra.backend.base import BaseBackend, CommandResult
 
+SCHEME = "node://"
 Playbook = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def nodes(config: pytest.Config) -> list[Node]:
-    """The nodes that --hosts names."""
-    return [Node(name.removeprefix("podman://")) for name in config.getoption("--hosts").split(",")]
+class NodeBackend(BaseBackend):
+    """How testinfra's `host` reaches a node: as our own `node` does."""
+
+    NAME = "node"
+
+    def __init__(self, name: str, *arguments: Any, **options: Any) -> None:
+        """Take the container's name."""
+        self.name = name
+        super().__init__(name, *arguments, **options)
+
+    def run(self, command: str, *arguments: str, **options: Any) -> CommandResult:
+        """Run a shell's command."""
+        command = self.get_command(command, *arguments)
+        result = self.run_local("%s %s /bin/sh -c %s", IN_NODE, self.name, command)
+        result.command = self.encode(command)
+        return result
+
+
+testinfra.backend.BACKENDS["node"] = f"{__name__}.{NodeBackend.__name__}"
+
+
+def containers(config: pytest.Config) -> list[str]:
+    """The names of the containers that --hosts names."""
+    return [host.removeprefix(SCHEME) for host in config.getoption("--hosts").split(",")]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test with the argument `node` on each node, and name it after the node."""
     if "node" in metafunc.fixturenames:
-        names = [node.name for node in nodes(metafunc.config)]
+        names = [Node(container).name for container in containers(metafunc.config)]
         metafunc.parametrize("node", range(len(names)), ids=names, indirect=True)
 
 
@@ -33,7 +58,7 @@ def node(cluster: Cluster, request: pytest.FixtureRequest) -> Node:
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     """All nodes together, where testinfra's `host` is one after the other."""
-    return Cluster([name.removeprefix("podman://") for name in request.config.getoption("--hosts").split(",")])
+    return Cluster(containers(request.config))
 
 
 @pytest.fixture(scope="session")
