@@ -7,19 +7,17 @@ The command line is parsed here, and that is all; what is asked for is done by t
 
 import argparse
 import errno
+import importlib
 import os
 import sys
 from typing import NoReturn
 
-from rcron import __version__, feed, log, pin, state, status
+from rcron import __version__, feeders, hook, log, pin, process, state, status
 from rcron import config as configuration
-from rcron.feeders import keepalived
+from rcron.hook import EX_CANTCREAT, EX_CONFIG, EX_USAGE
 
 EX_OK = 0
 EX_PASSIVE = 1
-EX_USAGE = 64  # sysexits(3): wrong command line
-EX_CANTCREAT = 73  # sysexits(3): the state cannot be written
-EX_CONFIG = 78  # sysexits(3): unusable configuration
 
 _MENDS = {
     errno.EACCES: "; do it as root",
@@ -46,7 +44,7 @@ def main(argv: "list[str] | None" = None) -> int:
     except BrokenPipeError:
         return EX_OK  # `rcronctl status | head`
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}{_MENDS.get(error.errno or 0, '')}", EX_CANTCREAT)
+        return _complain(_told(error), EX_CANTCREAT)
 
 
 def _parser() -> _Parser:
@@ -74,7 +72,21 @@ def _parser() -> _Parser:
 
     set_state = commands.add_parser("set", help="write the state file, as a feeder would")
     set_state.add_argument("state", choices=(configuration.ACTIVE, configuration.PASSIVE))
-    set_state.set_defaults(command=_set)
+    set_state.add_argument(
+        "--feeder",
+        metavar="NAME",
+        default="operator",
+        help="who says so, for status and the log (default: %(default)s)",
+    )
+    set_state.add_argument(
+        "--while",
+        dest="daemon",
+        metavar="PID",
+        type=_pid,
+        default=0,
+        help="active only as long as this process lives: refresh the state until then, and make it passive after",
+    )
+    set_state.set_defaults(command=_set, error=set_state.error)
 
     pin_state = commands.add_parser(
         "pin",
@@ -95,33 +107,14 @@ def _parser() -> _Parser:
     check.add_argument("file", nargs="?", metavar="FILE", help="default: the one of --conf")
     check.set_defaults(command=_check)
 
-    feeders = commands.add_parser("feed", help="what a feeder's hooks call").add_subparsers(
-        metavar="FEEDER", required=True
-    )
-    _keepalived_parser(feeders)
+    feed = commands.add_parser("feed", help="what a feeder's hooks call")
+    feeds = feed.add_subparsers(metavar="FEEDER", required=True)
+    for name in feeders.NAMES:
+        module = importlib.import_module(f"rcron.feeders.{name}")
+        feeder = feeds.add_parser(name, help=module.HELP)
+        module.add_arguments(feeder)
+        feeder.set_defaults(command=_feed, feeder=name, run=module.run)
     return parser
-
-
-def _keepalived_parser(feeders: "argparse._SubParsersAction[_Parser]") -> None:
-    parser = feeders.add_parser(
-        "keepalived",
-        help="follow keepalived's VRRP events",
-        usage="%(prog)s [--instance NAME[=CONF]]... [--group NAME[=CONF]]... FIFO\n"
-        "       %(prog)s [--instance NAME[=CONF]]... [--group NAME[=CONF]]... INSTANCE|GROUP NAME STATE PRIORITY",
-        description="The first form is for vrrp_notify_fifo_script, the second for notify. keepalived adds the words "
-        "in capitals: see keepalived.conf(5).",
-    )
-    for option, followed in (("--instance", "VRRP instance"), ("--group", "sync group")):
-        parser.add_argument(
-            option,
-            action="append",
-            default=[],
-            metavar="NAME[=CONF]",
-            type=_follow,
-            help=f"the {followed} that the cluster of this configuration follows",
-        )
-    parser.add_argument("words", nargs="+", help=argparse.SUPPRESS)
-    parser.set_defaults(command=_feed_keepalived, error=parser.error)
 
 
 def _duration(value: str) -> int:
@@ -131,11 +124,10 @@ def _duration(value: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _follow(value: str) -> "tuple[str, str | None]":
-    name, conf = value.partition("=")[::2]
-    if not name:
-        raise argparse.ArgumentTypeError("no name")
-    return name, conf or None
+def _pid(value: str) -> int:
+    if not value.isdecimal() or not process.start(int(value)):
+        raise argparse.ArgumentTypeError(f"there is no process {value}")
+    return int(value)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -157,7 +149,11 @@ def _is_active(options: argparse.Namespace) -> int:
 
 
 def _set(options: argparse.Namespace) -> int:
-    feed.apply(configuration.load(options.conf), options.state, "operator", f"set {options.state}")
+    if options.daemon and options.state == configuration.PASSIVE:
+        options.error("--while goes with active: a passive node stays so whoever lives")
+    hook.apply(
+        configuration.load(options.conf), options.state, options.feeder, f"set {options.state}", daemon=options.daemon
+    )
     return EX_OK
 
 
@@ -195,32 +191,28 @@ def _check(options: argparse.Namespace) -> int:
     return EX_OK
 
 
-def _feed_keepalived(options: argparse.Namespace) -> int:
-    followed = [("INSTANCE", *pair) for pair in options.instance] + [("GROUP", *pair) for pair in options.group]
-    if not followed:
-        options.error("name what to follow: --instance NAME, as in vrrp_instance NAME, or --group NAME")
-    clusters: "dict[tuple[str, str], configuration.Config]" = {}
-    status_code = EX_OK
-    for kind, name, conf in followed:
-        path = conf or options.conf
-        if any(config.path == path for config in clusters.values()):
-            options.error(f"{path}: two VRRP instances cannot keep one state; give each a configuration of its own")
-        try:
-            clusters[kind, name] = configuration.load(path)
-        except configuration.ConfigError as error:
-            # The other clusters of this node still need their feeder.
-            _report(log.one_line(str(error)))
-            status_code = EX_CONFIG
-    feeder = keepalived.Feeder(clusters, _report)
-    fifo = len(options.words) == 1
-    well = feeder.follow(options.words[0]) if fifo else feeder.notify(options.words)
-    return status_code or (EX_OK if well else EX_CANTCREAT)
+def _feed(options: argparse.Namespace) -> int:
+    try:
+        return int(options.run(options, _report))
+    except hook.EventError as error:
+        _report(f"{options.feeder}: {error}; nothing changed")
+        return EX_USAGE
+    except configuration.ConfigError as error:
+        _report(log.one_line(str(error)))
+        return EX_CONFIG
+    except OSError as error:
+        _report(_told(error))
+        return EX_CANTCREAT
 
 
 def _report(line: str) -> None:
-    """Tell syslog and standard error alike: keepalived throws a hook's standard error away."""
+    """Tell syslog and standard error alike: most daemons throw a hook's standard error away."""
     log.warning(None, line)
     print(f"rcronctl: {line}", file=sys.stderr)
+
+
+def _told(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}{_MENDS.get(error.errno or 0, '')}"
 
 
 def _complain(line: str, status: int) -> int:

@@ -1,43 +1,72 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What every feeder shares: an event's state goes into the state file, one event at a time, and the feeder's record
-says who wrote it, why and when.
+"""What every feeder shares: an event's state goes into the state file, one event at a time and in their order, and the
+feeder's record says who wrote it, why and when.
 
 A feeder's own module in rcron/feeders/ only knows its daemon's events and which state each of them means.
 """
 
+import errno
 import fcntl
 import os
 import posix
 import time
+from typing import NamedTuple
 
-from rcron import log, state
+from rcron import log, process, state
 from rcron.config import ACTIVE, PASSIVE, Config
 
 
+class Moment(NamedTuple):
+    """When a hook was started, which tells the order of two events whose hooks run beside each other.
+
+    ticks: clock ticks since boot, as proc_pid_stat(5) counts. pid: the hook's process; of two that were started in the
+    same tick, the later one has the higher number.
+    """
+
+    ticks: int
+    pid: int
+
+    @classmethod
+    def now(cls) -> "Moment":
+        """This moment, for a feeder that is told its events one after the other."""
+        ticks = time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")
+        return cls(int(ticks), os.getpid())
+
+
 class Record:
-    """What a feeder last said, kept in STATE_FILE.feeder for rcronctl and for nobody's decisions.
+    """What a feeder last said, kept in STATE_FILE.feeder for rcronctl and for the feeders; no job goes by it.
 
     feeder: its name. event: its last event, in its own words. since: when it gave the state, in seconds since the
     epoch. pid: the process that goes on feeding, or 0 where none does (a hook that has ended). started: when that
-    process was started, as proc_pid_stat(5) counts, so that another process with its number is not taken for it.
-    spoke: when the record was last written or refreshed, in seconds since the epoch.
+    process was started, as process.start tells it. daemon: the process that it watches and that one's start, or
+    nothing. moment, boot: when the event happened, in that boot of the machine. spoke: when the record was last written
+    or refreshed, in seconds since the epoch.
     """
 
-    __slots__ = ("event", "feeder", "pid", "since", "spoke", "started")
+    __slots__ = ("boot", "daemon", "event", "feeder", "moment", "pid", "since", "spoke", "started")
 
-    def __init__(self, feeder: str, event: str, since: float, pid: int, started: str, spoke: float) -> None:
+    def __init__(self, feeder: str, event: str, since: float, moment: Moment) -> None:
         self.feeder = feeder
         self.event = event
         self.since = since
-        self.pid = pid
-        self.started = started
-        self.spoke = spoke
+        self.moment = moment
+        self.boot = ""
+        self.pid = 0
+        self.started = ""
+        self.daemon = ""
+        self.spoke = since
 
     @property
     def alive(self) -> "bool | None":
         """Whether the feeding process lives; None where there is none to live."""
-        return None if self.pid == 0 else process_start(self.pid) == self.started
+        return None if self.pid == 0 else process.start(self.pid) == self.started
+
+    def is_fed_by(self, pid: int, daemon: str = "") -> None:
+        """Note the process that goes on feeding, 0 for none, and whom it watches."""
+        self.pid = pid
+        self.started = process.start(pid) if pid else ""
+        self.daemon = daemon
 
 
 def record_path(config: Config) -> str:
@@ -55,30 +84,63 @@ def read_record(config: Config) -> "Record | None":
         return None
     values = dict(line.partition("=")[::2] for line in lines)
     try:
-        return Record(
-            values["feeder"], values["event"], float(values["since"]), int(values["pid"]), values["started"], spoke
-        )
+        ticks, hook, boot = values.get("moment", "0 0 -").split()
+        record = Record(values["feeder"], values["event"], float(values["since"]), Moment(int(ticks), int(hook)))
+        record.pid = int(values["pid"])
+        record.started = values["started"]
     except (KeyError, ValueError):
         return None
+    record.boot = boot
+    record.daemon = values.get("daemon", "")
+    record.spoke = spoke
+    return record
 
 
-def apply(config: Config, new: str, feeder: str, event: str, pid: int = 0) -> None:
+def apply(
+    config: Config,
+    new: str,
+    feeder: str,
+    event: str,
+    pid: int = 0,
+    moment: "Moment | None" = None,
+    follows: int = 0,
+) -> bool:
     """Make a cluster's state on this node what an event means.
 
     config: the cluster's configuration. new: `active` or `passive`. feeder, event: who says so and why, for the log and
-    the record. pid: the process that goes on feeding, or 0. Writes the state file, or refreshes it where it holds that
-    state already, and logs both. Raises OSError where it cannot be written.
+    the record. pid: the process that goes on feeding, or 0. moment: when it happened, where that was not just now.
+    follows: the process that must be the one which feeds the state, or 0 for any.
+
+    Writes the state file, or refreshes it where it holds that state already, and logs both, but for what the same
+    feeder says again. An event that a later one has overtaken is logged and changes nothing. Returns whether the
+    state is the event's now. Raises OSError where it cannot be written.
     """
     with Lock(config.state_file):
+        old = read_record(config)
+        if follows and (old is None or old.pid != follows):
+            return False
+        told = f"event={feeder}:{event}"
+        here = _boot()
+        when = moment or Moment.now()
+        if old is not None and old.boot == here and when < old.moment:
+            log.notice(config, f"state={_content(config)} status=overtaken {told}")
+            return False
         changed = _content(config) != new
         if changed:
             _write(config, new)
         else:
-            os.utime(config.state_file)
-        old = read_record(config)
-        since = time.time() if changed or old is None else old.since
-        _write_record(config, feeder, event, since, pid)
-    log.notice(config, f"state={new} status={'changed' if changed else 'confirmed'} event={feeder}:{event}")
+            os.utime(config.state_file, follow_symlinks=False)
+        record = Record(feeder, event, time.time() if changed or old is None else old.since, when)
+        record.boot = here
+        if pid:
+            record.is_fed_by(pid)
+        elif old is not None and old.daemon and new == ACTIVE and old.alive:
+            # Who sees to it that the state stays fresh goes on doing so.
+            record.is_fed_by(old.pid, old.daemon)
+        if changed or old is None or (old.feeder, old.event) != (feeder, log.one_line(event)):
+            log.notice(config, f"state={new} status={'changed' if changed else 'confirmed'} {told}")
+        _write_record(config, record)
+        return True
 
 
 def attach(config: Config, feeder: str, pid: int) -> "str | None":
@@ -88,9 +150,28 @@ def attach(config: Config, feeder: str, pid: int) -> "str | None":
     """
     with Lock(config.state_file):
         old = read_record(config)
-        since = time.time() if old is None else old.since
-        _write_record(config, feeder, "started" if old is None else old.event, since, pid)
+        record = Record(feeder, "started", time.time(), Moment.now())
+        record.boot = _boot()
+        if old is not None:
+            record.event, record.since = old.event, old.since
+        record.is_fed_by(pid)
+        _write_record(config, record)
         return _content(config)
+
+
+def hand_on(config: Config, moment: Moment, pid: int, daemon: str) -> bool:
+    """Tell that a process goes on feeding where a hook has ended.
+
+    moment: the hook's. pid, daemon: as a Record has them. Returns whether that hook's event is still the last one: if
+    not, there is nothing to go on with. Raises OSError.
+    """
+    with Lock(config.state_file):
+        record = read_record(config)
+        if record is None or record.moment != moment:
+            return False
+        record.is_fed_by(pid, daemon)
+        _write_record(config, record)
+        return True
 
 
 def refresh(config: Config, wanted: "str | None") -> bool:
@@ -144,9 +225,12 @@ def _overwrite(path: str, new: str) -> bool:
     return True
 
 
-def _write_record(config: Config, feeder: str, event: str, since: float, pid: int) -> None:
-    started = process_start(pid) if pid else ""
-    text = f"feeder={feeder}\nevent={log.one_line(event)}\nsince={since:.3f}\npid={pid}\nstarted={started}\n"
+def _write_record(config: Config, record: Record) -> None:
+    text = (
+        f"feeder={log.one_line(record.feeder)}\nevent={log.one_line(record.event)}\nsince={record.since:.3f}\n"
+        f"pid={record.pid}\nstarted={record.started}\ndaemon={record.daemon}\n"
+        f"moment={record.moment.ticks} {record.moment.pid} {record.boot}\n"
+    )
     try:
         state.replace(record_path(config), text)
     except OSError as error:
@@ -154,29 +238,42 @@ def _write_record(config: Config, feeder: str, event: str, since: float, pid: in
         log.warning(config, f"{record_path(config)}: not written: {error.strerror}")
 
 
-def process_start(pid: int) -> str:
-    """When a process was started, in clock ticks since boot as proc_pid_stat(5) tells; `` where there is none."""
+def _boot() -> str:
+    """What tells this boot of the machine from others, whose clock ticks began at 0 too."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            return stream.read().strip() or "-"
     except OSError:
-        return ""
-    return "" if fields[0] in (b"Z", b"X") else fields[19].decode()
+        return "-"
 
 
 class Lock:
     """Holds other writers of a state file off: the look at the old state and the write of the new one are one step.
 
-    The lock is on the state file's folder, since the file itself is replaced. Raises OSError where the folder is
-    missing or not to be opened.
+    The lock is a file beside the state file, which is itself replaced, and not the folder: whoever may read a folder
+    may lock it, and every user could hold the feeder off. It belongs to the folder's owner, whose feeder it serves.
+    Raises OSError where the folder is missing or not to be written.
     """
 
     def __init__(self, path: str) -> None:
-        self._folder = os.path.dirname(path)
+        self._path = path
         self._fd = -1
 
     def __enter__(self) -> None:
-        self._fd = posix.open(self._folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        flags = posix.O_RDWR | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
+        folder = os.path.dirname(self._path)
+        try:
+            self._fd = posix.open(self._path + ".lock", flags | posix.O_CREAT, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                error.filename = folder
+                raise
+            # No room for an empty file: better the second-best lock than a node that cannot be made passive.
+            self._fd = posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        else:
+            owner = os.stat(folder)
+            if posix.geteuid() == 0 and owner.st_uid != 0:
+                posix.fchown(self._fd, owner.st_uid, owner.st_gid)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
     def __exit__(self, *_: object) -> None:

@@ -16,14 +16,21 @@ and 2.3.3):
   MASTER_RX_LOWER_PRI and MASTER_PRIORITY, that tell of no change of state.
 """
 
+import argparse
 import os
 import select
 import signal
 import time
 from collections.abc import Callable, Iterator
 
-from rcron import feed
+from rcron import config as configuration
+from rcron import feed, hook, log, process
 from rcron.config import ACTIVE, PASSIVE, Config
+from rcron.hook import EventError
+from rcron.refresher import Schedule
+
+NAME = "keepalived"
+HELP = "follow keepalived's VRRP events"
 
 #: What each state of a VRRP instance or sync group means. DELETED: a reload took the instance out of the configuration.
 STATES = {"MASTER": ACTIVE, "BACKUP": PASSIVE, "FAULT": PASSIVE, "STOP": PASSIVE, "DELETED": PASSIVE}
@@ -34,17 +41,8 @@ NO_CHANGE = ("MASTER_RX_LOWER_PRI", "MASTER_PRIORITY", "BACKUP_PRIORITY")
 #: How long a reader that got TERM still waits for the STOP line, in seconds. keepalived sends KILL after one second.
 DRAIN = 0.8
 
-#: How often a reader that hears nothing looks whether keepalived and the state files are still there, in seconds.
-TICK = 5.0
-
 #: The longest line that can be an event, in bytes; more without a newline is thrown away.
 MAX_LINE = 4096
-
-_PF_EXITING = 0x4  # <linux/sched.h>, in the flags of proc_pid_stat(5)
-
-
-class EventError(ValueError):
-    """A line or a command line that is no event of keepalived's. Its text is one line for a person."""
 
 
 class Event:
@@ -103,6 +101,62 @@ def state_of(event: Event) -> "str | None":
     raise EventError(f"unknown state {event.state} of {event.kind} {event.name}")
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give `rcronctl feed keepalived` its options and arguments."""
+    parser.usage = (
+        "%(prog)s [--instance NAME[=CONF]]... [--group NAME[=CONF]]... FIFO\n"
+        "       %(prog)s [--instance NAME[=CONF]]... [--group NAME[=CONF]]... INSTANCE|GROUP NAME STATE PRIORITY"
+    )
+    parser.description = (
+        "The first form is for vrrp_notify_fifo_script, the second for notify. keepalived adds the words in capitals: "
+        "see keepalived.conf(5)."
+    )
+    for option, followed in (("--instance", "VRRP instance"), ("--group", "sync group")):
+        parser.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar="NAME[=CONF]",
+            type=_follow,
+            help=f"the {followed} that the cluster of this configuration follows",
+        )
+    parser.add_argument("words", nargs="+", help=argparse.SUPPRESS)
+    parser.set_defaults(error=parser.error)
+
+
+def _follow(value: str) -> "tuple[str, str | None]":
+    name, conf = value.partition("=")[::2]
+    if not name:
+        raise argparse.ArgumentTypeError("no name")
+    return name, conf or None
+
+
+def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
+    """Be `rcronctl feed keepalived`. options: the command line. report: called with a line about what went wrong.
+
+    Returns the exit status. Raises EventError for a `notify` that is no event.
+    """
+    followed = [("INSTANCE", *pair) for pair in options.instance] + [("GROUP", *pair) for pair in options.group]
+    if not followed:
+        options.error("name what to follow: --instance NAME, as in vrrp_instance NAME, or --group NAME")
+    clusters: "dict[tuple[str, str], Config]" = {}
+    status = 0
+    for kind, name, conf in followed:
+        path = conf or options.conf
+        if any(config.path == path for config in clusters.values()):
+            options.error(f"{path}: two VRRP instances cannot keep one state; give each a configuration of its own")
+        try:
+            clusters[kind, name] = configuration.load(path)
+        except configuration.ConfigError as error:
+            # The other clusters of this node still need their feeder.
+            report(log.one_line(str(error)))
+            status = hook.EX_CONFIG
+    feeder = Feeder(clusters, report)
+    fifo = len(options.words) == 1
+    well = feeder.follow(options.words[0]) if fifo else feeder.notify(options.words)
+    return status or (0 if well else hook.EX_CANTCREAT)
+
+
 class Feeder:
     """Turns keepalived's events into states of the clusters that follow them.
 
@@ -120,12 +174,21 @@ class Feeder:
         self._pid = 0
 
     def notify(self, words: "list[str]") -> bool:
-        """Apply the event of one `notify` call. words: as `parse_notify` takes them. Returns whether that went well."""
+        """Apply the event of one `notify` call. words: as `parse_notify` takes them. Returns whether that went well.
+
+        Raises EventError for what is no event.
+        """
+        event = parse_notify(words)
+        config = self._clusters.get((event.kind, event.name))
+        state = None if config is None else state_of(event)
+        if config is None or state is None:
+            return True
         try:
-            return self._apply(parse_notify(words))
-        except EventError as error:
-            self._report(f"keepalived: {error}; nothing changed")
+            hook.apply(config, state, NAME, str(event), daemon=process.ancestor(NAME))
+        except OSError as error:
+            self._cannot_write(config, state, str(event), error)
             return False
+        return True
 
     def follow(self, path: str) -> bool:
         """Apply all events of a FIFO until keepalived closes it, and keep the states fresh in between.
@@ -136,26 +199,18 @@ class Feeder:
         """
         keepalived = os.getppid()
         self._pid = os.getpid()
-        limits = [config.state_max_age / 3 for config in self._clusters.values() if config.state_max_age]
-        interval = min([*limits, TICK])
         # O_NONBLOCK: not to wait for a writer if keepalived died between starting us and this line.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         well = True
         try:
             for key in self._clusters:
                 well = self._attach(key) and well
-            due = time.monotonic() + interval
-            clock = time.time() - time.monotonic()
-            for line in _lines(fd, keepalived, 1.0 if limits else TICK):
+            schedule = Schedule([config.state_max_age for config in self._clusters.values()])
+            for line in _lines(fd, keepalived, schedule.tick):
                 if line is not None:
                     well = self._hear(line) and well
-                now = time.monotonic()
-                # A clock that was set makes a fresh state look stale, or a stale one fresh, until it is refreshed.
-                step = abs(time.time() - now - clock)
-                if now >= due or step > 0.5:
+                if schedule.is_due():
                     well = self._refresh(keepalived) and well
-                    due = now + interval
-                    clock = time.time() - now
         finally:
             os.close(fd)
         if not _lives(keepalived):
@@ -181,20 +236,23 @@ class Feeder:
         config = self._clusters[key]
         self._said[key] = (state, event)
         try:
-            feed.apply(config, state, "keepalived", event, self._pid)
+            feed.apply(config, state, NAME, event, self._pid)
         except OSError as error:
             if key not in self._unwritten:
-                self._report(f"{config.state_file}: not written, should be {state} ({event}): {error.strerror}")
+                self._cannot_write(config, state, event, error)
             self._unwritten.add(key)
             return False
         self._unwritten.discard(key)
         return True
 
+    def _cannot_write(self, config: Config, state: str, event: str, error: OSError) -> None:
+        self._report(f"{config.state_file}: not written, should be {state} ({event}): {error.strerror}")
+
     def _attach(self, key: "tuple[str, str]") -> bool:
         config = self._clusters[key]
         try:
             # After a reload, older versions say nothing until something happens: go on from what the last reader wrote.
-            state = feed.attach(config, "keepalived", self._pid)
+            state = feed.attach(config, NAME, self._pid)
         except OSError as error:
             self._report(f"{config.state_file}: {error.strerror}")
             return False
@@ -204,7 +262,7 @@ class Feeder:
 
     def _refresh(self, keepalived: int) -> bool:
         # A keepalived that is stopped sends no adverts: its peer is about to take over.
-        if _process(keepalived)[0] in (b"T", b"t"):
+        if process.is_stopped(keepalived):
             return True
         well = True
         for key, config in self._clusters.items():
@@ -264,17 +322,4 @@ def _lines(fd: int, keepalived: int, tick: float) -> "Iterator[str | None]":
 def _lives(pid: int) -> bool:
     """Whether the process that started us still runs. At its death its files are closed, and we see the FIFO's end,
     a moment before the kernel gives us a new parent; only its flags tell of it in between."""
-    if os.getppid() != pid:
-        return False
-    state, flags = _process(pid)
-    return state not in (b"Z", b"X", b"") and not flags & _PF_EXITING
-
-
-def _process(pid: int) -> "tuple[bytes, int]":
-    """A process's state and flags, as proc_pid_stat(5) tells them; b"" and 0 where there is none."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()
-    except OSError:
-        return b"", 0
-    return fields[0], int(fields[6])
+    return os.getppid() == pid and process.lives(pid)

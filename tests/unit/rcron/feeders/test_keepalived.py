@@ -87,7 +87,7 @@ def test_events_of_other_instances_and_groups_change_nothing(node: Any) -> None:
 def test_an_unknown_event_is_logged_and_changes_nothing(node: Any) -> None:
     node.become("active")
     out = notify(node, "INSTANCE", "VI_1", "SHINY", "100")
-    assert out.returncode == 73
+    assert out.returncode == 64
     assert node.state_file.read_text() == "active\n"
     assert node.log() == ["9.4 warning: keepalived: unknown state SHINY of INSTANCE VI_1; nothing changed"]
 
@@ -212,7 +212,7 @@ def test_the_fifos_events_are_followed_in_order(node: Any, daemon: Daemon) -> No
             break
         time.sleep(0.01)
     assert node.state_file.read_text() == "passive\n"
-    assert len(node.log()) == 203
+    assert len(node.log()) == 202  # MASTER twice in a row is one
 
 
 def test_a_broken_line_is_logged_and_the_next_one_counts(node: Any, daemon: Daemon) -> None:

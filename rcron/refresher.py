@@ -1,0 +1,152 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The process that a hook leaves behind on an active node, where the feeder itself has none that goes on.
+
+A hook ends once it has written its state, and nobody would notice that the daemon which called it has died: `active`
+would stay for ever. So this process refreshes the state for as long as the daemon lives, and writes `passive` at its
+end, however it ends. It is one for each cluster, sleeps on the daemon's own end (pidfd_open(2)), and ends when another
+event has been told.
+
+TERM does not end it: a service manager sends that to all of a service's processes at once, the daemon has yet to end,
+and just then somebody must be there to see it.
+"""
+
+import os
+import select
+import signal
+import time
+
+from rcron import feed, log, process
+from rcron.config import ACTIVE, PASSIVE, Config
+
+#: How often the state is refreshed at the least, and looked after, in seconds.
+TICK = 5.0
+
+
+class Schedule:
+    """When states are to be refreshed: three times in the shortest state_max_age, and at once after the clock was set,
+    which makes a fresh state look stale or a stale one fresh.
+
+    limits: the state_max_age of each cluster, in seconds; 0 where it has none. `tick`: how long to sleep at most.
+    """
+
+    def __init__(self, limits: "list[int]") -> None:
+        aged = [limit / 3 for limit in limits if limit]
+        self._interval = min([*aged, TICK])
+        self.tick = min(1.0, self._interval) if aged else TICK
+        self._start()
+
+    def _start(self) -> None:
+        self._due = time.monotonic() + self._interval
+        self._clock = time.time() - time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether to refresh now. The next time counts from here then."""
+        now = time.monotonic()
+        if now < self._due and abs(time.time() - now - self._clock) <= 0.5:
+            return False
+        self._start()
+        return True
+
+
+def leave(config: Config, feeder: str, moment: "feed.Moment", daemon: int, started: str) -> None:
+    """Leave the process behind, unless there is one for this daemon already. Returns at once.
+
+    config: the cluster's, whose state is active. feeder, moment: who said so, and when. daemon: the process whose life
+    that hangs on; started: as process.start tells it, nothing where it has ended already. Raises OSError where no
+    process can be made.
+    """
+    record = feed.read_record(config)
+    if record is not None and record.alive and record.daemon == f"{daemon} {started}":
+        return
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    # Twice, and in a session of its own: nobody's child, and out of reach of whatever its caller ends with itself.
+    status = 1
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            _detach()
+            _stay(config, feeder, moment, daemon, started)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _detach() -> None:
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    # A pipe that stays open here would have its reader wait: ucarp, Pacemaker and Ansible read what their hooks say.
+    # Those that there are, and not all that there could be: a service may be allowed a thousand million.
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            try:
+                os.close(int(name))
+            except OSError:
+                pass  # the listing's own
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _stay(config: Config, feeder: str, moment: "feed.Moment", daemon: int, started: str) -> None:
+    if not feed.hand_on(config, moment, os.getpid(), f"{daemon} {started}"):
+        return
+    end = _End(daemon)
+    schedule = Schedule([config.state_max_age])
+    written = True
+    while started and process.start(daemon) == started:
+        end.wait(schedule.tick)
+        if not _is_mine(config):
+            return
+        # A daemon that is stopped speaks to no peer: one of them is about to take over.
+        if schedule.is_due() and not process.is_stopped(daemon):
+            written = _try(config, written, ACTIVE)
+    # The daemon has ended. Where the state cannot be written, going on to try is all there is to do.
+    written = True
+    while _is_mine(config):
+        written = _try(config, written, PASSIVE, feeder)
+        if written:
+            return
+        time.sleep(1)
+
+
+def _is_mine(config: Config) -> bool:
+    record = feed.read_record(config)
+    return record is not None and record.pid == os.getpid()
+
+
+def _try(config: Config, written: bool, state: str, feeder: str = "") -> bool:
+    """Refresh, or write the state; say once where that fails. Returns whether it went well."""
+    try:
+        if state == ACTIVE:
+            if feed.refresh(config, ACTIVE):
+                log.warning(config, f"{config.state_file}: was gone or broken; written anew: active")
+        else:
+            feed.apply(config, state, feeder, "ended", follows=os.getpid())
+    except OSError as error:
+        if written:
+            log.warning(config, f"{config.state_file}: not written, should be {state}: {error.strerror}")
+        return False
+    return True
+
+
+class _End:
+    """The end of a process, waited for. pid: its number."""
+
+    def __init__(self, pid: int) -> None:
+        self._poll = select.poll()
+        try:
+            self._poll.register(os.pidfd_open(pid), select.POLLIN)
+            self._longest = TICK
+        except (AttributeError, OSError):
+            # No such call before Linux 5.3, or no such process any more.
+            self._longest = 0.5
+
+    def wait(self, seconds: float) -> None:
+        """Wait for it, for a time."""
+        self._poll.poll(min(seconds, self._longest) * 1000)

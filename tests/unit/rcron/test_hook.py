@@ -1,0 +1,291 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What all hooks share: the order of events, and the process that is left behind on an active node."""
+
+import fcntl
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from rcron import config, feed, process
+
+
+def until(true: Callable[[], object], what: str, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+def record(node: Any) -> feed.Record:
+    found = feed.read_record(config.load(str(node.conf)))
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def daemon() -> "Iterator[subprocess.Popen[bytes]]":
+    """A process for the state to hang on."""
+    process = subprocess.Popen(["sleep", "600"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def followed(node: Any, daemon: "subprocess.Popen[bytes]") -> Iterator[int]:
+    """An active node with state_max_age 2, and the process that refreshes its state while the daemon lives."""
+    node.configure("state_max_age = 2")
+    out = node.ctl("set", "active", "--feeder", "mine", "--while", str(daemon.pid), umask=0o177)
+    assert (out.returncode, out.stderr) == (0, "")
+    until(lambda: record(node).pid, "a process is left behind")
+    pid = record(node).pid
+    yield pid
+    node.ctl("set", "passive")
+    until(lambda: not process.start(pid), "that process ends", 15)
+
+
+# --- order ---
+
+
+def late(node: Any, state: str) -> "subprocess.Popen[str]":
+    """A hook that has been started, and will say its word when its standard input is closed."""
+    command = f'read -r _; exec "$0" --conf "$1" set {state} --feeder mine'
+    return subprocess.Popen(
+        ["/bin/sh", "-c", command, str(node.rcronctl), str(node.conf)], stdin=subprocess.PIPE, text=True
+    )
+
+
+def test_a_hook_that_a_later_one_has_overtaken_changes_nothing(node: Any) -> None:
+    first = late(node, "active")
+    time.sleep(0.05)
+    assert node.ctl("set", "passive", "--feeder", "mine").returncode == 0
+    first.communicate()
+    assert first.returncode == 0
+    assert node.state_file.read_text() == "passive\n"
+    assert node.log()[-1] == "9.6 cluster=c1 state=passive status=overtaken event=mine:set active"
+
+
+def test_of_many_hooks_that_run_at_once_the_one_that_was_started_last_holds(node: Any) -> None:
+    hooks = [late(node, state) for state in ("active", "passive") * 10]
+    # All of them go on at the same moment; some were started in the same clock tick.
+    threads = [threading.Thread(target=hook.communicate) for hook in reversed(hooks)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {hook.returncode for hook in hooks} == {0}
+    assert node.state_file.read_text() == "passive\n"
+    assert record(node).moment.pid == hooks[-1].pid
+
+
+def test_an_event_of_another_boot_overtakes_nothing(node: Any) -> None:
+    node.ctl("set", "passive")
+    path = pathlib.Path(f"{node.state_file}.feeder")
+    lines = path.read_text().splitlines()
+    moment = next(line for line in lines if line.startswith("moment="))
+    path.write_text("\n".join(lines).replace(moment, f"moment=99999999999 1 {moment.split()[2]}") + "\n")
+    node.ctl("set", "active")
+    assert node.state_file.read_text() == "passive\n"  # a later hook of this boot has spoken
+    path.write_text("\n".join(lines).replace(moment, "moment=99999999999 1 another-boot") + "\n")
+    node.ctl("set", "active")
+    assert node.state_file.read_text() == "active\n"
+
+
+def test_a_record_of_an_older_version_is_read(node: Any) -> None:
+    node.become("active")
+    path = pathlib.Path(f"{node.state_file}.feeder")
+    path.write_text("feeder=keepalived\nevent=x\nsince=1.5\npid=0\nstarted=\n")
+    assert record(node).event == "x"
+    assert node.ctl("set", "passive").returncode == 0
+    assert node.state_file.read_text() == "passive\n"
+
+
+def test_what_the_same_feeder_says_again_is_logged_once(node: Any) -> None:
+    for _turn in range(3):
+        node.ctl("set", "active", "--feeder", "mine")
+    node.ctl("set", "active")
+    assert [line.partition(" state=")[2] for line in node.log()] == [
+        "active status=changed event=mine:set active",
+        "active status=confirmed event=operator:set active",
+    ]
+
+
+# --- the process that is left behind ---
+
+
+def test_the_state_stays_fresh_while_the_daemon_lives(node: Any, followed: int) -> None:
+    assert node.state_file.stat().st_mode & 0o777 == 0o644
+    for _turn in range(8):
+        time.sleep(0.5)
+        assert node.ctl("is-active").returncode == 0
+    assert "mine, alive, spoke" in node.ctl("status").stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_node_is_passive_at_the_daemons_end(
+    node: Any, followed: int, daemon: "subprocess.Popen[bytes]", number: int
+) -> None:
+    began = time.monotonic()
+    daemon.send_signal(number)
+    until(lambda: node.state_file.read_text() == "passive\n", "passive")
+    print(f"passive {time.monotonic() - began:.3f} s after the daemon's end")
+    until(lambda: node.log()[-1] == "9.6 cluster=c1 state=passive status=changed event=mine:ended", "a log line")
+    until(lambda: not process.start(followed), "the process ends")
+
+
+def test_a_daemon_that_is_stopped_lets_the_state_go_stale(
+    node: Any, followed: int, daemon: "subprocess.Popen[bytes]"
+) -> None:
+    daemon.send_signal(signal.SIGSTOP)
+    until(lambda: node.ctl("is-active").returncode == 1, "stale")
+    assert "but was last refreshed" in node.ctl("status").stdout
+    daemon.send_signal(signal.SIGCONT)
+    until(lambda: node.ctl("is-active").returncode == 0, "fresh again")
+
+
+def test_term_to_all_of_a_service_leaves_somebody_to_see_the_daemon_end(
+    node: Any, followed: int, daemon: "subprocess.Popen[bytes]"
+) -> None:
+    os.kill(followed, signal.SIGTERM)
+    time.sleep(0.2)
+    assert process.start(followed)
+    daemon.terminate()
+    until(lambda: node.state_file.read_text() == "passive\n", "passive")
+
+
+def test_a_process_that_is_killed_lets_the_state_go_stale(node: Any, followed: int) -> None:
+    os.kill(followed, signal.SIGKILL)
+    until(lambda: node.ctl("is-active").returncode == 1, "stale")
+    assert "mine, gone, spoke" in node.ctl("status").stdout
+
+
+def test_saying_it_again_leaves_one_process(node: Any, followed: int, daemon: "subprocess.Popen[bytes]") -> None:
+    for _turn in range(3):
+        node.ctl("set", "active", "--feeder", "mine", "--while", str(daemon.pid))
+    time.sleep(0.2)
+    assert record(node).pid == followed
+    # Nor does an operator who says the same take the refreshing away.
+    node.ctl("set", "active")
+    assert record(node).pid == followed
+
+
+def test_another_daemon_takes_the_place_of_the_first(node: Any, followed: int) -> None:
+    with subprocess.Popen(["sleep", "600"]) as other:
+        node.ctl("set", "active", "--feeder", "mine", "--while", str(other.pid))
+        until(lambda: record(node).pid not in (0, followed), "another process")
+        until(lambda: not process.start(followed), "the first process ends")
+        assert node.state_file.read_text() == "active\n"
+        other.kill()
+    until(lambda: node.state_file.read_text() == "passive\n", "passive")
+
+
+def test_passive_ends_the_process_and_stays(node: Any, followed: int, daemon: "subprocess.Popen[bytes]") -> None:
+    node.ctl("set", "passive", "--feeder", "mine")
+    until(lambda: not process.start(followed), "the process ends", 15)
+    assert node.state_file.read_text() == "passive\n"
+    assert node.log()[-1].endswith("event=mine:set passive")
+
+
+def test_a_state_file_that_was_harmed_is_restored(node: Any, followed: int) -> None:
+    node.state_file.unlink()
+    until(lambda: node.state_file.exists() and node.state_file.read_text() == "active\n", "restored")
+    assert "was gone or broken; written anew: active" in node.log()[-1]
+
+
+def test_a_removal_ends_the_process_and_nothing_comes_back(node: Any, followed: int) -> None:
+    folder = node.state_file.parent
+    for path in folder.iterdir():
+        path.unlink()
+    until(lambda: not process.start(followed), "the process ends", 15)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_daemon_that_has_died_already_makes_the_node_passive(node: Any) -> None:
+    code = """import sys
+sys.path.insert(0, sys.argv[2])
+from rcron import config, hook
+hook.apply(config.load(sys.argv[1]), "active", "mine", "up", daemon=int(sys.argv[3]))
+"""
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+        checkout = str(pathlib.Path(feed.__file__).parents[1])
+        subprocess.run([sys.executable, "-c", code, str(node.conf), checkout, str(gone.pid)], check=True)
+    until(lambda: node.state_file.read_text() == "passive\n", "passive")
+
+
+def test_the_process_holds_nothing_of_its_caller_open(node: Any, daemon: "subprocess.Popen[bytes]") -> None:
+    """ucarp, Pacemaker and Ansible wait until what their hooks write to is closed."""
+    read, write = os.pipe()
+    began = time.monotonic()
+    command = [str(node.rcronctl), "--conf", str(node.conf), "set", "active", "--while", str(daemon.pid)]
+    subprocess.run(command, stdout=write, stderr=write, pass_fds=[write], check=True)
+    os.close(write)
+    assert os.read(read, 1) == b""
+    os.close(read)
+    assert time.monotonic() - began < 20
+    node.ctl("set", "passive")
+
+
+def test_while_wants_a_living_process_and_an_active_node(node: Any, daemon: "subprocess.Popen[bytes]") -> None:
+    out = node.ctl("set", "active", "--while", "4194305")
+    assert (out.returncode, "there is no process 4194305" in out.stderr) == (64, True)
+    out = node.ctl("set", "passive", "--while", str(daemon.pid))
+    assert (out.returncode, "--while goes with active" in out.stderr) == (64, True)
+    assert not node.state_file.exists()
+
+
+# --- the lock ---
+
+
+def test_a_lock_on_the_folder_holds_nobody_off(node: Any) -> None:
+    """Whoever may read a folder may lock it."""
+    fd = os.open(node.state_file.parent, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        assert node.ctl("set", "active", timeout=10).returncode == 0
+    finally:
+        os.close(fd)
+
+
+def test_the_lock_is_for_the_owner_alone(node: Any) -> None:
+    node.ctl("set", "active")
+    lock = pathlib.Path(f"{node.state_file}.lock")
+    assert lock.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_in_the_locks_place_is_not_followed(node: Any) -> None:
+    target = node.folder / "target"
+    pathlib.Path(f"{node.state_file}.lock").symlink_to(target)
+    out = node.ctl("set", "active")
+    assert out.returncode == 73
+    assert not target.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_the_lock_of_a_folder_of_another_users_is_his(node: Any) -> None:
+    os.chown(node.state_file.parent, 1, 1)
+    node.ctl("set", "active")
+    assert pathlib.Path(f"{node.state_file}.lock").stat().st_uid == 1
+
+
+# --- /proc ---
+
+
+def test_an_ancestor_is_found_by_its_name() -> None:
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from rcron import process; print(process.ancestor('bash'))"
+    checkout = str(pathlib.Path(feed.__file__).parents[1])
+    script = 'echo $$; "$0" -c "$1" "$2" | cat'
+    out = subprocess.run(
+        ["bash", "-c", script, sys.executable, code, checkout], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert out[0] == out[1]
+    assert process.ancestor("no-such-name") == 0
