@@ -14,7 +14,7 @@ from docutils.core import publish_doctree
 
 from man import build
 from rcron import __main__ as command
-from rcron import config, ctl, feed, job, pin, state, status
+from rcron import config, ctl, feed, feeders, job, pin, state, status
 
 PAGES = build.sources()
 
@@ -129,8 +129,9 @@ def test_commands_and_options_of_rcronctl() -> None:
     told = {"": options(section("rcronctl.8", "OPTIONS"))}
     for term, definition in items(section("rcronctl.8", "COMMANDS")).items():
         told[term.partition(" active|")[0]] = options(definition)
-    followed = items(section("rcronctl.8", "FEEDING FROM KEEPALIVED"))
-    told["feed keepalived"] = {term.partition(" ")[0] for term in followed}
+    for name in feeders.NAMES:
+        followed = items(section("rcronctl.8", f"FEEDING FROM {name.upper()}"))
+        told[f"feed {name}"] = {term.partition(" ")[0] for term in followed if term.startswith("--")}
     assert told == commands(ctl._parser())
 
 
