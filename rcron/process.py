@@ -4,6 +4,7 @@
 number and its time of start do."""
 
 import os
+from collections.abc import Iterator
 
 #: Process states (proc_pid_stat(5)) of one that does nothing more, and of one that a signal has stopped.
 _ENDED = (b"Z", b"X")
@@ -39,17 +40,26 @@ def is_stopped(pid: int) -> bool:
     return found is not None and found[1][0] in _STOPPED
 
 
+def name(pid: int) -> str:
+    """A process's name as `ps -o comm` tells it (15 bytes at most); an empty string where there is none."""
+    found = _stat(pid)
+    return "" if found is None else found[0]
+
+
+def ancestors() -> "Iterator[tuple[int, str]]":
+    """The processes above this one, the nearest first: number and name. Not the machine's first process."""
+    pid = os.getppid()
+    while pid > 1:
+        found = _stat(pid)
+        if found is None:
+            return
+        yield pid, found[0]
+        pid = int(found[1][1])
+
+
 def ancestor(*names: str) -> int:
     """The nearest process above this one with one of these names (as `ps -o comm` tells them, 15 bytes at most).
 
     Returns its number, or 0 where there is none.
     """
-    pid = os.getppid()
-    while pid > 1:
-        found = _stat(pid)
-        if found is None:
-            return 0
-        if found[0] in names:
-            return pid
-        pid = int(found[1][1])
-    return 0
+    return next((pid for pid, name in ancestors() if name in names), 0)
