@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import resource
+import runpy
 import shutil
 import signal
 import statistics
@@ -28,14 +29,6 @@ PYTHON = os.environ.get("RCRON_PYTHON", "/usr/bin/python3")
 C_RCRON = os.environ.get("RCRON_C")
 TURNS = int(os.environ.get("RCRON_BENCH_TURNS", "400"))
 
-LAUNCHER = """\
-#!{python} -IS
-import sys
-sys.path.insert(0, "{library}")
-from rcron.__main__ import launch
-launch()
-"""
-
 
 class Node:
     """rcron in a folder, as a node has it."""
@@ -46,8 +39,10 @@ class Node:
         self.rcron = folder / "rcron"
         library = folder / "library"
         shutil.copytree(CHECKOUT / "rcron", library / "rcron", ignore=shutil.ignore_patterns("__pycache__"))
-        subprocess.run([PYTHON, "-I", "-m", "compileall", "-q", str(library)], check=True)
-        self.rcron.write_text(LAUNCHER.format(python=PYTHON, library=library))
+        launcher = library / "rcron" / "launcher.py"
+        subprocess.run([PYTHON, "-I", launcher, library, library], check=True)
+        text = runpy.run_path(str(launcher))["LAUNCHER"]
+        self.rcron.write_text(text.format(python=PYTHON, library=library))
         self.rcron.chmod(0o755)
         self.conf.write_text(f"state_file = {self.state_file}\n")
 

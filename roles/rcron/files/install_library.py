@@ -10,7 +10,7 @@ it came by rename; it is left as it is but for the bytecode, which is compiled a
 
 import json
 import os
-import py_compile
+import runpy
 import shutil
 import sys
 import tempfile
@@ -29,11 +29,9 @@ def write(path: str, text: str, mode: int) -> None:
 
 
 def compile_all(folder: str) -> None:
-    for path in asked["modules"]:
-        py_compile.compile(os.path.join(folder, path), dfile=os.path.join(library, path), doraise=True)
-    # What tells the role that all of it is there. Not a module's bytecode: after an upgrade of Python, root's jobs
-    # write that of the modules which they load.
-    write(os.path.join(folder, "rcron", "__pycache__", "compiled." + sys.implementation.cache_tag), "", 0o644)
+    # Its last file is what tells the role that all of it is there. Not a module's bytecode: after an upgrade of Python,
+    # root's jobs write that of the modules which they load.
+    runpy.run_path(os.path.join(folder, "rcron", "launcher.py"))["compile_all"](folder, library)
 
 
 if not os.path.isdir(library):

@@ -3,19 +3,14 @@
 """rcron's own command line, and what it does where no job is run."""
 
 import os
-import pathlib
-import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
 
 from rcron import __version__
 from rcron.__main__ import UsageError, parse
-
-CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
@@ -152,21 +147,3 @@ def test_a_passive_run_imports_nothing_that_it_does_not_need(node: Any) -> None:
     )
     new = loaded - set(eval(bare.stdout))  # noqa: S307
     assert new == {"rcron", "rcron.__main__", "rcron.config", "rcron.log", "rcron.state", "syslog"}
-
-
-def test_the_roles_launcher_starts_and_ends_as_it_should(node: Any) -> None:
-    """It ends without the interpreter's tidying up, and a Ctrl-C while it waits leaves no traceback."""
-    jinja2 = pytest.importorskip("jinja2", reason="comes with Ansible")
-    template = (CHECKOUT / "roles" / "rcron" / "templates" / "rcron.j2").read_text()
-    names = {"rcron_python": sys.executable, "__rcron_library": str(CHECKOUT), "__rcron_module": "__main__"}
-    launcher = jinja2.Template(template, trim_blocks=True, keep_trailing_newline=True).render(names)
-    assert launcher.startswith(f"#!{sys.executable} -IS\n")
-    node.rcron.write_text(launcher + 'print("still here")\n')
-    node.become("active")
-    assert node.run("echo", "ran").stdout == "ran\n"
-    node.become("passive")
-    process = node.start("--takeover-wait", "60", "true", stderr=subprocess.PIPE)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=10) == ("", "")
-    assert process.returncode == -signal.SIGINT

@@ -1,0 +1,143 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The launcher of an installed rcron: it runs out of one file of bytecode, or without it where that does not fit."""
+
+import importlib.util
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from rcron import __version__
+from rcron.launcher import AT_ONCE, LAUNCHER
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
+
+#: What tells where a run's modules come from: the launcher's file of bytecode leaves them without a loader.
+PROBE = """
+import posix, sys
+def leave(status, leave=posix._exit):
+    names = [name for name, module in sys.modules.items() if name.startswith("rcron.") and not module.__spec__]
+    print(status, sorted(names), flush=True)
+    leave(status)
+posix._exit = leave
+"""
+
+
+@pytest.fixture
+def library(node: Any, tmp_path: pathlib.Path) -> pathlib.Path:
+    """The package installed in a folder, and the node's rcron its launcher."""
+    staging, library = tmp_path / "staging", tmp_path / "library"
+    for path in (CHECKOUT / "rcron").rglob("*.py"):
+        copy = staging / path.relative_to(CHECKOUT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    subprocess.run([sys.executable, "-I", staging / "rcron" / "launcher.py", staging, library], check=True)
+    staging.rename(library)
+    node.rcron.write_text(LAUNCHER.format(python=sys.executable, library=library))
+    return library
+
+
+def compiled(library: pathlib.Path) -> pathlib.Path:
+    return library / "rcron" / "__pycache__" / f"compiled.{sys.implementation.cache_tag}"
+
+
+def at_once(node: Any) -> "list[str]":
+    """Run a job; return which modules came out of the launcher's file."""
+    launcher = node.rcron.read_text()
+    node.rcron.write_text(launcher.replace("import sys\n", PROBE, 1))
+    out = node.run("true")
+    node.rcron.write_text(launcher)
+    assert out.stderr == ""
+    status, _blank, names = out.stdout.splitlines()[0].partition(" ")
+    assert status == "0"
+    return [name[len("rcron.") :] for name in eval(names)]  # noqa: S307 - our own list
+
+
+def test_a_run_takes_its_modules_out_of_one_file(node: Any, library: pathlib.Path) -> None:
+    node.become("passive")
+    assert at_once(node) == ["__main__", "config", "log", "state"]
+    node.become("active")
+    assert at_once(node) == sorted(set(AT_ONCE) - {"__init__"})
+
+
+def test_all_modules_are_compiled_readable_for_everyone_and_nothing_else_is_left(library: pathlib.Path) -> None:
+    for path in (library / "rcron").rglob("*.py"):
+        assert pathlib.Path(importlib.util.cache_from_source(str(path))).exists()
+    assert compiled(library).stat().st_mode & 0o777 == 0o644
+    left = {path.name for path in compiled(library).parent.iterdir() if path.suffix != ".pyc"}
+    assert left == {compiled(library).name}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-4] + b"\0\0\r\n"),
+        lambda path: path.write_bytes(path.read_bytes()[:1000]),
+    ],
+    ids=["no bytecode", "empty", "of another Python", "cut short"],
+)
+def test_without_bytecode_that_fits_the_package_is_imported(node: Any, library: pathlib.Path, change: Any) -> None:
+    change(compiled(library))
+    node.become("active")
+    assert node.run("echo", "ran").stdout == "ran\n"
+    assert at_once(node) == []
+    node.become("passive")
+    assert node.run("echo", "ran").stdout == ""
+
+
+def test_an_installed_rcron_does_what_the_package_does(node: Any, library: pathlib.Path) -> None:
+    assert node.run("--version", "x").returncode == 64
+    for words, start in ((["--help"], "usage: rcron ["), (["--version"], f"rcron {__version__}\n")):
+        out = subprocess.run([node.rcron, *words], capture_output=True, text=True, check=True)
+        assert out.stdout.startswith(start)
+    node.become("active")
+    assert node.run("sh", "-c", "exit 3").returncode == 3
+    node.configure("on_demotion = terminate")  # needs modules that importlib has to find
+    assert node.run("sh", "-c", "exit 4").returncode == 4
+    assert node.ctl("pin", "passive").returncode == 0
+    assert node.run("sh", "-c", "exit 5").returncode == 0
+    node.configure("no_such_name = 1")
+    out = node.run("true")
+    assert out.returncode == 78
+    assert 'unknown name "no_such_name"' in out.stderr
+
+
+def test_no_descriptor_reaches_the_job(node: Any, library: pathlib.Path) -> None:
+    node.become("active")
+    listing = ["ls", "/proc/self/fd"]
+    plain = subprocess.run(listing, capture_output=True, text=True, check=True)
+    assert node.run(*listing).stdout == plain.stdout
+
+
+def test_an_error_tells_the_installed_file(node: Any, library: pathlib.Path) -> None:
+    """A traceback, should there be one, leads to the source."""
+    node.become("active")
+    node.rcron.write_text(node.rcron.read_text().replace("import sys\n", "import sys\nsys.argv = 5\n", 1))
+    assert f'File "{library}/rcron/__main__.py", line ' in node.run("true").stderr
+
+
+def test_it_ends_without_tidying_up_and_a_ctrl_c_leaves_no_traceback(node: Any, library: pathlib.Path) -> None:
+    node.rcron.write_text(node.rcron.read_text() + 'print("still here")\n')
+    node.become("active")
+    assert node.run("echo", "ran").stdout == "ran\n"
+    node.become("passive")
+    process = node.start("--takeover-wait", "60", "true", stderr=subprocess.PIPE)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10) == ("", "")
+    assert process.returncode == -signal.SIGINT
+
+
+def test_the_role_installs_this_launcher(node: Any) -> None:
+    jinja2 = pytest.importorskip("jinja2", reason="comes with Ansible")
+    template = (CHECKOUT / "roles" / "rcron" / "templates" / "rcron.j2").read_text()
+    names = {"rcron_python": "/usr/bin/python3", "__rcron_library": "/usr/lib/rcron/1", "__rcron_module": "__main__"}
+    text = jinja2.Template(template, trim_blocks=True, keep_trailing_newline=True).render(names)
+    assert text == LAUNCHER.format(python="/usr/bin/python3", library="/usr/lib/rcron/1")
