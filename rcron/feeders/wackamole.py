@@ -1,0 +1,60 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""wackamole: what it means that an address has been taken or released.
+
+The contract (wackamole.conf(5), "RunDynamic"; perl.c, userloader.c and wackamole.c of 2.1.4, the last release):
+
+- `RunDynamic Module::function on up` has wackamole call that Perl function, inside its own process, as
+  `function(\\%first, [\\%others], \\%real)`, each hash with ifname, ip, broadcast and netmask: the first address of the
+  virtual interface, up to 30 further ones of the same virtual interface, and the machine's own. The function is not
+  told which event it is, so each event needs a function of its own.
+- The daemon waits for the function, and ends if it dies. What it hands over is freed afterwards.
+- `on up` comes once for a virtual interface that was taken, when all its addresses are up. `on down` comes once for
+  each of its addresses. `post up` and `post down` come after a whole round and name no address (0.0.0.0).
+- TERM, INT and a lost Spread daemon release every virtual interface of the configuration, held or not. KILL releases
+  none: Spread tells the other machines, and no function is called here.
+- All descriptors, Spread's connection among them, are inherited by what the function starts.
+
+roles/rcron_wackamole's Rcron.pm is that module: it picks the addresses that are rcron's and calls this.
+"""
+
+import argparse
+from collections.abc import Callable
+
+from rcron import config, hook, process
+from rcron.config import ACTIVE, PASSIVE
+
+HELP = "follow an address of wackamole's"
+
+#: What each event means for the node, where it is of the address that the jobs go with.
+STATES = {"up": ACTIVE, "down": PASSIVE}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give `rcronctl feed wackamole` its command line. parser: the command's."""
+    parser.description = (
+        "For the Perl module Rcron.pm, which wackamole calls. While the node is active, a process watches wackamole "
+        "and makes the node passive at its end."
+    )
+    parser.add_argument(
+        "--daemon",
+        metavar="PID",
+        type=int,
+        default=0,
+        help="wackamole's process (default: the nearest wackamole above this one)",
+    )
+    parser.add_argument("event", metavar="up|down", help="whether the address was taken or released")
+    parser.add_argument("address", metavar="ADDRESS", help="the address that the jobs go with")
+
+
+def run(options: argparse.Namespace, _report: "Callable[[str], None]") -> int:
+    """Write the state that an event means. options: as add_arguments has them. Returns the exit status.
+
+    Raises EventError for an event that wackamole does not have.
+    """
+    settings = config.load(options.conf)
+    if options.event not in STATES:
+        raise hook.EventError(f"neither up nor down: {options.event}")
+    daemon = options.daemon or process.ancestor("wackamole")
+    hook.apply(settings, STATES[options.event], "wackamole", f"{options.event} {options.address}", daemon)
+    return 0
