@@ -45,6 +45,7 @@ def facts(config: Config) -> "dict[str, Any]":
         "default_state": config.default_state,
         "cluster_name": config.cluster_name,
         "state_file": config.state_file,
+        "settings": {name: getattr(config, name) for name in Config.__slots__ if name != "path"},
         "conf": config.path,
         "version": __version__,
     }

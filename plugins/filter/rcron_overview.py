@@ -1,0 +1,111 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The filter rcron_overview: a cluster as a table, from what rcron_info said of each of its hosts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.rcron.cluster.plugins.plugin_utils import table
+
+HOSTS = ["HOST", "CLUSTER", "STATE", "SINCE", "FEEDER", "PIN", "PREFIXED", "IGNORED 1 H"]
+JOBS = ["JOB", "CLUSTER", "HOST", "LAST RUN", "STATUS", "EXIT", "SECONDS"]
+
+#: How much of a job's command is shown.
+WIDTH = 60
+
+Info = Mapping[str, Any]
+
+
+def host_rows(host: str, info: Info) -> list[list[str]]:
+    """Return a row for each cluster of a host. info: what rcron_info's task registered there, failures included."""
+    if "clusters" not in info:
+        return [[host, "-", "unreachable" if info.get("unreachable") else "unknown", *["-"] * 5]]
+    rows = []
+    for cluster in info["clusters"]:
+        if cluster["error"]:
+            rows.append([host, cluster["conf"], "unknown", "-", cluster["error"], "-", "-", "-"])
+            continue
+        name = cluster["cluster_name"]
+        guarded = sum(1 for entry in info["entries"] if entry["guarded"] and entry["conf"] == cluster["conf"])
+        rows.append(
+            [
+                host,
+                name,
+                cluster["state"] + ("" if cluster["source"] == "file" else f" ({cluster['source']})"),
+                _moment(cluster["since"]),
+                _feeder(cluster["feeder"], info["time"]),
+                _pin(cluster["pin"]),
+                str(guarded),
+                str(info.get("ignored", {}).get(name, 0)),
+            ]
+        )
+    return rows or [[host, "-", "not deployed", *["-"] * 5]]
+
+
+def _feeder(feeder: Mapping[str, Any] | None, now: float) -> str:
+    if feeder is None:
+        return "none"
+    gone = ", gone" if feeder["alive"] is False else ""
+    return f"{feeder['name']}{gone}, {_span(now - feeder['spoke'])} ago"
+
+
+def _pin(pin: Mapping[str, Any] | None) -> str:
+    if pin is None:
+        return "-"
+    return f"{pin['state']} until {'unpin' if pin['until'] is None else _moment(pin['until'])}"
+
+
+def job_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
+    """Return a row for each job, with its last run wherever in the cluster that was, the latest first."""
+    last: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
+    for host, info in hosts.items():
+        for run in info.get("runs", []):
+            key = run["cluster"], run["command"]
+            if key not in last or (run["started"] or 0) > (last[key][1]["started"] or 0):
+                last[key] = host, run
+    ordered = sorted(last.values(), key=lambda found: found[1]["started"] or 0, reverse=True)
+    return [
+        [
+            run["command"] if len(run["command"]) <= WIDTH else run["command"][: WIDTH - 3] + "...",
+            run["cluster"],
+            host,
+            _moment(run["started"]),
+            run["status"],
+            "-" if run["exit"] is None else str(run["exit"]),
+            "-" if run["duration"] is None else str(run["duration"]),
+        ]
+        for host, run in ordered
+    ]
+
+
+def _moment(seconds: float | None) -> str:
+    """Return a moment as the controller's clock and time zone have it."""
+    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _span(seconds: float) -> str:
+    left = max(int(seconds), 0)
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if left >= size:
+            return f"{left // size} {unit}"
+    return f"{left} s"
+
+
+def rcron_overview(hosts: Mapping[str, Info]) -> list[str]:
+    """Return the lines of two tables, the hosts' and the jobs', with an empty line between."""
+    if not isinstance(hosts, Mapping):
+        raise AnsibleFilterError(f"rcron_overview: {hosts!r}: give a dict of hosts and what rcron_info said of them")
+    shown = table.lines(HOSTS, [row for host, info in hosts.items() for row in host_rows(host, info)])
+    jobs = job_rows(hosts)
+    return [*shown, "", *table.lines(JOBS, jobs)] if jobs else shown
+
+
+class FilterModule:
+    """What Ansible looks for in a filter plugin."""
+
+    def filters(self) -> dict[str, object]:
+        return {"rcron_overview": rcron_overview}

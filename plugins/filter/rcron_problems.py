@@ -1,0 +1,185 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The filter rcron_problems: what is wrong with a cluster, from what rcron_info said of each of its hosts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
+from statistics import median
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.rcron.cluster.plugins.plugin_utils import table
+
+#: How far two clocks may be apart, in seconds.
+CLOCKS = 1.0
+
+#: Settings that are a host's own.
+OWN_SETTINGS = ("default_state",)
+
+Info = Mapping[str, Any]
+
+
+class Problem(tuple[str, str, str]):
+    """A host, its cluster (or nothing), and what is wrong there."""
+
+    __slots__ = ()
+
+    def __new__(cls, host: str, cluster: str, what: str) -> Problem:
+        return super().__new__(cls, (host, cluster, what))
+
+
+def problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None = None) -> list[Problem]:
+    """Find what is wrong.
+
+    :param hosts: what rcron_info's task registered for each host, failures and unreachable hosts included.
+    :param tried: for each host, what a loop over rcron_crontab in check mode registered there.
+    """
+    found = []
+    answered = {}
+    for host, info in hosts.items():
+        if info.get("unreachable"):
+            found.append(Problem(host, "", f"unreachable: {_sentence(info)}"))
+        elif "clusters" not in info:
+            found.append(Problem(host, "", _sentence(info) or "nothing is known of it: its task did not run"))
+        else:
+            answered[host] = info
+            if not info["clusters"]:
+                found.append(Problem(host, "", "rcron is not deployed there: it has no configuration"))
+            found += [Problem(host, "", sentence) for sentence in info["unreadable"]]
+    found += [Problem(host, "", what) for host, loop in (tried or {}).items() for what in _unprefixed(loop)]
+
+    clusters: dict[str, dict[str, Info]] = {}
+    for host, info in answered.items():
+        for cluster in info["clusters"]:
+            if cluster["error"]:
+                found.append(Problem(host, "", cluster["error"]))
+            elif host in clusters.setdefault(cluster["cluster_name"], {}):
+                what = f"{cluster['conf']} is a second configuration of this cluster; give it a cluster_name of its own"
+                found.append(Problem(host, cluster["cluster_name"], what))
+            else:
+                clusters[cluster["cluster_name"]][host] = cluster
+    for name, members in clusters.items():
+        found += [Problem(host, name, what) for host, what in _active(members)]
+        found += [Problem(host, name, what) for host, what in _feeders(members)]
+        found += [Problem(host, name, what) for host, what in _disagreements(members)]
+        entries = {host: _guarded(answered[host], cluster["conf"]) for host, cluster in members.items()}
+        found += [Problem(host, name, what) for host, what in _entries(entries)]
+    found += [Problem(host, "", what) for host, what in _clocks(answered)]
+    return found
+
+
+def _sentence(info: Info) -> str:
+    return " ".join(str(info.get("msg", "")).split())
+
+
+def _unprefixed(loop: Info) -> list[str]:
+    found = []
+    for result in loop.get("results", []):
+        if "entries" not in result:
+            found.append(_sentence(result))
+            continue
+        item = result.get("item", {})
+        where = item.get("user") or item.get("cron_file")
+        for entry in result["entries"]:
+            if entry["before"] != entry["after"]:
+                found.append(f"{where}: line {entry['line']} is {entry['before']!r}; it should be {entry['after']!r}")
+    return found
+
+
+def _active(members: Mapping[str, Info]) -> list[tuple[str, str]]:
+    active = [host for host, cluster in members.items() if cluster["state"] == "active"]
+    if not active:
+        return [(host, f"passive, as all hosts are, so no job runs: {members[host]['reason']}") for host in members]
+    if len(active) == 1:
+        return []
+    return [
+        (host, f"active, and so is {', '.join(other for other in active if other != host)}: jobs run more than once "
+               f"({members[host]['reason']})")
+        for host in active
+    ]  # fmt: skip
+
+
+def _feeders(members: Mapping[str, Info]) -> list[tuple[str, str]]:
+    found = []
+    somebody = any(cluster["feeder"] for cluster in members.values())
+    for host, cluster in members.items():
+        feeder = cluster["feeder"]
+        if cluster["source"] == "stale":
+            found.append((host, f"its state is stale: {cluster['reason']}"))
+        elif feeder and feeder["alive"] is False:
+            found.append((host, f"its feeder {feeder['name']} is gone; it said last: {feeder['event']}"))
+        elif somebody and not feeder:
+            found.append((host, "no feeder has spoken there, as it has on other hosts"))
+    return found
+
+
+def _disagreements(members: Mapping[str, Info]) -> list[tuple[str, str]]:
+    found = _unlike({host: cluster["version"] for host, cluster in members.items()}, lambda value: f"version {value}")
+    names = sorted({name for cluster in members.values() for name in cluster["settings"]} - set(OWN_SETTINGS))
+    for name in names:
+        values = {host: cluster["settings"].get(name) for host, cluster in members.items()}
+        found += _unlike(values, lambda value, name=name: f"{name} = {value}")
+    told = [host for host, cluster in members.items() if cluster["default_state"] == "active"]
+    if len(told) > 1:
+        found += [(host, f"default_state is active on {' and '.join(told)}; one host may have that") for host in told]
+    return found
+
+
+def _unlike(values: Mapping[str, Hashable], show: Callable[[Any], str]) -> list[tuple[str, str]]:
+    """Name the hosts whose value is not that of most hosts, or of the first ones where two values are as frequent."""
+    counted = Counter(values.values()).most_common()
+    if len(counted) < 2:
+        return []
+    usual = counted[0][0]
+    return [(host, f"{show(value)}, elsewhere {show(usual)}") for host, value in values.items() if value != usual]
+
+
+def _guarded(info: Info, conf: str) -> set[tuple[str, str, str, Any]]:
+    return {
+        (entry["crontab"], entry["user"], entry["command"], entry["takeover_wait"])
+        for entry in info["entries"]
+        if entry["guarded"] and entry["conf"] == conf
+    }
+
+
+def _entries(members: Mapping[str, set[tuple[str, str, str, Any]]]) -> list[tuple[str, str]]:
+    found = []
+    for entry in sorted(set().union(*members.values()), key=str):
+        having = [host for host, entries in members.items() if entry in entries]
+        wait = "" if entry[3] is None else f" (--takeover-wait {entry[3]})"
+        for host in members:
+            if host not in having:
+                what = f"{entry[0]}: no prefixed entry {entry[2]!r}{wait}, as there is on {', '.join(having)}"
+                found.append((host, what))
+    return found
+
+
+def _clocks(hosts: Mapping[str, Info]) -> list[tuple[str, str]]:
+    offsets = {host: info["clock_offset"] for host, info in hosts.items() if "clock_offset" in info}
+    if len(offsets) < 2:
+        return []
+    middle = median(offsets.values())
+    found = []
+    for host, offset in offsets.items():
+        off = offset - middle
+        # Only what is certain: the question and its answer took their time.
+        if abs(off) - hosts[host]["clock_uncertainty"] > CLOCKS:
+            found.append((host, f"its clock is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the others"))
+    return found
+
+
+def rcron_problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None = None) -> list[str]:
+    """Return the problems as the lines of an aligned table with a heading, or an empty list where there is none."""
+    if not isinstance(hosts, Mapping):
+        raise AnsibleFilterError(f"rcron_problems: {hosts!r}: give a dict of hosts and what rcron_info said of them")
+    found = problems(hosts, tried)
+    return table.lines(["HOST", "CLUSTER", "PROBLEM"], found) if found else []
+
+
+class FilterModule:
+    """What Ansible looks for in a filter plugin."""
+
+    def filters(self) -> dict[str, object]:
+        return {"rcron_problems": rcron_problems}

@@ -1,0 +1,379 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The module rcron_info: what a host's rcron is doing, and which crontab entries go through it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rcron_info
+short_description: Tell a host's state in its clusters, its crontab entries, and the last runs of its jobs
+version_added: 0.1.0
+author:
+  - The rcron maintainers (@rcron)
+description:
+  - Returns for each cluster of the host its state with the reason, the feeder, the pin and the configuration, as
+    C(rcronctl status) tells them.
+  - Returns every crontab entry of every user, of C(/etc/crontab) and of C(/etc/cron.d), and whether it is prefixed with
+    C(rcron) and for which cluster.
+  - Returns the last run of each job, out of the host's journal.
+  - Measures how far the host's clock is from the controller's.
+  - Changes nothing.
+notes:
+  - A task that does not run as root sees the crontab of its own user only, and perhaps no journal.
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed (or possibly needs changing in check mode), when in diff mode.
+    support: none
+  idempotent:
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: Linux
+  action:
+    description: Has a part that runs on the controller, which measures the host's clock.
+    support: full
+options:
+  conf:
+    description:
+      - The configurations to tell of, one for each cluster of the host.
+      - Left out, these are all files C(*.conf) in C(/etc/rcron).
+    type: list
+    elements: path
+  rcronctl_path:
+    description: Path of C(rcronctl) on the host.
+    type: path
+    default: /usr/bin/rcronctl
+  history:
+    description:
+      - How many seconds the journal is read back for RV(runs). V(0) does not read it.
+    type: int
+    default: 86400
+seealso:
+  - module: rcron.cluster.rcron_crontab
+"""
+
+EXAMPLES = r"""
+- name: Ask who is active
+  rcron.cluster.rcron_info:
+  register: rcron
+
+- name: Do something on the active host only
+  ansible.builtin.command:
+    argv: [/usr/local/sbin/rotate-billing-keys]
+  when: rcron.clusters[0].state == 'active'
+
+- name: List the entries that run on every host
+  ansible.builtin.debug:
+    msg: "{{ rcron.entries | rejectattr('guarded') | map(attribute='command') }}"
+"""
+
+RETURN = r"""
+clusters:
+  description: The host's clusters, one for each configuration, in the order of their paths.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    conf:
+      description: Path of the configuration.
+      type: str
+      sample: /etc/rcron/rcron.conf
+    error:
+      description: Why nothing else is known of this cluster, as C(rcronctl) says it. Empty where all is well.
+      type: str
+      sample: ""
+    cluster_name:
+      description: The cluster's name.
+      type: str
+      sample: billing
+    state:
+      description: V(active) or V(passive).
+      type: str
+      sample: active
+    source:
+      description: What decided that, V(pin), V(file), V(stale) or V(default).
+      type: str
+      sample: file
+    reason:
+      description: The same as a sentence.
+      type: str
+      sample: /var/run/rcron/state says so
+    since:
+      description: When the state was given, in seconds since the epoch; null where that is not known.
+      type: int
+      sample: 1767322985
+    feeder:
+      description:
+        - What the feeder last said (C(name), C(event), C(alive), C(spoke)); null where none has spoken.
+      type: dict
+      sample: {"alive": true, "event": "INSTANCE \"VI_rcron\" MASTER", "name": "keepalived", "spoke": 1767323985}
+    pin:
+      description: The pin (C(state), C(until)); null where there is none.
+      type: dict
+      sample: null
+    default_state:
+      description: The state that holds where the state file cannot be read.
+      type: str
+      sample: passive
+    state_file:
+      description: Path of the state file.
+      type: str
+      sample: /var/run/rcron/state
+    settings:
+      description: Every name of rcron.conf(5) with its value.
+      type: dict
+      sample: {"cluster_name": "billing", "takeover_wait": 0}
+    version:
+      description: Version of the wrapper.
+      type: str
+      sample: 0.1.0
+entries:
+  description:
+    - Every entry of every crontab of the host.
+    - In all texts, bytes that are not UTF-8 are shown as C(\xNN).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    crontab:
+      description: The user whose crontab it is, or the path of a system crontab.
+      type: str
+      sample: root
+    line:
+      description: Number of the entry's line, the first line being 1.
+      type: int
+      sample: 12
+    name:
+      description: The name that M(ansible.builtin.cron) wrote above it; null where there is none.
+      type: str
+      sample: nightly backup
+    user:
+      description: The user that it runs as.
+      type: str
+      sample: root
+    command:
+      description: Its command, without the prefix.
+      type: str
+      sample: /usr/local/bin/backup --all
+    guarded:
+      description: Whether it is prefixed with C(rcron).
+      type: bool
+      sample: true
+    conf:
+      description: The configuration of the cluster that it belongs to; null where it is not prefixed.
+      type: str
+      sample: /etc/rcron/rcron.conf
+    takeover_wait:
+      description: The seconds of its C(--takeover-wait); null where it has none.
+      type: int
+      sample: null
+unreadable:
+  description: Crontabs that could not be read, and why, one sentence each.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+runs:
+  description: The last run of each job that the journal has, within O(history).
+  returned: success, with O(history) other than V(0)
+  type: list
+  elements: dict
+  contains:
+    cluster:
+      description: The cluster's name.
+      type: str
+      sample: billing
+    command:
+      description: The job, as rcron's log lines tell it.
+      type: str
+      sample: /usr/local/bin/backup --all
+    started:
+      description: When it started, in seconds since the epoch; null where that is older than O(history).
+      type: float
+      sample: 1767322985.25
+    status:
+      description:
+        - V(ok), V(fail), V(demoted) for a job that was ended because its node turned passive, V(running), or V(lost)
+          where the journal knows of no end and there is no such process.
+      type: str
+      sample: ok
+    duration:
+      description: How long it ran, in seconds; null where no end is known.
+      type: int
+      sample: 41
+    exit:
+      description: Its exit status; null where no end is known.
+      type: int
+      sample: 0
+ignored:
+  description: For each cluster's name, how many runs were ignored in the last hour.
+  returned: success, with O(history) other than V(0)
+  type: dict
+  sample: {"billing": 60}
+time:
+  description: The host's clock when the module began, in seconds since the epoch.
+  returned: success
+  type: float
+  sample: 1767323985.125
+clock_offset:
+  description:
+    - By how many seconds the host's clock is ahead of the controller's, give or take RV(clock_uncertainty).
+  returned: success
+  type: float
+  sample: -0.012
+clock_uncertainty:
+  description: Half of the seconds that the question took to get there and the answer to come back.
+  returned: success
+  type: float
+  sample: 0.2
+"""
+
+import glob
+import json
+import os
+import subprocess
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.text.converters import to_native
+from ansible_collections.rcron.cluster.plugins.module_utils import job_log
+from ansible_collections.rcron.cluster.plugins.module_utils.crontab import parse
+from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import (
+    CrontabCommand,
+    StoreError,
+    UserCrontab,
+    all_crontabs,
+)
+
+DEFAULT_CONF = "/etc/rcron/rcron.conf"  # what a prefix without --conf means
+HOUR = 3600
+
+
+def cluster(rcronctl: str, conf: str) -> dict:
+    """Ask rcronctl for one cluster's state.
+
+    :returns: what `rcronctl status --json` prints and `error`, or `conf` and `error` alone.
+    """
+    try:
+        answer = subprocess.run([rcronctl, "--conf", conf, "status", "--json"], capture_output=True, check=False)
+    except OSError as error:
+        return {"conf": conf, "error": f"{rcronctl} cannot be started: {error.strerror}"}
+    if answer.returncode != 0:
+        said = answer.stderr.decode("utf-8", "replace").strip()
+        return {"conf": conf, "error": said or f"{rcronctl} ended with {answer.returncode}"}
+    return {"error": "", **json.loads(answer.stdout)}
+
+
+def entries() -> tuple[list[dict], list[str]]:
+    """Read every crontab.
+
+    :returns: the entries, as RETURN describes them, and what could not be read.
+    """
+    found = []
+    unreadable = []
+    try:
+        command = CrontabCommand()
+    except StoreError:
+        command = None  # no cron, or one without crontab(1); there may be system crontabs all the same
+    for store in all_crontabs(command):
+        owner = store.user if isinstance(store, UserCrontab) else store.path
+        try:
+            text = store.read() or b""
+        except StoreError as error:
+            unreadable.append(to_native(error))
+            continue
+        for entry in parse(text, system=store.system):
+            guard = entry.guard
+            found.append(
+                {
+                    "crontab": owner,
+                    "line": entry.line,
+                    "name": _shown(entry.name),
+                    "user": owner if entry.user is None else _shown(entry.user),
+                    "command": _shown(entry.command),
+                    "guarded": guard is not None,
+                    "conf": (_shown(guard.conf) or DEFAULT_CONF) if guard else None,
+                    "takeover_wait": int(guard.takeover_wait) if guard and guard.takeover_wait else None,
+                }
+            )
+    return found, unreadable
+
+
+def runs(history: int, now: float) -> tuple[list[dict], dict[str, int]]:
+    """Read the journal.
+
+    :param history: seconds to read back.
+    :returns: the last run of each job, and how many were ignored in the last hour, as RETURN describes them.
+    """
+    command = ["journalctl", "--quiet", "--no-pager", "--identifier=rcron", "--output=short-unix"]
+    try:
+        with subprocess.Popen(
+            [*command, f"--since=@{int(now) - history}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="backslashreplace",
+        ) as journal:
+            found = job_log.read(journal.stdout, now - HOUR)
+    except OSError:
+        return [], {}  # no systemd
+    return [
+        {
+            "cluster": run.cluster,
+            "command": run.command,
+            "started": run.started,
+            "status": _status(run),
+            "duration": run.duration,
+            "exit": run.exit,
+        }
+        for run in found.last
+    ], found.ignored
+
+
+def _status(run: job_log.Run) -> str:
+    if run.status != "start":
+        return run.status
+    return "running" if os.path.exists(f"/proc/{run.pid}") else "lost"
+
+
+def _shown(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.decode("utf-8", "backslashreplace")
+
+
+def main() -> None:
+    """Run as Ansible's module."""
+    now = time.time()
+    began = time.monotonic()
+    module = AnsibleModule(
+        argument_spec={
+            "conf": {"type": "list", "elements": "path"},
+            "rcronctl_path": {"type": "path", "default": "/usr/bin/rcronctl"},
+            "history": {"type": "int", "default": 24 * HOUR},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    confs = sorted(glob.glob("/etc/rcron/*.conf")) if given["conf"] is None else given["conf"]
+    found, unreadable = entries()
+    result = {
+        "clusters": [cluster(given["rcronctl_path"], conf) for conf in confs],
+        "entries": found,
+        "unreadable": unreadable,
+        "time": now,
+    }
+    if given["history"]:
+        result["runs"], result["ignored"] = runs(given["history"], now)
+    # The part on the controller takes this out again.
+    module.exit_json(changed=False, elapsed=time.monotonic() - began, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What check.yml and status.yml say of a cluster that is well, and of one where nearly everything is wrong. The tests
+need a minute of cron behind them, and leave the cluster as it was."""
+
+import re
+from collections.abc import Callable, Iterator
+from subprocess import CompletedProcess
+
+import pytest
+from nodes import Cluster, wait_until
+
+Playbook = Callable[..., "CompletedProcess[str]"]
+
+CONF = "/etc/rcron/rcron.conf"
+
+
+def table(said: str) -> list[str]:
+    """The lines of the table that a playbook has printed."""
+    return [line.replace('\\"', '"') for line in re.findall(r'^        "(.*?)",?$', said, re.MULTILINE)]
+
+
+def test_check_passes_where_all_is_well(play: Playbook) -> None:
+    ran = play("rcron.cluster.check")
+    assert ran.returncode == 0, ran.stdout
+    assert "All is well." in ran.stdout
+    assert "changed=0" in ran.stdout
+    assert not re.search(r"changed=[1-9]", ran.stdout)
+
+
+def test_status_shows_the_cluster_in_one_table(cluster: Cluster, play: Playbook) -> None:
+    ran = play("rcron.cluster.status")
+    assert ran.returncode == 0, ran.stdout
+    shown = table(ran.stdout)
+    assert shown[0].split("  ")[0] == "HOST"
+    active = cluster.active()
+    for node, line in zip(cluster.nodes, shown[1:4]):
+        assert re.match(
+            rf"{node}  billing  {'active ' if node is active else 'passive'}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d  "
+            r"keepalived, \d+ s ago +-    5 ",
+            line,
+        ), line
+        # Five entries are ignored in each minute on a passive node.
+        assert node is active or int(line.split()[-1]) >= 5, line
+    jobs = {line.rpartition(" billing ")[0].strip(): line.split() for line in shown[6:]}
+    assert len(jobs) >= 5  # and what other tests have run
+    words = jobs["/usr/local/bin/record user"]
+    assert words[-3:-1] == ["ok", "0"]
+    assert words[-6] == str(active)
+    # The columns are aligned.
+    assert len({line.index("billing") for line in shown[6:]}) == 1
+
+
+@pytest.fixture
+def broken(cluster: Cluster) -> Iterator[Cluster]:
+    """Of three nodes one is down, one is pinned active beside the active one, and that one's crontab and settings are
+    not the others'."""
+    active = cluster.active()
+    down, odd = (node for node in cluster.nodes if node is not active)
+    odd.run(
+        f"cp {CONF} /root/rcron.conf && sed -i '$ a nice_level = 5' {CONF} && rcronctl pin active --for 10m && "
+        "crontab -u alice -l >/root/alice && sed 's:/usr/bin/rcron ::' /root/alice | crontab -u alice -"
+    )
+    down.kill()
+    cluster.nodes[:] = [active, down, odd]
+    yield cluster
+    odd.run(f"mv /root/rcron.conf {CONF}; rcronctl unpin; crontab -u alice - </root/alice; rm /root/alice")
+    down.boot()
+    cluster.nodes.sort(key=lambda node: node.name)
+    cluster.settle()
+
+
+def test_check_fails_with_a_table_that_names_the_host(broken: Cluster, play: Playbook) -> None:
+    active, down, odd = broken.nodes
+    wait_until(lambda: active.state() == "active", 10, f"{active} is active still")
+    ran = play("rcron.cluster.check")
+    assert ran.returncode != 0
+    shown = table(ran.stdout)
+    assert shown[0].split() == ["HOST", "CLUSTER", "PROBLEM"]
+    problems = [tuple(line.split(maxsplit=2)) for line in shown[1:]]
+
+    def told(host: object, what: str) -> bool:
+        return any(words[0] == str(host) and re.search(what, " ".join(words[1:])) for words in problems)
+
+    assert told(down, r"unreachable"), ran.stdout
+    assert told(active, rf"billing active, and so is {odd}: jobs run more than once"), ran.stdout
+    assert told(odd, rf"billing active, and so is {active}: jobs run more than once \(pinned active until"), ran.stdout
+    assert told(odd, r"billing nice_level = 5, elsewhere nice_level = 19"), ran.stdout
+    assert told(odd, r"alice: line \d+ is '/usr/local/bin/record user'; it should be '/usr/bin/rcron "), ran.stdout
+    assert told(odd, r"billing alice: no prefixed entry '/usr/local/bin/record user', as there is on"), ran.stdout
+    assert f"{len(problems)} problems; the table is above" in ran.stdout

@@ -1,0 +1,116 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The tables that status.yml prints."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.rcron.cluster.plugins.filter.rcron_overview import FilterModule, job_rows, rcron_overview
+
+CLUSTER = {
+    "conf": "/etc/rcron/rcron.conf",
+    "error": "",
+    "cluster_name": "billing",
+    "state": "active",
+    "source": "file",
+    "since": 1000,
+    "feeder": {"name": "keepalived", "event": "x", "alive": True, "spoke": 5000},
+    "pin": None,
+}
+
+
+@pytest.fixture(autouse=True)
+def in_utc(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def host(*clusters: dict, **more: object) -> dict:
+    return {"clusters": list(clusters), "entries": [], "time": 5003.9, "runs": [], "ignored": {}, **more}
+
+
+def run(command: str, started: float | None, **more: object) -> dict:
+    return {
+        "cluster": "billing",
+        "command": command,
+        "started": started,
+        "status": "ok",
+        "duration": 2,
+        "exit": 0,
+        **more,
+    }
+
+
+def test_a_row_for_each_host_and_cluster():
+    entries = [{"guarded": True, "conf": CLUSTER["conf"]}, {"guarded": False, "conf": None}]
+    other = {**CLUSTER, "cluster_name": "mail", "state": "passive", "source": "pin", "conf": "/etc/rcron/mail.conf"}
+    other.update(pin={"state": "passive", "until": 9000}, feeder={**CLUSTER["feeder"], "alive": False, "spoke": -3000})
+    assert rcron_overview({"n1": host(CLUSTER, other, entries=entries, ignored={"mail": 7})}) == [
+        "HOST  CLUSTER  STATE          SINCE                FEEDER                     PIN"
+        "                                PREFIXED  IGNORED 1 H",
+        "n1    billing  active         1970-01-01 00:16:40  keepalived, 3 s ago        -"
+        "                                  1         0",
+        "n1    mail     passive (pin)  1970-01-01 00:16:40  keepalived, gone, 2 h ago"
+        "  passive until 1970-01-01 02:30:00  0         7",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("info", "state"),
+    [
+        ({"unreachable": True, "msg": "x"}, "unreachable"),
+        ({"msg": "failed"}, "unknown"),
+        (host(), "not deployed"),
+        (host({"conf": "c", "error": "c:1: bad"}), "unknown"),
+    ],
+)
+def test_a_host_that_cannot_tell_has_a_row_too(info, state):
+    assert state in rcron_overview({"n9": info})[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"feeder": None}, "none"),
+        ({"pin": {"state": "active", "until": None}}, "active until unpin"),
+        ({"since": None, "source": "default"}, "active (default)  -"),
+        ({"feeder": {**CLUSTER["feeder"], "spoke": 5003.9 - 200_000}}, "keepalived, 2 d ago"),
+        ({"feeder": {**CLUSTER["feeder"], "spoke": 6000}}, "keepalived, 0 s ago"),
+    ],
+)
+def test_a_cell(changes, shown):
+    assert shown in rcron_overview({"n1": host({**CLUSTER, **changes})})[1]
+
+
+def test_a_jobs_last_run_is_looked_for_on_all_hosts():
+    hosts = {
+        "n1": host(CLUSTER, runs=[run("/bin/a", 100.0), run("/bin/b", 300.5, status="fail", exit=3)]),
+        "n2": host(CLUSTER, runs=[run("/bin/a", 200.0, status="running", exit=None, duration=None)]),
+        "n3": {"unreachable": True},
+    }
+    assert job_rows(hosts) == [
+        ["/bin/b", "billing", "n1", "1970-01-01 00:05:00", "fail", "3", "2"],
+        ["/bin/a", "billing", "n2", "1970-01-01 00:03:20", "running", "-", "-"],
+    ]
+    assert rcron_overview(hosts)[4:6] == ["", "JOB     CLUSTER  HOST  LAST RUN             STATUS   EXIT  SECONDS"]
+
+
+def test_a_run_whose_start_is_not_known_is_the_last_choice():
+    hosts = {"n1": host(CLUSTER, runs=[run("/bin/a", None)]), "n2": host(CLUSTER, runs=[run("/bin/a", 1.0)])}
+    assert [row[2] for row in job_rows(hosts)] == ["n2"]
+
+
+def test_a_long_command_is_cut():
+    (row,) = job_rows({"n1": host(CLUSTER, runs=[run("x" * 100, 1.0)])})
+    assert row[0] == "x" * 57 + "..."
+
+
+def test_what_is_no_dict_is_refused():
+    with pytest.raises(AnsibleFilterError, match="give a dict of hosts"):
+        FilterModule().filters()["rcron_overview"]("n1")

@@ -1,0 +1,206 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What is found wrong with a cluster, and what is not."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.rcron.cluster.plugins.filter.rcron_problems import FilterModule, problems
+
+CLUSTER = {
+    "conf": "/etc/rcron/rcron.conf",
+    "error": "",
+    "cluster_name": "billing",
+    "state": "passive",
+    "source": "file",
+    "reason": "/var/run/rcron/state says so",
+    "since": 1,
+    "feeder": {"name": "keepalived", "event": 'INSTANCE "V" BACKUP', "alive": True, "spoke": 5},
+    "pin": None,
+    "default_state": "passive",
+    "settings": {"cluster_name": "billing", "takeover_wait": 0, "default_state": "passive"},
+    "version": "0.1.0",
+}
+ENTRY = {
+    "crontab": "root",
+    "line": 3,
+    "name": None,
+    "user": "root",
+    "command": "/bin/report",
+    "guarded": True,
+    "conf": "/etc/rcron/rcron.conf",
+    "takeover_wait": None,
+}
+
+
+def host(**changes: object) -> dict:
+    cluster = {**copy.deepcopy(CLUSTER), **changes}
+    cluster["settings"] = {**cluster["settings"], "default_state": cluster["default_state"]}
+    return {
+        "clusters": [cluster],
+        "entries": [dict(ENTRY)],
+        "unreadable": [],
+        "clock_offset": 0.1,
+        "clock_uncertainty": 0.2,
+    }
+
+
+@pytest.fixture
+def hosts() -> dict[str, dict]:
+    """A cluster of three hosts that is well."""
+    return {"n1": host(state="active", default_state="active"), "n2": host(), "n3": host()}
+
+
+def of(hosts: dict[str, dict], name: str) -> dict:
+    return hosts[name]["clusters"][0]
+
+
+def test_a_cluster_that_is_well_has_no_problem(hosts):
+    assert problems(hosts) == []
+    assert FilterModule().filters()["rcron_problems"](hosts) == []
+
+
+def test_nobody_active_is_told_of_every_host(hosts):
+    of(hosts, "n1")["state"] = "passive"
+    assert [(problem[0], problem[2][:29]) for problem in problems(hosts)] == [
+        (name, "passive, as all hosts are, so") for name in hosts
+    ]
+
+
+def test_two_active_hosts_name_each_other(hosts):
+    of(hosts, "n3").update(state="active", source="pin", reason="pinned active until unpin")
+    assert problems(hosts) == [
+        ("n1", "billing", "active, and so is n3: jobs run more than once (/var/run/rcron/state says so)"),
+        ("n3", "billing", "active, and so is n1: jobs run more than once (pinned active until unpin)"),
+    ]
+
+
+def test_a_pin_alone_is_none(hosts):
+    of(hosts, "n3").update(source="pin", pin={"state": "passive", "until": None})
+    assert problems(hosts) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"feeder": {**CLUSTER["feeder"], "alive": False}}, "its feeder keepalived is gone; it said last: INSTANCE"),
+        ({"feeder": None}, "no feeder has spoken there"),
+        ({"source": "stale", "reason": "too old"}, "its state is stale: too old"),
+        ({"version": "0.0.9"}, "version 0.0.9, elsewhere version 0.1.0"),
+        ({"settings": {**CLUSTER["settings"], "takeover_wait": 9}}, "takeover_wait = 9, elsewhere takeover_wait = 0"),
+        ({"default_state": "active"}, "default_state is active on n1 and n2; one host may have that"),
+    ],
+)
+def test_what_is_wrong_on_one_host_is_told_of_it(hosts, changes, what):
+    hosts["n2"] = host(**changes)
+    found = [problem for problem in problems(hosts) if problem[0] == "n2"]
+    assert [problem[1] for problem in found] == ["billing"]
+    assert what in found[0][2]
+
+
+def test_an_operators_cluster_needs_no_feeder(hosts):
+    for name in hosts:
+        of(hosts, name)["feeder"] = None
+    assert problems(hosts) == []
+
+
+def test_of_two_hosts_the_first_ones_setting_is_the_usual(hosts):
+    del hosts["n3"]
+    of(hosts, "n2")["settings"]["takeover_wait"] = 9
+    assert problems(hosts) == [("n2", "billing", "takeover_wait = 9, elsewhere takeover_wait = 0")]
+
+
+def test_an_entry_that_is_not_prefixed_everywhere(hosts):
+    hosts["n2"]["entries"][0]["guarded"] = False
+    hosts["n3"]["entries"].append({**ENTRY, "command": "/bin/more", "takeover_wait": 5})
+    assert [problem[::2] for problem in problems(hosts)] == [
+        ("n1", "root: no prefixed entry '/bin/more' (--takeover-wait 5), as there is on n3"),
+        ("n2", "root: no prefixed entry '/bin/more' (--takeover-wait 5), as there is on n3"),
+        ("n2", "root: no prefixed entry '/bin/report', as there is on n1, n3"),
+    ]
+
+
+def test_an_entry_of_another_cluster_is_that_ones(hosts):
+    for name in hosts:
+        hosts[name]["entries"].append({**ENTRY, "command": "/bin/other", "conf": "/etc/rcron/other.conf"})
+    hosts["n1"]["entries"].pop()
+    assert problems(hosts) == []
+
+
+def test_what_a_run_would_change_is_wrong(hosts):
+    tried = {
+        "n1": {
+            "results": [
+                {
+                    "item": {"user": "alice"},
+                    "entries": [
+                        {"line": 4, "before": "/bin/a", "after": "/usr/bin/rcron /bin/a"},
+                        {"line": 5, "before": "/usr/bin/rcron /bin/b", "after": "/usr/bin/rcron /bin/b"},
+                    ],
+                },
+                {"item": {"cron_file": "app"}, "msg": "name: x selects nothing"},
+            ]
+        },
+        "n2": {},
+    }
+    assert problems(hosts, tried) == [
+        ("n1", "", "alice: line 4 is '/bin/a'; it should be '/usr/bin/rcron /bin/a'"),
+        ("n1", "", "name: x selects nothing"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("info", "what"),
+    [
+        ({"unreachable": True, "msg": "no\nroute"}, "unreachable: no route"),
+        ({"msg": "no python"}, "no python"),
+        ({}, "nothing is known of it: its task did not run"),
+        ({"clusters": [], "entries": [], "unreadable": []}, "rcron is not deployed there: it has no configuration"),
+        (
+            {"clusters": [{"conf": "c", "error": "c:1: bad"}], "entries": [], "unreadable": ["x cannot be read"]},
+            "x cannot be read",
+        ),
+    ],
+)
+def test_a_host_that_cannot_tell_is_a_problem(hosts, info, what):
+    hosts["n3"] = info
+    found = problems(hosts)
+    assert {problem[0] for problem in found} == {"n3"}
+    assert ("n3", "", what) in found
+
+
+def test_two_configurations_of_one_cluster_on_a_host(hosts):
+    hosts["n2"]["clusters"].append({**copy.deepcopy(CLUSTER), "conf": "/etc/rcron/second.conf"})
+    assert problems(hosts) == [
+        (
+            "n2",
+            "billing",
+            "/etc/rcron/second.conf is a second configuration of this cluster; give it a cluster_name of its own",
+        )
+    ]
+
+
+def test_a_clock_that_is_off_by_more_than_the_question_took(hosts):
+    hosts["n3"]["clock_offset"] = -2.4
+    assert problems(hosts) == [("n3", "", "its clock is 2.5 s behind the others")]
+    hosts["n3"]["clock_uncertainty"] = 1.6
+    assert problems(hosts) == []
+
+
+def test_the_table_is_aligned(hosts):
+    of(hosts, "n3")["version"] = "9"
+    hosts["a-long-name"] = {"unreachable": True}
+    lines = FilterModule().filters()["rcron_problems"](hosts)
+    assert lines == [
+        "HOST         CLUSTER  PROBLEM",
+        "a-long-name           unreachable:",
+        "n3           billing  version 9, elsewhere version 0.1.0",
+    ]
+
+
+def test_what_is_no_dict_is_refused():
+    with pytest.raises(AnsibleFilterError, match="give a dict of hosts"):
+        FilterModule().filters()["rcron_problems"](["n1"])

@@ -1,0 +1,186 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The module rcron_info: what rcronctl, the crontabs and the journal say, and what it says where they say nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.rcron.cluster.plugins.module_utils import crontab_store
+from ansible_collections.rcron.cluster.plugins.modules import rcron_info
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Return a function that puts a shell script into PATH, and returns its path."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def make(name: str, text: str) -> str:
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+# --- clusters ---
+
+
+def test_a_cluster_is_what_rcronctl_says(program, tmp_path):
+    conf = tmp_path / "rcron.conf"
+    conf.write_text(f"state_file = {tmp_path}/state\ncluster_name = billing\n")
+    (tmp_path / "state").write_text("passive\n")
+    rcronctl = program("rcronctl", f'PYTHONPATH={CHECKOUT} exec {sys.executable} -m rcron.ctl "$@"')
+    found = rcron_info.cluster(rcronctl, str(conf))
+    assert (found["error"], found["state"], found["source"], found["cluster_name"]) == (
+        "",
+        "passive",
+        "file",
+        "billing",
+    )
+    assert found["settings"]["takeover_wait"] == 0
+    conf.write_text("state_fil = x\n")
+    found = rcron_info.cluster(rcronctl, str(conf))
+    assert set(found) == {"conf", "error"}
+    assert f"{conf}:1: " in found["error"]
+
+
+def test_a_cluster_without_rcronctl_says_so(program):
+    assert rcron_info.cluster("/nonexistent/rcronctl", "c")["error"] == (
+        "/nonexistent/rcronctl cannot be started: No such file or directory"
+    )
+    assert rcron_info.cluster(program("silent", "exit 3"), "c")["error"].endswith("/silent ended with 3")
+
+
+# --- crontabs ---
+
+
+@pytest.fixture
+def crontabs(fake_crontab, tmp_path, monkeypatch):
+    """A host with a user crontab and system crontabs. Returns the folder in place of /etc."""
+    stand_in = fake_crontab("debian")
+    etc = tmp_path / "etc"
+    (etc / "cron.d").mkdir(parents=True)
+    stand_in.crontab.write_text("#Ansible: nightly\n1 2 * * * /usr/bin/rcron --takeover-wait 9 /bin/a\n@daily /bin/b\n")
+    (stand_in.spool / "no-such-user").write_text("1 2 * * * /bin/stray\n")
+    (etc / "crontab").write_bytes(b"1 2 * * * bob /usr/bin/rcron --conf /etc/rcron/x.conf -c 'k\xe4se | x'\n")
+    for name in ("app", "app.dpkg-old", ".hidden", "app~"):
+        (etc / "cron.d" / name).write_text("1 2 * * * root /bin/c\n")
+    (etc / "cron.d" / "gone").symlink_to(etc / "nowhere")
+    monkeypatch.setenv("PATH", stand_in.search_path)
+    every = crontab_store.all_crontabs
+    monkeypatch.setattr(rcron_info, "all_crontabs", lambda command: every(command, (str(stand_in.spool),), str(etc)))
+    return etc
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root sees all users' crontabs")
+def test_every_entry_of_every_crontab_is_told(crontabs):
+    found, unreadable = rcron_info.entries()
+    assert unreadable == []
+    shown = [(entry["crontab"], entry["line"], entry["name"], entry["user"], entry["command"]) for entry in found]
+    assert shown == [
+        ("root", 2, "nightly", "root", "/bin/a"),
+        ("root", 3, None, "root", "/bin/b"),
+        (f"{crontabs}/crontab", 1, None, "bob", "k\\xe4se | x"),
+        (f"{crontabs}/cron.d/app", 1, None, "root", "/bin/c"),
+    ]
+    assert [(entry["guarded"], entry["conf"], entry["takeover_wait"]) for entry in found] == [
+        (True, "/etc/rcron/rcron.conf", 9),
+        (False, None, None),
+        (True, "/etc/rcron/x.conf", None),
+        (False, None, None),
+    ]
+
+
+def test_a_crontab_that_cannot_be_read_is_told(crontabs):
+    (crontabs / "crontab").unlink()
+    (crontabs / "crontab").mkdir()
+    _found, unreadable = rcron_info.entries()
+    assert unreadable == [f"{crontabs}/crontab is no regular file. Name a crontab file such as /etc/cron.d/app."]
+
+
+def test_cronies_own_names_are_crontabs_under_cronie(fake_crontab, tmp_path):
+    stand_in = fake_crontab("cronie")
+    folder = tmp_path / "cron.d"
+    folder.mkdir()
+    for name in ("app.cron", "app.rpmsave", "app~", ".hidden", "a,v"):
+        (folder / name).write_text("")
+    command = crontab_store.CrontabCommand(stand_in.path)
+    found = crontab_store.all_crontabs(command, (str(tmp_path / "none"),), str(tmp_path))
+    assert [store.name for store in found if store.system] == [f"{folder}/app.cron"]
+
+
+def test_a_host_without_crontab_has_system_crontabs_all_the_same(tmp_path):
+    (tmp_path / "crontab").write_text("")
+    found = crontab_store.all_crontabs(None, (str(tmp_path),), str(tmp_path))
+    assert [store.name for store in found] == [f"{tmp_path}/crontab"]
+
+
+# --- the journal ---
+
+
+def test_the_last_runs_come_from_the_journal(program):
+    cluster = "node1 rcron[%d]: cluster=billing state"
+    lines = [
+        f"9000.5 {cluster % os.getpid()}=active status=start cmd=/bin/mine",
+        f"9000.5 {cluster % 4194305}=active status=start cmd=/bin/gone",
+        f"9000.5 {cluster % 3}=active status=start cmd=/bin/a",
+        f"9002.5 {cluster % 3}=active status=fail dur=2 exit=1 cmd=/bin/a",
+        f"6399.9 {cluster % 4}=passive status=ignore cmd=/bin/b",
+        f"6400.0 {cluster % 5}=passive status=ignore cmd=/bin/b",
+    ]
+    program("journalctl", f'echo "$*" >"$(dirname "$0")/asked"; cat <<\'EOF\'\n{chr(10).join(lines)}\nEOF')
+    found, ignored = rcron_info.runs(500, 10000.0)
+    assert [(run["command"], run["status"], run["started"], run["duration"], run["exit"]) for run in found] == [
+        ("/bin/mine", "running", 9000.5, None, None),
+        ("/bin/gone", "lost", 9000.5, None, None),
+        ("/bin/a", "fail", 9000.5, 2, 1),
+    ]
+    assert ignored == {"billing": 1}
+    asked = pathlib.Path(os.environ["PATH"].split(":")[0], "asked").read_text()
+    assert "--identifier=rcron" in asked
+    assert "--since=@9500" in asked
+
+
+def test_a_host_without_a_journal_has_no_runs(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert rcron_info.runs(500, 1.0) == ([], {})
+
+
+# --- as a task ---
+
+
+def test_a_task_is_told_all_of_it_and_how_far_the_clock_is_off(tmp_path):
+    play = tmp_path / "play.json"
+    task = {"rcron.cluster.rcron_info": {"conf": ["/nonexistent.conf"], "rcronctl_path": "/nonexistent"}}
+    hosts = {"hosts": "localhost", "connection": "local", "gather_facts": False}
+    play.write_text(json.dumps([{**hosts, "tasks": [{**task, "register": "told"}, {"debug": {"var": "told"}}]}]))
+    out = subprocess.run(
+        [
+            "ansible-playbook",
+            "--inventory",
+            "localhost,",
+            "--extra-vars",
+            f"ansible_python_interpreter={sys.executable}",
+            play,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_NOCOLOR": "1"},
+    ).stdout
+    told = json.loads("{" + out.partition('"told": {')[2].join(['"told": {', ""]).partition("\n}\n")[0] + "}")["told"]
+    assert told["changed"] is False
+    assert "elapsed" not in told
+    assert told["clusters"] == [
+        {"conf": "/nonexistent.conf", "error": "/nonexistent cannot be started: No such file or directory"}
+    ]
+    assert abs(told["clock_offset"]) <= told["clock_uncertainty"] + 0.01  # it is the same clock

@@ -1,0 +1,19 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Tables for a terminal."""
+
+from __future__ import annotations
+
+from ansible_collections.rcron.cluster.plugins.plugin_utils import table
+
+
+def test_columns_are_aligned_and_lines_end_without_blanks():
+    assert table.lines(["A", "BC"], [["xyz", 1], ["", "two\nlines\tand a tab"]]) == [
+        "A    BC",
+        "xyz  1",
+        "     two lines and a tab",
+    ]
+
+
+def test_a_table_without_rows_is_its_heading():
+    assert table.lines(["A", "BC"], []) == ["A  BC"]
