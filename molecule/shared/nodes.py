@@ -134,17 +134,23 @@ class Cluster:
         assert len(active) == 1, f"not exactly one node is active: {states}"
         return active[0]
 
-    def settle(self, timeout: float = 20.0, steady: float = 2.0) -> Node:
-        """Wait until one node is active, and it alone for some seconds; return it (AssertionError after timeout)."""
+    def settle(self, timeout: float = 20.0, steady: float = 2.0, on: Node | None = None) -> Node:
+        """Wait until one node is active, and it alone for some seconds; return it (AssertionError after timeout).
+
+        on: the node that it must be, where keepalived is to give the role back to a certain one.
+        """
         deadline = time.monotonic() + timeout
         since, last = time.monotonic(), {}
         while True:
             states = self.states()
             if states != last:
                 since, last = time.monotonic(), states
-            if time.monotonic() - since >= steady and list(states.values()).count("active") == 1:
-                return self.active()
-            assert time.monotonic() < deadline, f"not exactly one node is active after {timeout:.0f} s: {states}"
+            active = [node for node in self.nodes if states[node.name] == "active"]
+            if len(active) == 1 and on in (None, *active) and time.monotonic() - since >= steady:
+                return active[0]
+            assert time.monotonic() < deadline, (
+                f"not exactly {on or 'one node'} is active after {timeout:.0f} s: {states}"
+            )
             time.sleep(0.2)
 
     def hand_over(self, to: Node) -> None:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Ansible's way into a test node, through in-node.sh: one start of it for each task.
 
-A test cluster would spend most of its processor time in containers.podman.podman, which calls podman seven times for that.
-The modules go in through standard input (Ansible calls that pipelining), and files likewise. For the test nodes only:
-it needs cat there, and knows nothing of become.
+containers.podman.podman calls podman seven times for a task, which is most of the processor time of a test cluster. The
+modules go in through standard input (Ansible calls that pipelining), and files likewise. For the test nodes only: it
+needs cat there, and knows nothing of become.
 """
 
 from __future__ import annotations
