@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The program that /usr/bin/rcron leads to, and the bytecode that it reads: a step of an installation on a node.
+"""The programs that /usr/bin/rcron and /usr/bin/rcronctl lead to, and the bytecode that the first
+of them reads: a step of an installation on a node.
 
     python3 -I FOLDER/rcron/launcher.py FOLDER LIBRARY
 
@@ -17,8 +18,10 @@ import sys
 from types import CodeType
 
 #: The launcher, for str.format: `python` and `library` are paths. Python compiles it anew each time: so short is it.
+#: Python does nothing with an -X that it does not know. It tells, in a process's command line, which folder the process
+#: still needs.
 LAUNCHER = """\
-#!{python} -IS
+#!{python} -ISXrcron={library}
 import sys
 from _frozen_importlib_external import MAGIC_NUMBER
 from marshal import loads
@@ -39,6 +42,17 @@ if data[-4:] != MAGIC_NUMBER:
 code, codes = loads(data)
 exec(code)
 start(codes, "{library}")
+"""
+
+#: The same for rcronctl, whose start nobody waits for.
+CTL_LAUNCHER = """\
+#!{python} -ISXrcron={library}
+import sys
+
+sys.path.insert(0, "{library}")
+from rcron.ctl import main
+
+sys.exit(main())
 """
 
 #: What compiled.TAG may hold: as much as the launcher reads, in bytes.

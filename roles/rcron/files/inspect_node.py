@@ -4,11 +4,11 @@
 
 Run on the node by the role's tasks/preflight.yml, with -I, as `rcron_python`. Reads one JSON object from standard
 input: config_source (str, the text of rcron/config.py), conf_text (str, the rcron.conf that would be written),
-conf_path (str), links (list of str, the paths that are to lead to the launchers and man pages), unknown and known
-(lists of str, names of role variables).
-Writes one to standard output: cache_tag (str, the interpreter's name in the names of bytecode files), uid (int),
-conf_error (str, empty where rcron/config.py accepts the text), foreign (list of str, what stands in a link's place
-and was not put there by this role), meant (dict: unknown name -> the known name that it resembles, or nothing).
+conf_path (str), links (list of str, the paths that are to lead to the launchers and man pages), state_user (str, the
+owner of the state's folder), unknown and known (lists of str, names of role variables).
+Writes one to standard output: uid (int), conf_error (str, empty where rcron/config.py accepts the text), foreign (list
+of str, what stands in a link's place and was not put there by this role), has_state_user (bool), meant (dict: unknown
+name -> the known name that it resembles, or nothing).
 """
 
 import sys
@@ -20,6 +20,7 @@ if sys.version_info < (3, 9):  # noqa: UP036
 import difflib
 import json
 import os
+import pwd
 import re
 
 asked = json.load(sys.stdin)
@@ -43,10 +44,10 @@ foreign = [
 
 json.dump(
     {
-        "cache_tag": sys.implementation.cache_tag,
         "uid": os.geteuid(),
         "conf_error": conf_error,
         "foreign": foreign,
+        "has_state_user": asked["state_user"] in {entry.pw_name for entry in pwd.getpwall()},
         "meant": {name: (difflib.get_close_matches(name, asked["known"], n=1) or [""])[0] for name in asked["unknown"]},
     },
     sys.stdout,

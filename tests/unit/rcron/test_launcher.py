@@ -133,11 +133,3 @@ def test_it_ends_without_tidying_up_and_a_ctrl_c_leaves_no_traceback(node: Any, 
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=10) == ("", "")
     assert process.returncode == -signal.SIGINT
-
-
-def test_the_role_installs_this_launcher(node: Any) -> None:
-    jinja2 = pytest.importorskip("jinja2", reason="comes with Ansible")
-    template = (CHECKOUT / "roles" / "rcron" / "templates" / "rcron.j2").read_text()
-    names = {"rcron_python": "/usr/bin/python3", "__rcron_library": "/usr/lib/rcron/1", "__rcron_module": "__main__"}
-    text = jinja2.Template(template, trim_blocks=True, keep_trailing_newline=True).render(names)
-    assert text == LAUNCHER.format(python="/usr/bin/python3", library="/usr/lib/rcron/1")

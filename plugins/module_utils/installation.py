@@ -1,0 +1,542 @@
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The wrapper on a host: what is there, what is to be there, and the steps from the one to the other.
+
+Nothing here knows Ansible. `present` and `absent` look and say which steps are needed; only a step's `do` writes. The
+order of the steps is the promise: a job that starts between any two of them finds a wrapper that is whole, with a
+configuration that this wrapper takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+
+#: The name of a version's folder: the version and a digest of all that is in it.
+LIBRARY = re.compile(r"[^/]+-[0-9a-f]{8}\Z")
+
+#: What a link points to when it is ours: LIB/VERSION-DIGEST/bin/NAME or …/man/NAME.
+OURS = re.compile(r"/[^/]+-[0-9a-f]{8}/(bin|man)/rcron[^/]*\Z")
+
+#: Folders that belong to the system: a state file there would make them ours to set the mode of, and to remove.
+SHARED = frozenset(
+    """/ /dev/shm /etc /etc/tmpfiles.d /home /opt /root /run /srv /tmp /usr /usr/bin /usr/lib /usr/local /usr/local/bin
+    /usr/local/lib /usr/sbin /var /var/lib /var/run /var/tmp""".split()  # noqa: SIM905 - one word after the other is read best
+)
+
+#: Run by the interpreter that is to run the wrapper.
+PROBE = (
+    "import sys; print(sys.implementation.cache_tag if sys.version_info >= (3, 9) else '%d.%d' % sys.version_info[:2])"
+)
+
+
+class InstallError(Exception):
+    """The host cannot be brought into the state; the message says where, why, and the mend."""
+
+
+@dataclass
+class Places:
+    """Where things are on the host."""
+
+    lib_dir: str
+    bin_dir: str
+    man_dir: str
+    conf: str
+    state_file: str
+    tmpfiles_dir: str
+
+    @property
+    def state_path(self) -> str:
+        """The state file without /var/run, which is a link to /run that systemd-tmpfiles complains about."""
+        return re.sub(r"\A/var/run/", "/run/", self.state_file)
+
+    @property
+    def pin_path(self) -> str:
+        """Where a pin is kept (rcron/state.py, pin_path): a reboot empties /run."""
+        return re.sub(r"\A/run/", "/var/lib/", self.state_path) + ".pin"
+
+    @property
+    def tmpfiles(self) -> str:
+        """What systemd-tmpfiles reads at boot for this cluster."""
+        name = os.path.splitext(os.path.basename(self.conf))[0]
+        own = "rcron" if self.conf == "/etc/rcron/rcron.conf" else f"rcron-{name}"
+        return os.path.join(self.tmpfiles_dir, f"{own}.conf")
+
+    @property
+    def man_folders(self) -> list[str]:
+        return [os.path.join(self.man_dir, section) for section in ("man5", "man8")]
+
+    @property
+    def links(self) -> dict[str, str]:
+        """What leads into a version's folder, and to which file in it; the launchers last."""
+        pages = ["rcron.conf.5", "rcron.8", "rcronctl.8"]
+        links = {os.path.join(self.man_dir, f"man{page[-1]}", page): f"man/{page}" for page in pages}
+        links.update({os.path.join(self.bin_dir, name): f"bin/{name}" for name in ("rcronctl", "rcron")})
+        return links
+
+    def foreign(self) -> list[str]:
+        """Name what stands in a link's place and was not put there by us."""
+        return [path for path in self.links if os.path.lexists(path) and not is_ours(path)]
+
+    def in_use(self) -> str | None:
+        """Return the version's folder that the host's `rcron` runs from; None where there is none."""
+        launcher = os.path.join(self.bin_dir, "rcron")
+        return os.path.dirname(os.path.dirname(os.readlink(launcher))) if is_ours(launcher) else None
+
+
+@dataclass
+class Package:
+    """What a version's folder holds: the files of one version of the wrapper, for one interpreter."""
+
+    files: dict[str, str]  # path below the folder -> text
+    python: str
+
+    def launchers(self, library: str) -> dict[str, str]:
+        """Return the programs that `bin_dir` links to: path below the folder -> text.
+
+        :param library: the folder.
+        :raises InstallError: the package has none.
+        """
+        launcher: dict = {}
+        # Needs nothing but the interpreter.
+        exec(compile(self.files.get("rcron/launcher.py", ""), "launcher.py", "exec"), launcher)  # noqa: S102
+        try:
+            return {
+                path: launcher[name].format(python=self.python, library=library)
+                for path, name in (("bin/rcron", "LAUNCHER"), ("bin/rcronctl", "CTL_LAUNCHER"))
+            }
+        except KeyError:
+            raise InstallError("the package has no rcron/launcher.py that holds its launchers") from None
+
+    @property
+    def name(self) -> str:
+        """Name the folder after all that decides what is in it, so that it never changes."""
+        version = re.search(r'^__version__ = "([^"/]+)"', self.files.get("rcron/__init__.py", ""), re.MULTILINE)
+        if not version:
+            raise InstallError("the package has no rcron/__init__.py that tells its __version__")
+        digest = hashlib.sha256(json.dumps([self.files, self.launchers("")], sort_keys=True).encode()).hexdigest()
+        return f"{version.group(1)}-{digest[:8]}"
+
+
+@dataclass
+class Step:
+    """One change, and how it looks in a diff."""
+
+    path: str
+    before: str
+    after: str
+
+    def do(self) -> None:
+        raise NotImplementedError
+
+
+@dataclass
+class MakeLibrary(Step):
+    """A version's folder comes into being, whole."""
+
+    package: Package
+
+    def do(self) -> None:
+        files = {path: (text, 0o644) for path, text in self.package.files.items()}
+        files.update({path: (text, 0o755) for path, text in self.package.launchers(self.path).items()})
+        parent = os.path.dirname(self.path)
+        os.makedirs(parent, exist_ok=True)
+        staging = tempfile.mkdtemp(prefix=".staging-", dir=parent)
+        try:
+            for path, (text, mode) in files.items():
+                full = os.path.join(staging, path)
+                os.makedirs(os.path.dirname(full), exist_ok=True)
+                with open(full, "w", encoding="utf-8", newline="") as file:
+                    file.write(text)
+                    os.fchmod(file.fileno(), mode)
+                    file.flush()
+                    os.fsync(file.fileno())
+            compile_bytecode(self.package.python, staging, self.path)
+            os.chmod(staging, 0o755)  # noqa: S103 - every user's jobs read it
+            os.rename(staging, self.path)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+
+
+@dataclass
+class CompileLibrary(Step):
+    """A version's folder that is there gets bytecode for another Python."""
+
+    package: Package
+    library: str
+
+    def do(self) -> None:
+        compile_bytecode(self.package.python, self.library, self.library)
+
+
+@dataclass
+class MakeFolder(Step):
+    mode: int
+    owner: tuple[int, int] | None  # None: whoever owns it
+
+    def do(self) -> None:
+        os.makedirs(self.path, exist_ok=True)
+        os.chmod(self.path, self.mode)
+        if self.owner is not None:
+            os.chown(self.path, *self.owner)
+
+
+@dataclass
+class WriteFile(Step):
+    text: str
+
+    def do(self) -> None:
+        target = os.path.realpath(self.path)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        handle, draft = tempfile.mkstemp(prefix=".rcron-", dir=os.path.dirname(target))
+        try:
+            with open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+                file.write(self.text)
+                os.fchmod(handle, 0o644)
+                os.fchown(handle, *owner_of_all())
+                file.flush()
+                os.fsync(handle)
+            os.replace(draft, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(draft)
+            raise
+
+
+@dataclass
+class MakeLink(Step):
+    target: str
+
+    def do(self) -> None:
+        folder, name = os.path.split(self.path)
+        draft = os.path.join(folder, f".{name}.{os.getpid()}")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(draft)
+        os.symlink(self.target, draft)
+        try:
+            os.replace(draft, self.path)
+        except BaseException:
+            os.unlink(draft)
+            raise
+
+
+@dataclass
+class Remove(Step):
+    """A file, a link, or a version's folder goes."""
+
+    def do(self) -> None:
+        if os.path.isdir(self.path) and not os.path.islink(self.path):
+            # At once, and not file by file.
+            gone = tempfile.mkdtemp(prefix=".staging-", dir=os.path.dirname(self.path))
+            os.rename(self.path, os.path.join(gone, "library"))
+            shutil.rmtree(gone)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+
+
+@dataclass
+class RemoveFolder(Step):
+    """A folder goes that holds nothing any more."""
+
+    def do(self) -> None:
+        with contextlib.suppress(OSError):
+            os.rmdir(self.path)
+
+
+@dataclass
+class Wanted:
+    """What is to be on the host."""
+
+    package: Package
+    conf_content: str
+    state_user: str = "root"
+
+
+@dataclass
+class Plan:
+    """The steps that are needed, and which version's folder the host then runs from."""
+
+    library: str | None
+    steps: list[Step] = field(default_factory=list)
+
+    def apply(self) -> None:
+        """Take the steps.
+
+        :raises InstallError: one of them is not possible; those before it stand.
+        """
+        mask = os.umask(0o022)
+        try:
+            for step in self.steps:
+                try:
+                    step.do()
+                except OSError as error:
+                    raise InstallError(
+                        f"{error.filename or step.path} cannot be brought about: {error.strerror or error}. "
+                        f"Mend that, and run the task again: what is done already stays"
+                    ) from error
+        finally:
+            os.umask(mask)
+
+
+def present(places: Places, wanted: Wanted) -> Plan:
+    """Say which steps install the wrapper for one cluster, and in which order. Nothing is written.
+
+    :raises InstallError: something stands in the way.
+    """
+    for path in (places.lib_dir, places.bin_dir, places.man_dir, places.conf, places.state_file, places.tmpfiles_dir):
+        if not path.startswith("/"):
+            raise InstallError(f"{path} is no absolute path: begin it with /")
+    foreign = places.foreign()
+    if foreign:
+        raise InstallError(
+            f"{' and '.join(foreign)} is there already, and not from this module (the C rcron, perhaps): remove it "
+            f"(dpkg -S or rpm -qf tells its package), or set bin_dir and man_dir to other folders"
+        )
+    if os.path.dirname(places.state_path) in SHARED:
+        raise InstallError(
+            f"state_file is {places.state_file}, in a folder that is not rcron's own: put it into a folder of its own, "
+            f"such as /var/run/rcron/state"
+        )
+    refusal = refusal_of(wanted.package.files.get("rcron/config.py", ""), wanted.conf_content, places.conf)
+    if refusal:
+        raise InstallError(f"the wrapper would refuse this configuration: {refusal}")
+    owner = (uid_of(wanted.state_user), owner_of_all()[1])
+    library = os.path.join(places.lib_dir, wanted.package.name)
+    cache_tag = cache_tag_of(wanted.package.python)
+    links = [link(path, f"{library}/{to}") for path, to in places.links.items()]
+    launchers, pages = links[-2:], links[:-2]
+    conf = file(places.conf, wanted.conf_content)
+    steps = [
+        *make_library(wanted.package, library, cache_tag),
+        folder(os.path.dirname(places.conf), 0o755, owner_of_all()),
+        file(places.tmpfiles, tmpfiles_text(places, wanted.state_user)),
+        folder(os.path.dirname(places.state_path), 0o755, owner),
+        *(folder(path) for path in [*places.man_folders, places.bin_dir]),
+        *pages,
+        *([*launchers, conf] if launchers_first(places, conf, library) else [conf, *launchers]),
+    ]
+    return Plan(library, [step for step in steps if step is not None])
+
+
+def launchers_first(places: Places, conf: Step | None, library: str) -> bool:
+    """Decide which of a new configuration and a new version a job may meet without the other.
+
+    The configuration first, unless it says what the version in use does not know.
+    """
+    old = places.in_use()
+    if conf is None or old is None or old == library:
+        return False
+    try:
+        with open(os.path.join(old, "rcron", "config.py"), encoding="utf-8") as source:
+            return bool(refusal_of(source.read(), conf.after, places.conf))
+    except OSError:
+        return True  # what is in use cannot run at all
+
+
+def absent(places: Places) -> Plan:
+    """Say which steps take the wrapper away from one cluster, and from the host with the last of them."""
+    ours = re.compile(
+        "|".join(re.escape(path) for path in (places.conf, places.tmpfiles))
+        # A feeder's memory and its lock are beside the state, and what a writer left there that was killed.
+        + rf"|({re.escape(places.state_path)}|{re.escape(places.pin_path)})"
+        + r"(\.feeder|\.lock|(\.feeder)?\.[0-9]+\.[0-9a-f]{8})?"
+    )
+    own = list(dict.fromkeys(os.path.dirname(path) for path in (places.conf, places.state_path, places.pin_path)))
+    borrowed: list[str] = []
+    steps: list[Step] = []
+    library = places.in_use()
+    others = [
+        path
+        for path in entries(places.tmpfiles_dir)
+        if re.search(r"/rcron(-[^/]*)?\.conf\Z", path) and path != places.tmpfiles
+    ]
+    # Another cluster of this host has a tmpfiles file of its own, and needs the wrapper still.
+    if not others:
+        library = None
+        # The launchers first, so that no job finds one without its configuration or its version's folder.
+        links = [path for path in reversed(list(places.links)) if is_ours(path)]
+        steps += [Remove(path, f"{path} -> {os.readlink(path)}\n", "") for path in links]
+        steps += [
+            Remove(path, f"{path}/\n", "")
+            for path in entries(places.lib_dir)
+            if LIBRARY.search(path) or os.path.basename(path).startswith(".staging-")
+        ]
+        own.append(places.lib_dir)
+        borrowed = [*places.man_folders, places.bin_dir]
+    steps += [
+        Remove(path, f"{path}\n", "")
+        for path in dict.fromkeys([places.conf, places.tmpfiles, *(path for parent in own for path in entries(parent))])
+        if ours.fullmatch(path) and os.path.lexists(path)
+    ]
+    gone = {step.path for step in steps}
+    emptied = {os.path.dirname(path) for path in gone}
+    steps += [
+        RemoveFolder(path, f"{path}/\n", "")
+        for path in own + [path for path in borrowed if path in emptied]
+        if path not in SHARED and os.path.isdir(path) and set(entries(path)) <= gone
+    ]
+    return Plan(library, steps)
+
+
+def make_library(package: Package, library: str, cache_tag: str) -> list[Step]:
+    """Say what is missing of a version's folder. One that exists is complete, because it came by rename."""
+    if not os.path.isdir(library):
+        return [MakeLibrary(library, "", f"{library}/\n", package)]
+    mark = compiled_mark(library, cache_tag)
+    if not os.path.exists(mark):
+        return [CompileLibrary(mark, "", f"{mark}\n", package, library)]
+    return []
+
+
+def compile_bytecode(python: str, folder: str, library: str) -> None:
+    """Compile the package in a folder that is to be called `library`."""
+    done = run([python, "-I", os.path.join(folder, "rcron", "launcher.py"), folder, library])
+    if done.returncode:
+        raise InstallError(f"{python} cannot compile the wrapper's package: {done.stderr.strip()}")
+
+
+def compiled_mark(library: str, cache_tag: str) -> str:
+    """Return the path of the file that tells that all modules are compiled for an interpreter.
+
+    Not a module's bytecode: after an upgrade of Python, root's jobs write that of the modules which they load.
+    """
+    return os.path.join(library, "rcron", "__pycache__", f"compiled.{cache_tag}")
+
+
+def cache_tag_of(python: str) -> str:
+    """Return an interpreter's name in the names of bytecode files.
+
+    :raises InstallError: it cannot run the wrapper.
+    """
+    try:
+        done = run([python, "-I", "-S", "-c", PROBE])
+        said = done.stdout.strip() or done.stderr.strip()
+        if done.returncode == 0 and "-" in said:
+            return said
+    except OSError as error:
+        said = error.strerror or str(error)
+    raise InstallError(
+        f"python is {python}, which cannot run the wrapper ({said}): install Python 3.9 or newer there, "
+        f"or name it in python"
+    )
+
+
+def run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, check=False, capture_output=True, encoding="utf-8", errors="replace")
+
+
+def refusal_of(source: str, text: str, path: str) -> str:
+    """Say why a version of the wrapper would refuse a configuration; the empty string where it would not.
+
+    :param source: the text of that version's rcron/config.py, which needs nothing but the interpreter.
+    """
+    config: dict = {}
+    exec(compile(source, "config.py", "exec"), config)  # noqa: S102 - the collection's own file, or root's
+    if "parse" not in config:
+        return "this version has no rcron/config.py that could read it"
+    try:
+        config["parse"](text, path)
+    except config["ConfigError"] as error:
+        return str(error)
+    return ""
+
+
+def tmpfiles_text(places: Places, user: str) -> str:
+    return f"""\
+# Written by Ansible, role rcron.cluster.rcron, for {places.conf}.
+# A node comes up passive, and stays so until its feeder or its operator says otherwise: cron starts before they do.
+# The second line is for boot alone (!), so that systemd-tmpfiles --create leaves a running node's state as it is.
+d {os.path.dirname(places.state_path)} 0755 {user} root -
+f+! {places.state_path} 0644 {user} root - passive\\n
+"""
+
+
+def folder(path: str, mode: int | None = None, owner: tuple[int, int] | None = None) -> Step | None:
+    """Say what a folder needs.
+
+    :param mode: None: everybody may read it, and whatever else it allows stays.
+    """
+    try:
+        is_now = os.stat(path)
+    except FileNotFoundError:
+        mode = mode or 0o755
+        return MakeFolder(path, "", folder_line(path, mode, owner or owner_of_all()), mode, owner)
+    if not stat.S_ISDIR(is_now.st_mode):
+        raise InstallError(f"{path} is no folder: remove it, or name another place")
+    now_mode = stat.S_IMODE(is_now.st_mode)
+    now_owner = (is_now.st_uid, is_now.st_gid)
+    mode = now_mode | 0o555 if mode is None else mode
+    if now_mode == mode and owner in (None, now_owner):
+        return None
+    before = folder_line(path, now_mode, now_owner)
+    return MakeFolder(path, before, folder_line(path, mode, owner or now_owner), mode, owner)
+
+
+def folder_line(path: str, mode: int, owner: tuple[int, int]) -> str:
+    return f"{path}/ {mode:04o} {owner[0]}:{owner[1]}\n"
+
+
+def file(path: str, text: str) -> Step | None:
+    """Say whether a file has to be written so that it holds a text, belongs to root, and everybody may read it."""
+    if not os.path.exists(path):
+        return WriteFile(path, "", text, text)
+    is_now = os.stat(path)
+    if not stat.S_ISREG(is_now.st_mode):
+        raise InstallError(f"{path} is no file: remove it, or name another place")
+    before = text_of(path)
+    if before == text and stat.S_IMODE(is_now.st_mode) == 0o644 and (is_now.st_uid, is_now.st_gid) == owner_of_all():
+        return None
+    return WriteFile(path, before, text, text)
+
+
+def link(path: str, target: str) -> Step | None:
+    before = f"{path} -> {os.readlink(path)}\n" if os.path.islink(path) else ""
+    after = f"{path} -> {target}\n"
+    return None if before == after else MakeLink(path, before, after, target)
+
+
+def text_of(path: str) -> str:
+    """Return what a file holds; of a link, what it leads to."""
+    if os.path.islink(path):
+        return f"{path} -> {os.readlink(path)}\n"
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as there:
+        return there.read()
+
+
+def entries(path: str) -> list[str]:
+    """Return the paths of all that a folder holds; of nothing, where there is no such folder."""
+    try:
+        return sorted(os.path.join(path, name) for name in os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def is_ours(path: str) -> bool:
+    """Say whether a path is a link that we have made."""
+    return os.path.islink(path) and OURS.search(os.readlink(path)) is not None
+
+
+def uid_of(user: str) -> int:
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise InstallError(
+            f"this host has no user {user}: create it first, or correct the name in state_user"
+        ) from None
+
+
+def owner_of_all() -> tuple[int, int]:
+    """Return whom all files belong to: root, who runs this."""
+    return os.geteuid(), os.getegid()

@@ -1,0 +1,235 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The module rcron_wrapper: the wrapper itself on a host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rcron_wrapper
+short_description: Install the rcron wrapper for one cluster, or take it away
+version_added: 0.1.0
+author:
+  - The rcron maintainers (@rcron)
+description:
+  - Puts one version of the wrapper C(rcron) and of the administrator's command C(rcronctl) on a host, writes
+    C(rcron.conf), and has the host come up passive.
+  - All of it in one run, and in an order in which a job that starts meanwhile finds a whole wrapper with a
+    configuration that it takes. The folder of the version first, under another name until it is complete; the
+    links to it last, each by rename.
+  - A new configuration is put in place before a new version, unless the version in use would refuse it. Then
+    it follows the links.
+  - Whoever wants the wrapper on a host uses the role P(rcron.cluster.rcron#role), which knows the O(package) and
+    puts together O(conf_content). The module is what it does that with.
+notes:
+  - It writes no state. What the state file says is up to the feeder, or to an operator.
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed (or possibly needs changing in check mode), when in diff mode.
+    support: full
+  idempotent:
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: Linux
+  safe_file_operations:
+    description: Files, folders and links come into being under another name, and are renamed when they are whole.
+    support: full
+options:
+  state:
+    description:
+      - V(present) installs the wrapper and configures it for one cluster.
+      - V(absent) takes away what belongs to that cluster and, unless another cluster of the host has its file in
+        O(tmpfiles_dir), the wrapper itself. A folder that holds anything else stays.
+    type: str
+    choices: [present, absent]
+    default: present
+  package:
+    description:
+      - The files of the wrapper, each path below the version's folder with the file's text. C(rcron/*.py) and
+        C(rcron/feeders/*.py) of this collection, and its man pages as C(man/*).
+      - Required with O(state=present).
+    type: dict
+  conf_content:
+    description:
+      - The text of O(conf). The package's own parser must take it, or nothing is changed.
+      - Required with O(state=present).
+    type: str
+  conf:
+    description:
+      - Where the configuration is. A second cluster of the same host has its own.
+    type: path
+    default: /etc/rcron/rcron.conf
+  state_file:
+    description:
+      - The file that holds C(active) or C(passive), in a folder of its own.
+    type: path
+    default: /var/run/rcron/state
+  state_user:
+    description:
+      - The owner of the state file's folder, whose processes may then set the state.
+    type: str
+    default: root
+  lib_dir:
+    description:
+      - The folder for the wrapper's package, one folder in it for each version.
+    type: path
+    default: /usr/lib/rcron
+  bin_dir:
+    description:
+      - The folder for C(rcron) and C(rcronctl).
+    type: path
+    default: /usr/bin
+  man_dir:
+    description:
+      - The folder for the man pages, in its C(man5) and C(man8).
+    type: path
+    default: /usr/share/man
+  tmpfiles_dir:
+    description:
+      - The folder for what systemd-tmpfiles reads at boot.
+    type: path
+    default: /etc/tmpfiles.d
+  python:
+    description:
+      - The Python on the host that runs the wrapper, 3.9 or newer.
+    type: path
+    default: /usr/bin/python3
+seealso:
+  - plugin: rcron.cluster.rcron
+    plugin_type: role
+  - module: rcron.cluster.rcron_crontab
+"""
+
+EXAMPLES = r"""
+- name: Install the wrapper from a checkout of this collection
+  rcron.cluster.rcron_wrapper:
+    package: "{{ dict(names | zip(query('ansible.builtin.file', *paths, rstrip=false))) }}"
+    conf_content: |
+      cluster_name = billing
+      default_state = passive
+  vars:
+    paths: "{{ query('ansible.builtin.fileglob', checkout ~ '/rcron/*.py', checkout ~ '/rcron/feeders/*.py',
+      checkout ~ '/man/*.[58]') }}"
+    names: "{{ paths | map('replace', checkout ~ '/', '') }}"
+    checkout: /home/admin/rcron
+
+- name: Take the second cluster of this host away
+  rcron.cluster.rcron_wrapper:
+    conf: /etc/rcron/reports.conf
+    state_file: /var/run/rcron-reports/state
+    state: absent
+"""
+
+RETURN = r"""
+library:
+  description:
+    - The version's folder that O(bin_dir) leads to now or, in check mode, would lead to.
+    - Empty where the wrapper is not on the host.
+  returned: success
+  type: str
+  sample: /usr/lib/rcron/0.1.0-1f0c2a9b
+paths:
+  description: What was created, replaced or removed or, in check mode, would be; in that order.
+  returned: success
+  type: list
+  elements: str
+  sample: [/usr/lib/rcron/0.1.0-1f0c2a9b, /etc/rcron/rcron.conf, /usr/bin/rcronctl, /usr/bin/rcron]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.text.converters import to_native
+from ansible_collections.rcron.cluster.plugins.module_utils.installation import (
+    InstallError,
+    Package,
+    Places,
+    Plan,
+    Step,
+    Wanted,
+    WriteFile,
+    absent,
+    present,
+)
+
+#: The options that say where things are.
+PLACES = {
+    "conf": "/etc/rcron/rcron.conf",
+    "state_file": "/var/run/rcron/state",
+    "lib_dir": "/usr/lib/rcron",
+    "bin_dir": "/usr/bin",
+    "man_dir": "/usr/share/man",
+    "tmpfiles_dir": "/etc/tmpfiles.d",
+}
+
+
+def main() -> None:
+    """Run as Ansible's module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            # Not secret, but 100 kB that neither the host's log nor the result need hold.
+            "package": {"type": "dict", "no_log": True},
+            "conf_content": {"type": "str"},
+            "state_user": {"type": "str", "default": "root"},
+            "python": {"type": "path", "default": "/usr/bin/python3"},
+            **{name: {"type": "path", "default": default} for name, default in PLACES.items()},
+        },
+        required_if=[("state", "present", ["package", "conf_content"])],
+        supports_check_mode=True,
+    )
+    given = module.params
+    try:
+        plan = planned(given)
+        if not module.check_mode:
+            plan.apply()
+    except InstallError as error:
+        module.fail_json(msg=to_native(error))
+    result = {
+        "changed": bool(plan.steps),
+        "library": plan.library or "",
+        "paths": [step.path for step in plan.steps],
+    }
+    if module._diff:
+        result["diff"] = shown(plan.steps)
+    module.exit_json(**result)
+
+
+def planned(given: dict) -> Plan:
+    """Turn the task's options into the steps that they ask for.
+
+    :raises InstallError: something stands in the way.
+    """
+    places = Places(**{name: given[name] for name in PLACES})
+    if given["state"] == "absent":
+        return absent(places)
+    package = Package({path: str(text) for path, text in given["package"].items()}, given["python"])
+    return present(places, Wanted(package, given["conf_content"], given["state_user"]))
+
+
+def shown(steps: list[Step]) -> list[dict[str, str]]:
+    """Return the entries of a diff: one for all folders and links, then one for each file's text."""
+    places = [step for step in steps if not isinstance(step, WriteFile)]
+    texts = (
+        [("folders and links", "".join(s.before for s in places), "".join(s.after for s in places))] if places else []
+    )
+    texts += [(step.path, step.before, step.after) for step in steps if isinstance(step, WriteFile)]
+    return [
+        {"before_header": header, "before": readable(before), "after_header": header, "after": readable(after)}
+        for header, before, after in texts
+    ]
+
+
+def readable(text: str) -> str:
+    """Show bytes that are no UTF-8 as \\xNN."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,397 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The wrapper's installation, step by step, in a folder that stands for a host's root."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pathlib
+import pwd
+import stat
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.rcron.cluster.plugins.module_utils import installation
+from ansible_collections.rcron.cluster.plugins.module_utils.installation import (
+    InstallError,
+    Package,
+    Places,
+    Wanted,
+    absent,
+    present,
+)
+
+from rcron.launcher import LAUNCHER
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
+FILES = {
+    str(path.relative_to(CHECKOUT)): path.read_text()
+    for path in sorted(
+        [*CHECKOUT.glob("rcron/*.py"), *CHECKOUT.glob("rcron/feeders/*.py"), *CHECKOUT.glob("man/*.[58]")]
+    )
+}
+USER = pwd.getpwuid(os.geteuid()).pw_name
+
+
+def package(version: str = "0.1.0", without: str = "", python: str = sys.executable) -> Package:
+    """One version of the wrapper, which may lack a name of rcron.conf."""
+    files = dict(FILES)
+    files["rcron/__init__.py"] = f'__version__ = "{version}"\n'
+    if without:
+        lines = files["rcron/config.py"].splitlines(keepends=True)
+        files["rcron/config.py"] = "".join(line for line in lines if not line.startswith(f'    "{without}": '))
+        assert files["rcron/config.py"] != FILES["rcron/config.py"]
+    return Package(files, python)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def places(root):
+    return Places(
+        lib_dir=f"{root}/lib",
+        bin_dir=f"{root}/bin",
+        man_dir=f"{root}/man",
+        conf=f"{root}/etc/rcron.conf",
+        state_file=f"{root}/run/state",
+        tmpfiles_dir=f"{root}/tmpfiles.d",
+    )
+
+
+@pytest.fixture
+def wanted(places):
+    """Return a function that says what is to be there: a version, and what rcron.conf holds beside the state file."""
+
+    def make(which: Package, conf: str = "") -> Wanted:
+        return Wanted(which, f"state_file = {places.state_file}\ndefault_state = active\n{conf}", USER)
+
+    return make
+
+
+def install(places: Places, what: Wanted) -> list[str]:
+    """Bring it about, and return the paths that the steps named."""
+    plan = present(places, what)
+    plan.apply()
+    return [step.path for step in plan.steps]
+
+
+def everything(root: pathlib.Path) -> dict[str, object]:
+    """All files, folders and links below a root, with mode and content."""
+    return {
+        str(path.relative_to(root)): (
+            oct(path.lstat().st_mode),
+            os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None,
+        )
+        for path in sorted(root.rglob("*"))
+    }
+
+
+def rcron(places: Places, *words: str) -> subprocess.CompletedProcess[str]:
+    argv = [f"{places.bin_dir}/rcron", "--conf", places.conf, *words]
+    return subprocess.run(argv, check=False, capture_output=True, text=True)
+
+
+def version(places: Places) -> str:
+    """The version that runs now."""
+    return subprocess.check_output([f"{places.bin_dir}/rcron", "--version"], text=True).split()[1]
+
+
+def test_what_is_installed_runs(places, wanted):
+    install(places, wanted(package()))
+    assert rcron(places, "echo", "ran").stdout == "ran\n"
+    ctl = subprocess.run([f"{places.bin_dir}/rcronctl", "check", places.conf], check=False, capture_output=True)
+    assert ctl.returncode == 0, ctl.stderr
+    assert version(places) == "0.1.0"
+    assert pathlib.Path(places.bin_dir, "rcron").read_text() == LAUNCHER.format(
+        python=sys.executable, library=places.in_use()
+    )
+    for page in ("man5/rcron.conf.5", "man8/rcron.8", "man8/rcronctl.8"):
+        assert pathlib.Path(places.man_dir, page).read_text() == FILES[f"man/{pathlib.Path(page).name}"]
+
+
+def test_everybody_may_read_and_run_it_whatever_the_umask(root, places, wanted):
+    old = os.umask(0o077)
+    try:
+        install(places, wanted(package()))
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(old)
+    for path in root.rglob("*"):
+        needs = 0o444 if not path.is_dir() and path.suffix else 0o555
+        if path.name.startswith("rcron") and path.parent.name == "bin":
+            needs = 0o555
+        if not path.is_symlink():
+            assert path.stat().st_mode & needs == needs, path
+            assert path.stat().st_mode & 0o022 == 0, path
+
+
+def test_all_modules_are_compiled_for_the_interpreter(places, wanted):
+    install(places, wanted(package()))
+    library = pathlib.Path(places.in_use())
+    tag = sys.implementation.cache_tag
+    for source in library.rglob("*.py"):
+        bytecode = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
+        # The bytecode names the place where the source is in the end, not where it was compiled.
+        assert str(source).encode() in bytecode.read_bytes()
+        assert b".staging-" not in bytecode.read_bytes()
+
+
+def test_a_second_run_changes_nothing(root, places, wanted):
+    install(places, wanted(package()))
+    before = everything(root)
+    assert install(places, wanted(package())) == []
+    assert everything(root) == before
+
+
+def test_a_plan_alone_changes_nothing(root, places, wanted):
+    assert len(present(places, wanted(package())).steps) > 10
+    assert not root.exists()
+    install(places, wanted(package()))
+    before = everything(root)
+    assert present(places, wanted(package("0.2.0"), "nice_level = 5\n")).steps
+    assert absent(places).steps
+    assert everything(root) == before
+
+
+def test_each_difference_is_mended_and_nothing_else_is_touched(root, places, wanted):
+    install(places, wanted(package()))
+    good = everything(root)
+    library = places.in_use()
+    mark = installation.compiled_mark(library, sys.implementation.cache_tag)
+    for path, spoil in (
+        (places.conf, lambda path: pathlib.Path(path).write_text("cluster_name = other\n")),
+        (places.conf, lambda path: os.chmod(path, 0o600)),
+        (places.tmpfiles, os.unlink),
+        (f"{places.bin_dir}/rcronctl", os.unlink),
+        (f"{root}/run", lambda path: os.chmod(path, 0o700)),
+        (f"{root}/man/man8", lambda path: os.chmod(path, 0o700)),
+        (mark, os.unlink),
+    ):
+        spoil(path)
+        assert install(places, wanted(package())) == [path]
+        now = everything(root)
+        # Compiling anew writes bytecode with the same content.
+        assert {path: what for path, what in now.items() if not path.endswith(".pyc")} == {
+            path: what for path, what in good.items() if not path.endswith(".pyc")
+        }
+
+
+def test_the_systems_own_folders_keep_what_else_they_allow(root, places, wanted):
+    pages = root / "man" / "man8"
+    pages.mkdir(parents=True)
+    pages.chmod(0o2775)
+    install(places, wanted(package()))
+    assert stat.S_IMODE(pages.stat().st_mode) == 0o2775
+
+
+@pytest.mark.parametrize(
+    ("old", "old_conf", "new", "new_conf"),
+    [
+        (None, "", package(), ""),
+        (package("1.0"), "", package("2.0"), ""),
+        # The new configuration has a name that the old version does not know, and the other way round.
+        (package("1.0", without="kill_after"), "", package("2.0"), "kill_after = 5\n"),
+        (package("2.0"), "kill_after = 5\n", package("1.0", without="kill_after"), ""),
+        (package("1.0"), "", package("1.0"), "nice_level = 5\n"),
+    ],
+    ids=["first", "upgrade", "upgrade with a new name", "downgrade", "configuration"],
+)
+def test_a_job_that_starts_between_any_two_steps_runs(places, wanted, old, old_conf, new, new_conf):
+    if old:
+        install(places, wanted(old, old_conf))
+    plan = present(places, wanted(new, new_conf))
+    assert plan.steps
+    # A job is prefixed once the wrapper stands, so before a first installation's end there is none.
+    launcher = pathlib.Path(places.bin_dir, "rcron")
+    for step in plan.steps:
+        step.do()
+        if launcher.exists():
+            ran = rcron(places, "echo", "ran")
+            assert (ran.returncode, ran.stdout, ran.stderr) == (0, "ran\n", ""), step
+    assert f'"{version(places)}"' in new.files["rcron/__init__.py"]
+    assert pathlib.Path(places.conf).read_text().endswith(new_conf)
+
+
+def test_links_are_never_missing_while_they_are_switched(places, wanted, monkeypatch):
+    install(places, wanted(package("1.0")))
+    plan = present(places, wanted(package("2.0")))
+    removed = []
+    unlink = os.unlink
+    monkeypatch.setattr(os, "unlink", lambda path, **options: (removed.append(path), unlink(path, **options)))
+    plan.apply()
+    assert not set(removed) & set(places.links)
+    assert version(places) == "2.0"
+
+
+def test_a_version_that_cannot_be_compiled_leaves_nothing(root, places, wanted):
+    install(places, wanted(package("1.0")))
+    before = everything(root)
+    bad = package("2.0")
+    bad.files["rcron/job.py"] = "def\n"
+    with pytest.raises(InstallError, match="cannot compile the wrapper's package"):
+        present(places, wanted(bad)).apply()
+    assert everything(root) == before
+
+
+def test_what_cannot_be_written_is_told_with_its_path(root, places, wanted):
+    root.mkdir()
+    (root / "tmpfiles.d").write_text("a file where a folder is to be")
+    with pytest.raises(InstallError, match=r"tmpfiles\.d"):
+        install(places, wanted(package()))
+    assert not (root / "bin").exists(), "the links come last"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda places: pathlib.Path(places.bin_dir, "rcron").write_text("C"),
+            "/bin/rcron is there already, and not from",
+        ),
+        (lambda places: os.symlink("/opt/x/rcron", f"{places.bin_dir}/rcronctl"), "/bin/rcronctl is there already"),
+        (lambda places: pathlib.Path(places.conf).mkdir(parents=True), "rcron.conf is no file: remove it"),
+        (lambda places: pathlib.Path(places.man_dir).joinpath("man8").write_text(""), "man8 is no folder: remove it"),
+    ],
+)
+def test_what_stands_in_the_way_is_refused_before_anything_is_changed(root, places, wanted, spoil, message):
+    for folder in (places.bin_dir, places.man_dir):
+        pathlib.Path(folder).mkdir(parents=True)
+    spoil(places)
+    before = everything(root)
+    with pytest.raises(InstallError, match=message):
+        install(places, wanted(package()))
+    assert everything(root) == before
+
+
+def test_what_is_asked_for_is_checked(places, wanted):
+    with pytest.raises(
+        InstallError, match=r'would refuse this configuration: .*rcron\.conf:3: unknown name "nice_levle"'
+    ):
+        present(places, wanted(package(), "nice_levle = 3\n"))
+    with pytest.raises(InstallError, match=r"/no/python3, which cannot run the wrapper .*No such file"):
+        present(places, wanted(package(python="/no/python3")))
+    with pytest.raises(InstallError, match="cannot run the wrapper"):
+        present(places, wanted(package(python="/bin/true")))
+    with pytest.raises(InstallError, match="no user no-such-user: create it"):
+        present(places, Wanted(package(), "", "no-such-user"))
+    with pytest.raises(InstallError, match=r"no rcron/__init__\.py that tells its __version__"):
+        present(places, wanted(Package({"rcron/config.py": FILES["rcron/config.py"]}, sys.executable)))
+    incomplete = {path: FILES[path] for path in ("rcron/config.py", "rcron/__init__.py")}
+    with pytest.raises(InstallError, match=r"no rcron/launcher\.py that holds its launchers"):
+        present(places, wanted(Package(incomplete, sys.executable)))
+    with pytest.raises(InstallError, match=r"no rcron/config\.py"):
+        present(places, wanted(Package({}, sys.executable)))
+    places.state_file = "/var/run/state"
+    with pytest.raises(InstallError, match="in a folder that is not rcron's own"):
+        present(places, wanted(package()))
+    places.state_file = "run/state"
+    with pytest.raises(InstallError, match="run/state is no absolute path"):
+        present(places, wanted(package()))
+
+
+def test_the_folders_name_changes_with_whatever_is_in_it():
+    other = package()
+    other.files["man/rcron.8"] += "."
+    names = [which.name for which in (package(), package("0.1.1"), package(python="/usr/bin/python3.9"), other)]
+    assert package().name == names[0]
+    assert len(set(names)) == 4
+    assert [name.rsplit("-", 1)[0] for name in names] == ["0.1.0", "0.1.1", "0.1.0", "0.1.0"]
+
+
+def test_places_of_the_default_and_of_a_second_cluster():
+    defaults = ["/usr/lib/rcron", "/usr/bin", "/usr/share/man", "/etc/rcron/rcron.conf", "/var/run/rcron/state"]
+    first = Places(*defaults, "/etc/tmpfiles.d")
+    assert (first.state_path, first.pin_path) == ("/run/rcron/state", "/var/lib/rcron/state.pin")
+    assert first.tmpfiles == "/etc/tmpfiles.d/rcron.conf"
+    assert list(first.links)[-1] == "/usr/bin/rcron"
+    second = Places(*defaults[:3], "/etc/rcron/billing.conf", "/srv/billing/state", "/etc/tmpfiles.d")
+    assert second.tmpfiles == "/etc/tmpfiles.d/rcron-billing.conf"
+    assert second.pin_path == "/srv/billing/state.pin"
+
+
+def test_removal_leaves_what_was_there_before_and_nothing_else(root, places, wanted):
+    (root / "man" / "man8").mkdir(parents=True)
+    (root / "man" / "man8" / "ls.8").write_text("")
+    (root / "bin").mkdir()
+    (root / "bin" / "other").write_text("")
+    (root / "tmpfiles.d").mkdir()
+    (root / "run").mkdir()
+    (root / "etc").mkdir()
+    (root / "etc" / "mine").write_text("")
+    before = everything(root)
+    install(places, wanted(package("1.0")))
+    install(places, wanted(package("2.0")))
+    # What the wrapper and its feeders write beside the state, a writer that was killed among them.
+    for name in ("", ".feeder", ".lock", ".pin", ".4711.0123abcd", ".feeder.4711.0123abcd", ".pin.4711.0123abcd"):
+        (root / "run" / f"state{name}").write_text("passive\n")
+    (root / "lib" / ".staging-abc").mkdir()
+    absent(places).apply()
+    # A folder of rcron's own goes, even where it was there before.
+    del before["run"]
+    assert everything(root) == before
+    assert absent(places).steps == []
+
+
+def test_removal_keeps_what_others_have_put_into_rcrons_folders(root, places, wanted):
+    install(places, wanted(package()))
+    for path in ("run/state.note", "lib/note", "etc/rcron.conf.orig"):
+        (root / path).write_text("somebody's")
+    absent(places).apply()
+    kept = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    assert kept == {"run/state.note", "lib/note", "etc/rcron.conf.orig"}
+
+
+def test_removal_leaves_a_foreign_program_of_that_name(root, places, wanted):
+    install(places, wanted(package()))
+    (root / "bin" / "rcron").unlink()
+    (root / "bin" / "rcron").write_text("the C rcron")
+    absent(places).apply()
+    assert (root / "bin" / "rcron").read_text() == "the C rcron"
+
+
+def test_the_wrapper_goes_with_the_last_cluster(root, places, wanted):
+    second = Places(**{**vars(places), "conf": f"{root}/etc/billing.conf", "state_file": f"{root}/billing/state"})
+    for which in (places, second):
+        install(which, Wanted(package(), f"state_file = {which.state_file}\n", USER))
+    plan = absent(places)
+    plan.apply()
+    assert plan.library == places.in_use()
+    assert not pathlib.Path(places.conf).exists()
+    assert rcron(second, "echo", "ran").stdout == "ran\n"
+    plan = absent(second)
+    plan.apply()
+    assert plan.library is None
+    assert [path for path in root.rglob("*") if not path.is_dir()] == []
+
+
+def test_a_job_that_starts_during_the_removal_runs_or_finds_no_wrapper(root, places, wanted):
+    install(places, wanted(package()))
+    for step in absent(places).steps:
+        if pathlib.Path(places.bin_dir, "rcron").exists():
+            assert rcron(places, "echo", "ran").stdout == "ran\n"
+        step.do()
+    assert [path for path in root.rglob("*") if not path.is_dir()] == []
+
+
+def test_a_configuration_that_is_a_link_stays_one(root, places, wanted):
+    (root / "etc").mkdir(parents=True)
+    (root / "elsewhere").write_text("")
+    os.symlink("../elsewhere", places.conf)
+    install(places, wanted(package()))
+    assert os.readlink(places.conf) == "../elsewhere"
+    assert (root / "elsewhere").read_text().startswith("state_file = ")
+
+
+def test_the_steps_texts_tell_all_that_is_changed(places, wanted):
+    for step in present(places, wanted(package())).steps:
+        assert step.before != step.after
+        assert step.before == "" or step.path in step.before
+    install(places, wanted(package()))
+    for step in itertools.chain(absent(places).steps, present(places, wanted(package("2.0"))).steps):
+        assert step.before != step.after
+        assert step.path in step.before + step.after
