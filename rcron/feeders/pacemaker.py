@@ -1,0 +1,291 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Pacemaker: the actions of the resource agent `ocf:rcron:rcron`.
+
+The contract (OCF Resource Agent API 1.1; "Resource Agents" in Pacemaker Administration; tried on 2.1.5):
+
+- pacemaker-execd starts the agent as root with one word, the action, waits for it as long as the operation's timeout,
+  and goes by its exit status. The resource's parameters and what the cluster adds come as OCF_RESKEY_…: `conf` is the
+  rcron.conf, and CRM_meta_promoted_max (CRM_meta_master_max before 2.1) is there for a promotable clone and for
+  nothing else.
+- A promotable clone runs on every node: `start` lands unpromoted, which is passive, and `promote` makes active. A plain
+  resource runs on one node, and is active where it is started. `monitor` answers 8 promoted, 0 unpromoted or started, 7
+  not running, and looks at this machine only. Every action may come twice.
+- An instance is promoted only if its promotion score is above 0. The score is the agent's to set, and Pacemaker
+  forgets it when pacemaker-controld of that node ends and is started again, so every monitor sets it.
+- At the end of Corosync pacemaker-controld ends too, but pacemaker-execd lives on and goes on with its monitors, while
+  another node is promoted. So `active` hangs on pacemaker-controld's life (pacemaker-remoted's on a remote node), and a
+  Corosync that a signal has stopped is found by the monitor.
+
+What distinguishes unpromoted from stopped, both of which are passive, is a file in HA_RSCTMP, a folder of Pacemaker's
+that every reboot empties. It also tells which state file is to be made passive when rcron.conf is broken at a stop.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+
+from rcron import __version__, hook, log, process, state
+from rcron import config as configuration
+from rcron.config import ACTIVE, PASSIVE, Config
+
+HELP = "answer Pacemaker: the actions of its resource agent ocf:rcron:rcron"
+
+# Exit statuses, with the names that the OCF Resource Agent API gives them.
+SUCCESS = 0
+ERR_GENERIC = 1
+ERR_UNIMPLEMENTED = 3
+ERR_INSTALLED = 5  # this node cannot run it, others may
+NOT_RUNNING = 7
+RUNNING_PROMOTED = 8
+
+#: What the cluster has made of this node.
+STARTED = "started"
+UNPROMOTED = "unpromoted"
+PROMOTED = "promoted"
+STOPPED = "stopped"
+
+#: Promotion scores. The promoted instance keeps its role when others come back.
+PREFER_PROMOTED = 10
+PREFER_UNPROMOTED = 5
+
+#: Seconds that crm_attribute has, which asks pacemaker-attrd on this machine.
+PATIENCE = 5
+
+META_DATA = f"""\
+<?xml version="1.0"?>
+<!DOCTYPE resource-agent SYSTEM "ra-api-1.dtd">
+<resource-agent name="rcron" version="{__version__}">
+<version>1.1</version>
+<longdesc lang="en">
+Makes rcron's jobs run on one node of the cluster. As a promotable clone, the node where it is promoted runs them; as a
+plain resource, the node where it is started.
+</longdesc>
+<shortdesc lang="en">Runs cron jobs on one node of the cluster</shortdesc>
+<parameters>
+<parameter name="conf" unique="1" required="0">
+<longdesc lang="en">rcron's configuration, the same path on every node.</longdesc>
+<shortdesc lang="en">rcron.conf</shortdesc>
+<content type="string" default="{configuration.DEFAULT_PATH}"/>
+</parameter>
+</parameters>
+<actions>
+<action name="start" timeout="20s"/>
+<action name="stop" timeout="20s"/>
+<action name="promote" timeout="20s"/>
+<action name="demote" timeout="20s"/>
+<action name="monitor" timeout="20s" interval="10s"/>
+<action name="monitor" timeout="20s" interval="4s" role="Promoted"/>
+<action name="notify" timeout="5s"/>
+<action name="meta-data" timeout="5s"/>
+<action name="validate-all" timeout="20s"/>
+</actions>
+</resource-agent>
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Have a parser know the words of `rcronctl feed pacemaker`."""
+    parser.description = "What the resource agent ocf:rcron:rcron calls; its environment and its answers are OCF's."
+    parser.add_argument("action", metavar="ACTION", help="such as start or monitor: see the OCF Resource Agent API")
+
+
+def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
+    """Do one action. options: the command line's. report: called with a line for the administrator.
+
+    Returns OCF's exit status, for errors too, where another feeder's would be one of sysexits(3).
+    """
+    if options.action == "meta-data":
+        sys.stdout.write(META_DATA)
+        return SUCCESS
+    if options.action == "notify":
+        return SUCCESS
+    instance = Instance(options.conf, dict(os.environ))
+    action = instance.actions().get(options.action)
+    if action is None:
+        return _refuse(report, ERR_UNIMPLEMENTED, f"there is no action {options.action} here; nothing changed")
+    try:
+        return action()
+    except configuration.ConfigError as error:
+        return _refuse(report, ERR_INSTALLED, str(error))
+    except OSError as error:
+        return _refuse(report, ERR_GENERIC, f"{error.filename}: {error.strerror}")
+
+
+def _refuse(report: "Callable[[str], None]", status: int, reason: str) -> int:
+    reason = log.one_line(reason)
+    report(f"pacemaker: {reason}")
+    print(f"ocf-exit-reason:{reason}", file=sys.stderr)  # what crm_mon shows
+    return status
+
+
+class Instance:
+    """The resource on this node. conf: the path of rcron.conf. environment: as Pacemaker gave it."""
+
+    def __init__(self, conf: str, environment: "dict[str, str]") -> None:
+        self._conf = conf
+        # An instance of a clone that is not globally unique may be called NAME:0 in one action and NAME in the next.
+        self.name = environment.get("OCF_RESOURCE_INSTANCE", "rcron").partition(":")[0]
+        self.promotable = any(
+            environment.get(f"OCF_RESKEY_CRM_meta_{name}_max", "0") != "0" for name in ("promoted", "master")
+        )
+        features = environment.get("OCF_RESKEY_crm_feature_set", "3.10").split(".")
+        self._before_2_1 = [int(part) for part in features if part.isdecimal()] < [3, 10]
+        self._note = os.path.join(environment.get("HA_RSCTMP", "/run/resource-agents"), f"rcron-{self.name}")
+
+    def actions(self) -> "dict[str, Callable[[], int]]":
+        """Each action's name and what does it. A plain resource cannot be promoted."""
+        known = {"start": self.start, "stop": self.stop, "monitor": self.monitor, "validate-all": self.validate}
+        if self.promotable:
+            known.update(promote=self.promote, demote=self.demote)
+        return known
+
+    def validate(self) -> int:
+        """Whether this node could run it. Raises ConfigError, OSError."""
+        os.stat(os.path.dirname(configuration.load(self._conf).state_file))
+        return SUCCESS
+
+    def start(self) -> int:
+        """Be unpromoted, or active where there are no roles."""
+        config = configuration.load(self._conf)
+        if not self.promotable:
+            return self._become(config, ACTIVE, STARTED)
+        status = self._become(config, PASSIVE, UNPROMOTED)
+        self._prefer(PREFER_UNPROMOTED)
+        return status
+
+    def promote(self) -> int:
+        """Be active, which only a started instance can be."""
+        if not self._noted()[0]:
+            return NOT_RUNNING
+        status = self._become(configuration.load(self._conf), ACTIVE, PROMOTED)
+        self._prefer(PREFER_PROMOTED)
+        return status
+
+    def demote(self) -> int:
+        """Be passive, and stay started."""
+        config = self._last_config()
+        if not self._noted()[0] and not _is_active(config):
+            return NOT_RUNNING
+        status = self._become(config, PASSIVE, UNPROMOTED)
+        self._prefer(PREFER_UNPROMOTED)
+        return status
+
+    def stop(self) -> int:
+        """Be passive, whatever has happened before."""
+        try:
+            status = self._become(self._last_config(), PASSIVE, STOPPED)
+        except configuration.ConfigError:
+            status = SUCCESS  # it was never started here, and no job runs without a configuration
+        if self.promotable:
+            self._prefer(None)
+        return status
+
+    def monitor(self) -> int:
+        """Say what this node is, and keep an `active` of ours fresh. What it is not any more, it is not made again:
+        that is Pacemaker's to decide."""
+        config = configuration.load(self._conf)
+        active = _is_active(config)
+        word = self._noted()[0]
+        if active and word in (STARTED, PROMOTED):
+            corosync = process_named("corosync")
+            if corosync and process.is_stopped(corosync):
+                # It sends nothing: another node is about to be promoted.
+                hook.apply(config, PASSIVE, "pacemaker", f"{self.name} corosync stopped")
+                return ERR_GENERIC
+            hook.apply(config, ACTIVE, "pacemaker", f"{self.name} {word}", daemon=daemon())
+        if not self.promotable:
+            return SUCCESS if active else NOT_RUNNING
+        if not active and not word:
+            return NOT_RUNNING
+        self._prefer(PREFER_PROMOTED if active else PREFER_UNPROMOTED)
+        return RUNNING_PROMOTED if active else SUCCESS
+
+    def _last_config(self) -> Config:
+        """The configuration; of a broken one, as much of it as this node was started with: once it is mended, what the
+        state file held then must not hold again. Raises ConfigError where that is not known."""
+        try:
+            return configuration.load(self._conf)
+        except configuration.ConfigError:
+            path = self._noted()[1]
+            if not path:
+                raise
+        config = Config(self._conf)
+        config.state_file = path
+        return config
+
+    def _become(self, config: Config, new: str, word: str) -> int:
+        """Write the state, and note what the cluster has made of this node. Returns OCF's exit status: it is no success
+        where somebody else has spoken meanwhile. Raises OSError."""
+        if word != STOPPED:
+            os.makedirs(os.path.dirname(self._note), mode=0o755, exist_ok=True)
+            state.replace(self._note, f"{word} {config.state_file}\n")
+        hook.apply(config, new, "pacemaker", f"{self.name} {word}", daemon=daemon() if new == ACTIVE else 0)
+        if _is_active(config) != (new == ACTIVE):
+            return ERR_GENERIC
+        if word == STOPPED:
+            try:
+                os.unlink(self._note)
+            except FileNotFoundError:
+                pass
+        return SUCCESS
+
+    def _noted(self) -> "tuple[str, str]":
+        """What the cluster last made of this node since its boot, and by which state file; nothing where stopped."""
+        try:
+            with open(self._note, encoding="utf-8", errors="surrogateescape") as stream:
+                word, _, path = stream.read(configuration.MAX_BYTES).rstrip("\n").partition(" ")
+        except OSError:
+            return "", ""
+        return word, path
+
+    def _prefer(self, score: "int | None") -> None:
+        """Tell Pacemaker how much this instance is to be promoted; None takes that back. Failing is no failure of the
+        resource: the next monitor tries again."""
+        words = ["crm_master"] if self._before_2_1 else ["crm_attribute", f"--promotion={self.name}"]
+        program = shutil.which(words[0], path=os.environ.get("PATH", "/usr/bin") + ":/usr/sbin:/sbin")
+        if program is None:
+            return
+        change = ["--delete"] if score is None else ["--update", str(score)]
+        try:
+            subprocess.run(
+                [program, *words[1:], "--lifetime", "reboot", *change],
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=PATIENCE,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            pass
+
+
+def _is_active(config: Config) -> bool:
+    """Whether the state file says so and is fresh."""
+    found = state.from_file(config)
+    return found.source == state.FILE and found.state == ACTIVE
+
+
+def daemon() -> int:
+    """The process that `active` hangs on: what speaks for this node to its peers. 0 where Pacemaker does not run."""
+    # As `ps -o comm` has them, 15 bytes at most.
+    return process_named("pacemaker-contr") or process_named("pacemaker-remot")
+
+
+def process_named(name: str) -> int:
+    """A process of this machine, and of no container on it, by its name (`ps -o comm`); 0 where there is none."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdecimal():
+            continue
+        try:
+            with open(f"/proc/{entry}/comm", "rb") as stream:
+                if stream.read() != name.encode() + b"\n":
+                    continue
+            if os.readlink(f"/proc/{entry}/ns/pid") == os.readlink("/proc/self/ns/pid"):
+                return int(entry)
+        except OSError:
+            continue  # ended meanwhile
+    return 0
