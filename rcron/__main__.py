@@ -138,7 +138,7 @@ def main(argv: "list[str] | None" = None) -> int:
             verdict, mask = takeover.wait(config, seconds)
         if verdict.state == configuration.PASSIVE:
             status = "stale" if verdict.source == state.STALE else "ignore"
-            log.event(config, f"state=passive{verdict.field} status={status}", request.words)
+            log.event(config, f"state=passive{verdict.field} status={status}", log.command(request.words))
             return config.passive_exit
     from rcron import job
 

@@ -19,11 +19,11 @@ from rcron.watch import Watch
 _POLL = 0.05
 
 
-def wait(config: Config, pid: int, own_group: bool, words: "list[str]") -> int:
+def wait(config: Config, pid: int, own_group: bool, command: str) -> int:
     """Wait for the job as job.wait does; end it where this node turns passive.
 
     config: the cluster's. pid: the job's process. own_group: whether it leads a process group of its own; on a terminal
-    it does not, and then only the job's own process and its descendants are signalled. words: the job, for the log.
+    it does not, and then only the job's own process and its descendants are signalled. command: the job, for the log.
     Returns the job's exit status as a shell tells it.
     """
     began = time.monotonic()
@@ -34,7 +34,7 @@ def wait(config: Config, pid: int, own_group: bool, words: "list[str]") -> int:
         if verdict.state == PASSIVE:
             reason = " reason=stale" if verdict.source == state.STALE else ""
             fields = f"state=passive{verdict.field} status=demoted dur={int(time.monotonic() - began)}{reason}"
-            log.event(config, fields, words)
+            log.event(config, fields, command)
             return _terminate(config.kill_after, pid, own_group)
         info = watch.wait(job.WAITED_FOR, 3600.0)
         if info is not None:

@@ -17,7 +17,7 @@ from rcron.config import TERMINATE, Config
 EX_NOT_EXECUTABLE = 126  # as a POSIX shell answers: XCU 2.8.2
 EX_NOT_FOUND = 127
 
-SHELL = "/bin/sh"
+SHELL = b"/bin/sh"
 
 #: Signals that reach the job when they are sent to rcron.
 FORWARDED = (
@@ -55,9 +55,13 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
     The job gets the argv, environment, standard streams, working directory, signal mask and signal dispositions that
     it would have had without rcron.
     """
-    argv = [_shell(), "-c", words[0]] if shell else words
+    command = log.command(words)
+    argv = [word.encode(_ENCODING, "surrogateescape") for word in words]
+    if shell:
+        argv = [_shell(), b"-c", *argv]
+    candidates = _candidates(argv[0])
     _undo_locale_coercion()
-    # bash tells each command its own path in $_: this is rcron's, and the job's is to be the job's (_execute).
+    # bash tells each command its own path in $_: this is rcron's, and the job's is to be the job's (_become).
     told = posix.environ.get(b"_") == sys.argv[0].encode(_ENCODING, "surrogateescape")
     if told and shell:
         posix.unsetenv(b"_")
@@ -68,36 +72,36 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
     mask = blocked if mask is None else mask
     # With SIGCHLD ignored the kernel would throw the exit status away; the job gets SIGCHLD back as it was.
     sigchld = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    # Python ignores these two at start. What they were before is not to be known; cron's jobs have the default.
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
 
-    log.event(config, f"state=active{field} status=start", words)
+    log.event(config, f"state=active{field} status=start", command)
     terminate = config.on_demotion == TERMINATE
     own_group = terminate and not _in_foreground()
     began = time.monotonic()
     try:
         pid = posix.fork()
     except OSError as error:
-        return _not_started(config, words, field, f"cannot fork: {error.strerror}")
+        log.event(config, f"state=active{field} status=fail dur=0 exit={EX_NOT_EXECUTABLE}", command)
+        _complain(f"{words[0]}: cannot fork: {error.strerror}")
+        return EX_NOT_EXECUTABLE
     if pid == 0:
         try:
-            posix._exit(_become(argv, config.nice_level, mask, sigchld, own_group, told and not shell))
+            ignored = sigchld == _signal.SIG_IGN
+            posix._exit(_become(argv, candidates, config.nice_level, mask, ignored, own_group, told and not shell))
         finally:
             # Whatever goes wrong in the child, a second rcron must not live on.
             posix._exit(EX_NOT_EXECUTABLE)
     if terminate:
         from rcron import demotion
 
-        status = demotion.wait(config, pid, own_group, words)
+        status = demotion.wait(config, pid, own_group, command)
     else:
         status = wait(pid)
     result = "fail" if status else "ok"
-    log.event(config, f"state=active{field} status={result} dur={int(time.monotonic() - began)} exit={status}", words)
+    log.event(config, f"state=active{field} status={result} dur={int(time.monotonic() - began)} exit={status}", command)
     return status
-
-
-def _not_started(config: Config, words: "list[str]", field: str, problem: str) -> int:
-    _complain(f"{words[0]}: {problem}")
-    log.event(config, f"state=active{field} status=fail dur=0 exit={EX_NOT_EXECUTABLE}", words)
-    return EX_NOT_EXECUTABLE
 
 
 def wait(pid: int) -> int:
@@ -139,12 +143,32 @@ def _in_foreground() -> bool:
         posix.close(fd)
 
 
-def _become(argv: "list[str]", nice_level: int, mask: "set[int]", sigchld: object, own_group: bool, tell: bool) -> int:
-    """In the child: turn into the job. Returns an exit status only where that fails."""
-    # Python ignores these two at start. What they were before is not to be known; cron's jobs have the default.
-    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
-    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
-    if sigchld == _signal.SIG_IGN:
+def _candidates(command: bytes) -> "list[bytes]":
+    """The files that execvp(3) would try for a command, in its order."""
+    if b"/" in command:
+        return [command]
+    path = posix.environ.get(b"PATH", b"/bin:/usr/bin")
+    # An empty element is the working directory: XBD 8.3.
+    return [(folder or b".") + b"/" + command for folder in path.split(b":")] if command else []
+
+
+def _become(
+    argv: "list[bytes]",
+    candidates: "list[bytes]",
+    nice_level: int,
+    mask: "set[int]",
+    sigchld_ignored: bool,
+    own_group: bool,
+    tell: bool,
+) -> int:
+    """In the child: turn into the job, as execvp(3) does, with its /bin/sh for a script without `#!`.
+
+    Each page of memory that is touched here has to be copied first, so all that can be is made ready before the fork.
+    execv leaves the environment alone: the job sees what this process was given, entry by entry.
+    tell: whether $_ is to hold the path of what is executed. Returns an exit status only where nothing could be run,
+    having said why on standard error.
+    """
+    if sigchld_ignored:
         _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     if own_group:
         posix.setpgid(0, 0)
@@ -154,23 +178,6 @@ def _become(argv: "list[str]", nice_level: int, mask: "set[int]", sigchld: objec
         # Only root may go below the level that it was started with: the job runs at that.
         pass
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
-    return _execute(argv, tell)
-
-
-def _execute(argv: "list[str]", tell: bool) -> int:
-    """execvp(3), with its search of $PATH and its /bin/sh for a script without `#!`, as a shell would run the words.
-
-    execv leaves the environment alone: the job sees what this process was given, entry by entry.
-    tell: whether $_ is to hold the path of what is executed. Returns an exit status only where nothing could be run,
-    having said why on standard error.
-    """
-    command = argv[0].encode(_ENCODING, "surrogateescape")
-    if b"/" in command:
-        candidates = [command]
-    else:
-        path = posix.environ.get(b"PATH", b"/bin:/usr/bin")
-        # An empty element is the working directory: XBD 8.3.
-        candidates = [(folder or b".") + b"/" + command for folder in path.split(b":")] if command else []
     refused: "OSError | None" = None
     for candidate in candidates:
         if tell:
@@ -183,28 +190,32 @@ def _execute(argv: "list[str]", tell: bool) -> int:
             if error.errno == _ENOEXEC:
                 return _execute_script(candidate, argv)
             refused = refused or error
+    return _not_executed(argv[0], refused)
+
+
+def _not_executed(command: bytes, refused: "OSError | None") -> int:
+    name = command.decode(_ENCODING, "surrogateescape")
     if refused is not None:
-        _complain(f"{argv[0]}: {refused.strerror}")
+        _complain(f"{name}: {refused.strerror}")
         return EX_NOT_EXECUTABLE
     if b"/" not in command:
-        _complain(f"{argv[0]}: not found in PATH={posix.environ.get(b'PATH', b'').decode('utf-8', 'replace')}")
+        _complain(f"{name}: not found in PATH={posix.environ.get(b'PATH', b'').decode('utf-8', 'replace')}")
     elif _exists(command):
-        _complain(f"{argv[0]}: not found: the interpreter that its first line names")
+        _complain(f"{name}: not found: the interpreter that its first line names")
     else:
-        _complain(f"{argv[0]}: not found")
+        _complain(f"{name}: not found")
     return EX_NOT_FOUND
 
 
-def _execute_script(path: bytes, argv: "list[str]") -> int:
+def _execute_script(path: bytes, argv: "list[bytes]") -> int:
     """execvp(3): an executable file in no format that the kernel knows is a script for sh, or bash's own under bash."""
     shell = _shell()
-    if shell.rpartition("/")[2] != "bash":
+    if shell.rpartition(b"/")[2] != b"bash":
         shell = SHELL
     try:
-        words: "list[bytes | str]" = [shell, path, *argv[1:]]
-        posix.execv(shell, words)
+        posix.execv(shell, [shell, path, *argv[1:]])
     except OSError as error:
-        _complain(f"{argv[0]}: {error.strerror}")
+        return _not_executed(argv[0], error)
     return EX_NOT_EXECUTABLE
 
 
@@ -216,10 +227,9 @@ def _exists(path: bytes) -> bool:
     return True
 
 
-def _shell() -> str:
+def _shell() -> bytes:
     """The shell that cron would start for this job: crontab(5), SHELL."""
-    shell = posix.environ.get(b"SHELL") or SHELL.encode()
-    return shell.decode(_ENCODING, "surrogateescape")
+    return posix.environ.get(b"SHELL") or SHELL
 
 
 def _undo_locale_coercion() -> None:

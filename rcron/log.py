@@ -13,17 +13,14 @@ from rcron.config import FACILITIES, LEVELS, Config
 MAX_COMMAND = 2048
 
 
-def event(config: Config, fields: str, words: "list[str]") -> None:
+def event(config: Config, fields: str, command: str) -> None:
     """Log what becomes of one job: the C rcron's line.
 
     config: gives the cluster's name, the facility and the level. fields: the line's middle, such as
-    `state=passive status=ignore`. words: the job's argv, or the one string of `-c`.
+    `state=passive status=ignore`. command: the job, as the function `command` tells it.
     """
-    _send(
-        config.syslog_facility,
-        config.syslog_level,
-        f"cluster={one_line(config.cluster_name)} {fields} cmd={command(words)}",
-    )
+    line = f"cluster={one_line(config.cluster_name)} {fields} cmd={command}"
+    _send(config.syslog_facility, config.syslog_level, line)
 
 
 def notice(config: Config, text: str) -> None:

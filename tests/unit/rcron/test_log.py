@@ -52,7 +52,7 @@ def test_the_lines_carry_cluster_facility_and_level(monkeypatch: pytest.MonkeyPa
     sent: "list[tuple[int, int, str]]" = []
     monkeypatch.setattr(log, "_send", lambda *line: sent.append(line))
     conf = config.parse("cluster_name = c1\nsyslog_facility = LOG_AUTHPRIV\nsyslog_level = LOG_DEBUG", "f")
-    log.event(conf, "state=passive status=ignore", ["a", "b"])
+    log.event(conf, "state=passive status=ignore", log.command(["a", "b"]))
     log.warning(conf, "odd\nthing")
     log.warning(None, "no configuration")
     assert sent == [
