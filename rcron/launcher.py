@@ -1,13 +1,17 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The programs that /usr/bin/rcron and /usr/bin/rcronctl lead to, and the bytecode that the first
-of them reads: a step of an installation on a node.
+"""The programs that /usr/bin/rcron and /usr/bin/rcronctl lead to, and the bytecode that they run: a step of an
+installation on a node.
 
     python3 -I FOLDER/rcron/launcher.py FOLDER LIBRARY
 
 compiles the package in FOLDER for the Python that runs this. FOLDER will be renamed to LIBRARY, or is that already.
-Beside the modules' bytecode, rcron/__pycache__/compiled.TAG comes into being, the last of all: where it is, all is
-there. TAG is sys.implementation.cache_tag, so that a newer Python leaves the file alone.
+rcron/__pycache__/compiled.TAG comes into being last of all: where it is, all is there. TAG is
+sys.implementation.cache_tag.
+
+importlib takes as long to find, open and check a module as most modules here take to run. So the bytecode of the
+package itself, `__init__`, holds that of the modules that a run needs at once: one file is read in place of six. A
+Python that cannot use that file, such as a newer one, imports all modules from their sources.
 """
 
 import importlib.util
@@ -15,7 +19,7 @@ import marshal
 import os
 import py_compile
 import sys
-from types import CodeType
+import tempfile
 
 #: The launcher, for str.format: `python` and `library` are paths. Python compiles it anew each time: so short is it.
 #: Python does nothing with an -X that it does not know. It tells, in a process's command line, which folder the process
@@ -23,28 +27,14 @@ from types import CodeType
 LAUNCHER = """\
 #!{python} -ISXrcron={library}
 import sys
-from _frozen_importlib_external import MAGIC_NUMBER
-from marshal import loads
-from posix import close, open, read
 
 sys.path.insert(0, "{library}")
-try:
-    file = open("{library}/rcron/__pycache__/compiled." + sys.implementation.cache_tag, 0)
-    data = read(file, 65536)
-    close(file)
-except OSError:
-    data = b""
-if data[-4:] != MAGIC_NUMBER:
-    # Another Python than at installation.
-    from rcron.__main__ import launch
+from rcron import __main__
 
-    launch()
-code, codes = loads(data)
-exec(code)
-start(codes, "{library}")
+__main__.launch()
 """
 
-#: The same for rcronctl, whose start nobody waits for.
+#: The same for rcronctl.
 CTL_LAUNCHER = """\
 #!{python} -ISXrcron={library}
 import sys
@@ -55,11 +45,14 @@ from rcron.ctl import main
 sys.exit(main())
 """
 
-#: What compiled.TAG may hold: as much as the launcher reads, in bytes.
-MAX_BYTES = 65536
+#: What every run loads, and what an active one does. In the bytecode each stays as it is until it is imported.
+AT_ONCE = ("__main__", "config", "log", "state", "job")
 
-#: What every run loads, and what an active one does. All others come by importlib.
-AT_ONCE = ("__init__", "__main__", "config", "log", "state", "job")
+#: Where __init__.py leaves room for them.
+ROOM = 'CODES: "dict[str, bytes]" = {}'
+
+#: Without docstrings: nobody reads them there, and each costs time to load.
+OPTIMIZE = 2
 
 
 def compile_all(folder: str, library: str) -> None:
@@ -70,27 +63,35 @@ def compile_all(folder: str, library: str) -> None:
             if name.endswith(".py"):
                 path = os.path.join(parent, name)
                 py_compile.compile(path, dfile=os.path.join(library, os.path.relpath(path, folder)), doraise=True)
-    codes = {name: marshal.dumps(_code(package, library, name)) for name in AT_ONCE}
-    # loads() minds nothing that follows. The number tells one bytecode from another, as in a .pyc.
-    data = marshal.dumps((_code(package, library, "start"), codes)) + importlib.util.MAGIC_NUMBER
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"{len(data)} bytes of bytecode, and the launcher reads {MAX_BYTES}")
-    path = os.path.join(package, "__pycache__", f"compiled.{sys.implementation.cache_tag}")
-    draft = f"{path}.{os.getpid()}"
-    with open(draft, "wb") as file:
-        file.write(data)
-        os.fchmod(file.fileno(), 0o644)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
+    _compile_init(package, library)
+    with open(os.path.join(package, "__pycache__", f"compiled.{sys.implementation.cache_tag}"), "wb") as mark:
+        os.fchmod(mark.fileno(), 0o644)
 
 
-def _code(package: str, library: str, name: str) -> CodeType:
-    with open(os.path.join(package, name + ".py"), "rb") as file:
-        source = file.read()
-    # Without docstrings (2): nobody reads them there, and each costs time to load.
-    code: CodeType = compile(source, f"{library}/rcron/{name}.py", "exec", dont_inherit=True, optimize=2)
-    return code
+def _compile_init(package: str, library: str) -> None:
+    codes = {}
+    for name in AT_ONCE:
+        with open(os.path.join(package, f"{name}.py"), "rb") as file:
+            code = compile(file.read(), f"{library}/rcron/{name}.py", "exec", dont_inherit=True, optimize=OPTIMIZE)
+            codes[name] = marshal.dumps(code)
+    path = os.path.join(package, "__init__.py")
+    with open(path, encoding="utf-8") as source:
+        before, room, after = source.read().partition(ROOM)
+    if not room:
+        raise ValueError(f"{path}: there is no {ROOM}")
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as filled:
+        filled.write(f"{before}CODES = {codes!r}{after}")
+        os.fchmod(filled.fileno(), 0o644)  # which is then that of the bytecode
+        filled.flush()
+        py_compile.compile(
+            filled.name,
+            cfile=importlib.util.cache_from_source(path),
+            dfile=f"{library}/rcron/__init__.py",
+            doraise=True,
+            optimize=OPTIMIZE,
+            # It is not what the source says, so its time and size need not be the source's.
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
 
 
 if __name__ == "__main__":

@@ -140,18 +140,12 @@ def test_no_syslog_socket_is_no_reason_not_to_run(node: Node) -> None:
 
 LIBRARY = "$(dirname $(dirname $(readlink -f /usr/bin/rcron)))"
 
-#: What is wrong with the bytecode when a node gets another Python: the old one's has the same name, and another number
-#: within (at the beginning; at the end of what the launcher reads); or it has another name. In this order: each change
-#: finds what the one before has left.
+#: What is wrong with the bytecode when a node gets another Python: the old one's has another name; or the name is the
+#: same, and another is the number within.
 BYTECODE = {
-    "of another build": (
-        "for file in *.pyc; do printf '\\0\\0\\r\\n' | dd of=$file conv=notrunc status=none; done;"
-        " truncate -s -4 compiled.*; printf '\\0\\0\\r\\n' >>$(echo compiled.*)"
-    ),
-    "of another version": (
-        "for file in *.pyc; do mv $file ${file%%.*}.cpython-38.pyc; done; mv compiled.* compiled.cpython-38"
-    ),
-    "missing": "rm -- *.pyc compiled.*",
+    "of another version": "for file in *.pyc; do mv $file ${file%%.*}.cpython-38.pyc; done",
+    "of another build": "for file in *.pyc; do printf '\\0\\0\\r\\n' | dd of=$file conv=notrunc status=none; done",
+    "missing": "rm -- *.pyc",
 }
 
 
