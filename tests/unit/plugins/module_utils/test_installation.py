@@ -23,6 +23,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.installation import 
     present,
 )
 
+from rcron import __version__
 from rcron.launcher import LAUNCHER
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
@@ -38,7 +39,7 @@ USER = pwd.getpwuid(os.geteuid()).pw_name
 def package(version: str = "0.1.0", without: str = "", python: str = sys.executable) -> Package:
     """One version of the wrapper, which may lack a name of rcron.conf."""
     files = dict(FILES)
-    files["rcron/__init__.py"] = f'__version__ = "{version}"\n'
+    files["rcron/__init__.py"] = FILES["rcron/__init__.py"].replace(__version__, version)
     if without:
         lines = files["rcron/config.py"].splitlines(keepends=True)
         files["rcron/config.py"] = "".join(line for line in lines if not line.startswith(f'    "{without}": '))
