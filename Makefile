@@ -27,7 +27,10 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(BUILD)
 export ANSIBLE_CONNECTION_PLUGINS := $(CURDIR)/molecule/shared/connection
 export MOLECULE_GLOB := molecule/*/molecule.yml
 
-SCENARIOS = $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
+# The longest first, so that the last two end at about the same time.
+LONGEST := default suites
+FOUND := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
+SCENARIOS := $(LONGEST) $(filter-out $(LONGEST),$(FOUND))
 SHELL_SCRIPTS = .ci/run molecule/shared/files/record molecule/shared/files/list-files $(shell git ls-files '*.sh')
 
 .PHONY: help
@@ -64,9 +67,7 @@ sanity: $(INSTALLED) ## ansible-test sanity
 .PHONY: cluster
 cluster: $(INSTALLED) $(COLLECTION) containers ## Clusters of containers that boot, run cron and fail over (Molecule)
 	@echo "cluster: Molecule scenarios $(SCENARIOS)"
-	@failed=0; \
-	for scenario in $(SCENARIOS); do tests/cluster.sh $$scenario || failed=1; done; \
-	exit $$failed
+	@tests/lanes.sh $(foreach scenario,$(SCENARIOS),"tests/cluster.sh $(scenario)")
 
 .PHONY: man
 man: $(INSTALLED) ## The man pages, man/*.8 and man/*.5, from their sources beside them

@@ -4,35 +4,16 @@
 #
 # all.sh SCENARIO...
 #
-# Runs all checks and ends with one line that sums them up. The cluster scenarios, which wait for cron most of their time,
-# run one after the other beside the other checks; what they say is shown after those.
+# Runs all checks, two at a time (lanes.sh), and ends with one line that sums them up. The scenarios are begun in the order
+# given; lint and sanity, which wait for nothing, leave the processor to them.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-results=.build/results
-output=.build/cluster.output
-rm -rf "$results"
-mkdir -p "$results"
+rm -rf .build/results
 
-set -m # the background job gets a process group, so that all of it can be ended
-make cluster >"$output" 2>&1 &
-cluster=$!
-set +m
-end_cluster() {
-    kill -TERM -- "-$cluster" 2>/dev/null || true
-}
-trap 'end_cluster; exit 130' INT TERM
-
-echo "Running the cluster scenarios ($*) beside the checks that follow"
-for check in lint unit sanity; do
-    echo
-    make "$check" || true
-done
-
-echo
-echo "Waiting for the cluster scenarios; .build/cluster-*.log grows meanwhile"
-wait "$cluster" || true
-cat "$output"
+clusters=("${@/#/tests/cluster.sh }")
+tests/lanes.sh "nice make lint" "${clusters[@]:0:1}" "make unit" "nice make sanity" "${clusters[@]:1}" ||
+    [[ $? -eq 1 ]] # what has failed stands in the results; an interruption ends this too
 
 echo
 python tests/summary.py ruff-check ruff-format mypy yamllint ansible-lint shellcheck unit sanity "${@/#/cluster-}"

@@ -49,6 +49,9 @@ packages=(
 list=$(printf '%s\n' "${packages[@]}" | LC_ALL=C sort -u | paste -sd,)
 image=localhost/rcron-node:$suite-$({ echo "$list" && cat "${BASH_SOURCE[0]}"; } | sha256sum | cut -c1-12)
 
+# Scenarios that run at the same time build an image once.
+exec 9>"${TMPDIR:-/tmp}/rcron-image-$(id -u).lock"
+flock 9
 if ! podman image exists "$image"; then
     echo "Building the image $image out of Debian's packages (about half a minute)" >&2
     rootfs=$(mktemp --tmpdir rcron-image.XXXXXX)
