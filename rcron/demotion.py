@@ -32,6 +32,8 @@ def wait(config: Config, pid: int, own_group: bool, command: str) -> int:
     while status is None:
         verdict = state.current(config)
         if verdict.state == PASSIVE:
+            if _is_removed(config):
+                return job.wait(pid)
             reason = " reason=stale" if verdict.source == state.STALE else ""
             fields = f"state=passive{verdict.field} status=demoted dur={int(time.monotonic() - began)}{reason}"
             log.event(config, fields, command)
@@ -40,6 +42,17 @@ def wait(config: Config, pid: int, own_group: bool, command: str) -> int:
         if info is not None:
             status = job.handle(info, pid)
     return status
+
+
+def _is_removed(config: Config) -> bool:
+    """Whether rcron itself is being removed, the configuration before the state: that is nobody's demotion."""
+    try:
+        posix.stat(config.path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _terminate(kill_after: int, pid: int, own_group: bool) -> int:

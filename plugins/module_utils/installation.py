@@ -20,6 +20,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass, field
 
 #: The name of a version's folder: the version and a digest of all that is in it.
@@ -33,6 +34,9 @@ SHARED = frozenset(
     """/ /dev/shm /etc /etc/tmpfiles.d /home /opt /root /run /srv /tmp /usr /usr/bin /usr/lib /usr/local /usr/local/bin
     /usr/local/lib /usr/sbin /var /var/lib /var/run /var/tmp""".split()  # noqa: SIM905 - one word after the other is read best
 )
+
+#: How many seconds after its start a process has surely read all that it ever needs of a version's folder.
+LOADED = 5.0
 
 #: Run by the interpreter that is to run the wrapper.
 PROBE = (
@@ -136,7 +140,8 @@ class Step:
     before: str
     after: str
 
-    def do(self) -> None:
+    def do(self) -> bool | None:
+        """Take the step. Returns False where that was not called for any more."""
         raise NotImplementedError
 
 
@@ -247,6 +252,30 @@ class Remove(Step):
 
 
 @dataclass
+class RemoveUnused(Remove):
+    """A version's folder goes that no process needs any more."""
+
+    def do(self) -> bool | None:
+        # None starts to need it now: the links lead elsewhere.
+        return False if users_of(self.path) else super().do()
+
+
+@dataclass
+class RemoveLauncher(Remove):
+    """A launcher goes, and whatever has been started by it is given the time to read what it needs."""
+
+    libraries: list[str]
+
+    def do(self) -> None:
+        super().do()
+        deadline = time.monotonic() + LOADED
+        while any(age_of(pid) < LOADED for library in self.libraries for pid in users_of(library)):
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(0.1)
+
+
+@dataclass
 class RemoveFolder(Step):
     """A folder goes that holds nothing any more."""
 
@@ -272,15 +301,17 @@ class Plan:
     steps: list[Step] = field(default_factory=list)
 
     def apply(self) -> None:
-        """Take the steps.
+        """Take the steps. `steps` are those that were taken, afterwards.
 
         :raises InstallError: one of them is not possible; those before it stand.
         """
         mask = os.umask(0o022)
+        steps, self.steps = self.steps, []
         try:
-            for step in self.steps:
+            for step in steps:
                 try:
-                    step.do()
+                    if step.do() is not False:
+                        self.steps.append(step)
                 except OSError as error:
                     raise InstallError(
                         f"{error.filename or step.path} cannot be brought about: {error.strerror or error}. "
@@ -326,6 +357,11 @@ def present(places: Places, wanted: Wanted) -> Plan:
         *(folder(path) for path in [*places.man_folders, places.bin_dir]),
         *pages,
         *([*launchers, conf] if launchers_first(places, conf, library) else [conf, *launchers]),
+        *(
+            RemoveUnused(path, f"{path}/\n", "")
+            for path in entries(places.lib_dir)
+            if LIBRARY.search(path) and path != library and not users_of(path)
+        ),
     ]
     return Plan(library, [step for step in steps if step is not None])
 
@@ -366,13 +402,14 @@ def absent(places: Places) -> Plan:
     if not others:
         library = None
         # The launchers first, so that no job finds one without its configuration or its version's folder.
-        links = [path for path in reversed(list(places.links)) if is_ours(path)]
-        steps += [Remove(path, f"{path} -> {os.readlink(path)}\n", "") for path in links]
-        steps += [
-            Remove(path, f"{path}/\n", "")
-            for path in entries(places.lib_dir)
-            if LIBRARY.search(path) or os.path.basename(path).startswith(".staging-")
-        ]
+        libraries = [path for path in entries(places.lib_dir) if LIBRARY.search(path)]
+        for path in reversed(list(places.links)):
+            if is_ours(path):
+                text = f"{path} -> {os.readlink(path)}\n"
+                is_launcher = path in (f"{places.bin_dir}/rcron", f"{places.bin_dir}/rcronctl")
+                steps.append(RemoveLauncher(path, text, "", libraries) if is_launcher else Remove(path, text, ""))
+        unfinished = [path for path in entries(places.lib_dir) if os.path.basename(path).startswith(".staging-")]
+        steps += [Remove(path, f"{path}/\n", "") for path in libraries + unfinished]
         own.append(places.lib_dir)
         borrowed = [*places.man_folders, places.bin_dir]
     steps += [
@@ -431,6 +468,35 @@ def cache_tag_of(python: str) -> str:
         f"python is {python}, which cannot run the wrapper ({said}): install Python 3.9 or newer there, "
         f"or name it in python"
     )
+
+
+def users_of(library: str) -> list[int]:
+    """Return the processes that need a version's folder: those of launchers which lie in it.
+
+    Their command lines name it (rcron/launcher.py), in front of whatever the job's words are.
+    """
+    folder = os.fsencode(library)
+    pids = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/cmdline", "rb") as line:
+                    words = line.read().split(b"\0")
+            except OSError:
+                continue  # it has just ended
+            if any(word.endswith(b"=" + folder) or word.startswith(folder + b"/") for word in words):
+                pids.append(int(name))
+    return pids
+
+
+def age_of(pid: int) -> float:
+    """Return for how many seconds a process has been there; as if it were old, where it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as line, open("/proc/uptime", "rb") as uptime:
+            started = int(line.read().rpartition(b")")[2].split()[19])
+            return float(uptime.read().split()[0]) - started / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return float("inf")
 
 
 def run(argv: list[str]) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,7 @@ import pwd
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 from ansible_collections.rcron.cluster.plugins.module_utils import installation
@@ -68,8 +69,8 @@ def places(root):
 def wanted(places):
     """Return a function that says what is to be there: a version, and what rcron.conf holds beside the state file."""
 
-    def make(which: Package, conf: str = "") -> Wanted:
-        return Wanted(which, f"state_file = {places.state_file}\ndefault_state = active\n{conf}", USER)
+    def make(which: Package, conf: str = "", default: str = "active") -> Wanted:
+        return Wanted(which, f"state_file = {places.state_file}\ndefault_state = {default}\n{conf}", USER)
 
     return make
 
@@ -396,3 +397,122 @@ def test_the_steps_texts_tell_all_that_is_changed(places, wanted):
     for step in itertools.chain(absent(places).steps, present(places, wanted(package("2.0"))).steps):
         assert step.before != step.after
         assert step.path in step.before + step.after
+
+
+@pytest.fixture
+def start(places):
+    """Return a function that starts rcron with some words, its standard output a pipe, and waits until it is one."""
+    started = []
+
+    def begin(*words: str) -> subprocess.Popen[str]:
+        argv = [f"{places.bin_dir}/rcron", "--conf", places.conf, *words]
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+JOB = ["sh", "-c", "echo begun; read go; echo ended"]
+
+
+def libraries(places: Places) -> list[str]:
+    return sorted(name.rsplit("-", 1)[0] for name in os.listdir(places.lib_dir))
+
+
+def test_an_old_version_goes_once_no_process_needs_it(places, wanted, start):
+    install(places, wanted(package("1.0")))
+    job = start(*JOB)
+    assert job.stdout.readline() == "begun\n"
+    install(places, wanted(package("2.0")))
+    assert install(places, wanted(package("2.0"))) == [], "a folder in use is no change"
+    assert libraries(places) == ["1.0", "2.0"]
+    assert job.communicate("go\n") == ("ended\n", None)
+    assert job.returncode == 0
+    old = f"{places.lib_dir}/{package('1.0').name}"
+    assert install(places, wanted(package("2.0"))) == [old]
+    assert libraries(places) == ["2.0"]
+
+
+def test_a_version_that_nobody_needs_goes_with_the_upgrade_and_is_told(places, wanted):
+    install(places, wanted(package("1.0")))
+    changed = install(places, wanted(package("2.0")))
+    assert changed[-1] == f"{places.lib_dir}/{package('1.0').name}"
+    assert libraries(places) == ["2.0"]
+    install(places, wanted(package("1.0")))
+    assert libraries(places) == ["1.0"]
+    assert version(places) == "1.0"
+
+
+def test_a_version_stays_that_is_needed_since_the_look(places, wanted, start):
+    install(places, wanted(package("1.0")))
+    plan = present(places, wanted(package("2.0")))
+    job = start(*JOB)
+    assert job.stdout.readline() == "begun\n"
+    plan.apply()
+    assert libraries(places) == ["1.0", "2.0"]
+    assert plan.steps[-1].path == f"{places.bin_dir}/rcron"
+    assert job.communicate("go\n") == ("ended\n", None)
+
+
+def test_a_job_that_waits_for_a_takeover_gets_over_an_upgrade(root, places, wanted, start):
+    install(places, wanted(package("1.0")))
+    (root / "run" / "state").write_text("passive\n")
+    job = start("--takeover-wait", "60", "echo", "ran")
+    install(places, wanted(package("2.0")))
+    (root / "run" / "state").write_text("active\n")
+    assert job.communicate(timeout=30) == ("ran\n", None)
+    assert job.returncode == 0
+
+
+@pytest.mark.parametrize("conf", ["", "on_demotion = terminate\n"])
+def test_a_job_that_runs_gets_over_the_removal(root, places, wanted, start, conf, monkeypatch):
+    monkeypatch.setattr(installation, "LOADED", 1.0)
+    install(places, wanted(package(), conf, "passive"))
+    (root / "run" / "state").write_text("active\n")
+    job = start(*JOB)
+    assert job.stdout.readline() == "begun\n"
+    absent(places).apply()
+    assert [path for path in root.rglob("*") if not path.is_dir()] == []
+    assert job.communicate("go\n") == ("ended\n", None)
+    assert job.returncode == 0
+
+
+def test_a_job_that_has_just_been_started_gets_over_the_removal(root, places, wanted, start, monkeypatch):
+    monkeypatch.setattr(installation, "LOADED", 2.0)
+    slow = package()
+    slow.files["rcron/__main__.py"] = "import time\ntime.sleep(1)\n" + slow.files["rcron/__main__.py"]
+    install(places, wanted(slow))
+    (root / "run" / "state").write_text("passive\n")
+    # Loads its modules for the wait only after a second.
+    job = start("--takeover-wait", "1", "echo", "ran")
+    time.sleep(0.5)
+    assert installation.users_of(places.in_use()) == [job.pid]
+    absent(places).apply()
+    job.communicate(timeout=30)
+    assert job.returncode == 0
+    assert [path for path in root.rglob("*") if not path.is_dir()] == []
+
+
+def test_what_is_removed_does_not_wait_for_old_processes(places, wanted, start, monkeypatch):
+    install(places, wanted(package()))
+    job = start(*JOB)
+    assert job.stdout.readline() == "begun\n"
+    monkeypatch.setattr(installation, "age_of", lambda _pid: installation.LOADED)
+    monkeypatch.setattr(installation.time, "sleep", lambda _seconds: pytest.fail("it waited"))
+    absent(places).apply()
+    assert job.communicate("go\n") == ("ended\n", None)
+
+
+def test_a_process_without_a_folder_of_ours_is_no_user(places):
+    mine = subprocess.Popen(["sleep", "60", f"{places.lib_dir}/1.0-01234567x", "rcron"])
+    try:
+        assert installation.users_of(f"{places.lib_dir}/1.0-01234567") == []
+        assert 0 <= installation.age_of(mine.pid) < 30
+    finally:
+        mine.kill()
+        mine.wait()
+    assert installation.age_of(mine.pid) == float("inf")
