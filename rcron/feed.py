@@ -216,6 +216,8 @@ def _overwrite(path: str, new: str) -> bool:
     except OSError:
         return False
     try:
+        if posix.fstat(fd).st_nlink != 1:
+            return False  # another file's second name, perhaps, where the folder is not root's
         posix.pwrite(fd, new.encode() + b"\n", 0)
         posix.ftruncate(fd, len(new) + 1)
     except OSError:

@@ -125,7 +125,8 @@ def replace(path: str, text: str) -> None:
     """Replace a file by rename. path: the file. text: its new content.
 
     The file's mode is 0644 whatever the umask: keepalived's is 0177, and every user's jobs must be able to read it.
-    Raises OSError where it cannot be written; the file is then as it was, and nothing is left beside it.
+    What root writes into another user's folder is that user's: his feeder has to refresh it. Raises OSError where it
+    cannot be written; the file is then as it was, and nothing is left beside it.
     """
     temporary = f"{path}.{posix.getpid()}.{posix.urandom(4).hex()}"
     flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
@@ -133,6 +134,9 @@ def replace(path: str, text: str) -> None:
     try:
         try:
             posix.fchmod(fd, 0o644)
+            if posix.geteuid() == 0:
+                folder = posix.stat(path.rpartition("/")[0] or "/")
+                posix.fchown(fd, folder.st_uid, folder.st_gid)
             posix.write(fd, text.encode())
             # A file on a disk must not come back empty after a power cut.
             posix.fsync(fd)

@@ -9,4 +9,4 @@ status. It may raise rcron.hook.EventError, ConfigError and OSError: rcronctl te
 """
 
 #: What `rcronctl feed` knows: the modules' names.
-NAMES = ("heartbeat", "keepalived", "pacemaker", "ucarp", "wackamole")
+NAMES = ("heartbeat", "keepalived", "pacemaker", "patroni", "ucarp", "wackamole")

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from rcron import config, state
+from rcron import config, feed, state
 
 
 @pytest.fixture
@@ -120,6 +120,31 @@ def test_a_write_that_fails_names_the_state_file(conf: config.Config, monkeypatc
     with pytest.raises(OSError, match="No space left on device") as caught:
         state.write(conf.state_file, "active")
     assert caught.value.filename == conf.state_file
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_root_writes_into_another_user_s_folder_is_that_user_s(conf: config.Config) -> None:
+    os.chown(os.path.dirname(conf.state_file), 4711, 4712)
+    state.write(conf.state_file, "active")
+    status = os.stat(conf.state_file)
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (4711, 4712, 0o644)
+
+
+def test_a_file_with_a_second_name_is_not_written_over(conf: config.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the folder is another user's, that may be a file which is not his."""
+    state.write(conf.state_file, "active")
+    os.link(conf.state_file, conf.state_file + ".other")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(state, "write", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        feed.apply(conf, "passive", "operator", "set passive")
+    assert state.current(conf).state == "active"
+    os.unlink(conf.state_file + ".other")
+    feed.apply(conf, "passive", "operator", "set passive")
+    assert state.current(conf).state == "passive"
 
 
 def test_a_reader_never_sees_a_torn_state(conf: config.Config) -> None:

@@ -1,0 +1,137 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Patroni: what its callbacks mean.
+
+The contract (Patroni's documentation, "postgresql.callbacks" in YAML Configuration Settings; patroni/postgresql/
+__init__.py, call_nowait, and patroni/postgresql/callback_executor.py of 3.0.2 and 4.0.7; tried on both):
+
+- Patroni splits the callback's words as a shell would, adds ACTION ROLE SCOPE, and starts that without a shell, as its
+  own user (postgres, usually). It waits for nothing and ignores the exit status.
+- ACTION is on_start, on_stop, on_restart, on_reload or on_role_change. ROLE is the one that the node has from now on:
+  the leader's is `master` up to 3 and `primary` from 4 on, another node's `replica`; `standby_leader` follows a primary
+  of another cluster, so it is read-only. `promoted`, `demoted` and `uninitialized` are states in between.
+- on_stop comes when PostgreSQL has stopped, with the role that it had until then: `on_stop primary` is no primary.
+- A Patroni that is started and finds a PostgreSQL running may call `on_reload primary` before it has asked whether the
+  leader's key is still its own. on_start, on_restart and on_role_change come after that question.
+- A callback that still runs when the next one is due is killed, with its children; on_reload only by another on_reload.
+- A Patroni or a machine that dies calls nothing, and PostgreSQL outlives a Patroni that dies, as a primary: so `active`
+  hangs on the life of the process called patroni that started us.
+- There is one command for each action. Somebody else's is started by ours, with the same three words.
+"""
+
+import argparse
+import os
+import shlex
+import signal
+from collections.abc import Callable
+
+from rcron import config as configuration
+from rcron import feed, hook, log, process
+from rcron.config import ACTIVE, PASSIVE
+
+NAME = "patroni"
+
+HELP = "follow Patroni's callbacks"
+
+#: What each role means for the node.
+ROLES = {
+    "master": ACTIVE,
+    "primary": ACTIVE,
+    "promoted": ACTIVE,
+    "replica": PASSIVE,
+    "standby_leader": PASSIVE,
+    "demoted": PASSIVE,
+    "uninitialized": PASSIVE,
+}
+
+#: After which the role is what the node has now; after on_stop it has none.
+ACTIONS = ("on_start", "on_restart", "on_reload", "on_role_change")
+STOP = "on_stop"
+
+#: Which does not make a node active, see above; it has one that is active go on.
+RELOAD = "on_reload"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take the words of a callback. parser: that of `rcronctl feed patroni`."""
+    parser.description = (
+        "To be named in postgresql.callbacks of Patroni's configuration, for on_start, on_stop, on_role_change, "
+        "on_restart and on_reload. Patroni adds the words in capitals."
+    )
+    parser.add_argument(
+        "--process",
+        metavar="NAME",
+        default=NAME,
+        help="what Patroni's process is called, as ps -o comm tells (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--then", metavar="COMMAND", help="the callback that was there before: started afterwards, with the same words"
+    )
+    parser.add_argument("action", metavar="ACTION")
+    parser.add_argument("role", metavar="ROLE")
+    parser.add_argument("scope", metavar="SCOPE")
+
+
+def state_of(action: str, role: str) -> str:
+    """What a callback means for the node: `active` or `passive`.
+
+    action, role: Patroni's words. Raises hook.EventError for what no version of Patroni is known to say.
+    """
+    if action == STOP:
+        return PASSIVE
+    if action not in ACTIONS:
+        raise hook.EventError(f"unknown action {log.one_line(action)}")
+    if role not in ROLES:
+        raise hook.EventError(f"unknown role {log.one_line(role)}")
+    return ROLES[role]
+
+
+def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
+    """Apply one callback, then be the command of --then, whatever has become of the first.
+
+    Returns the exit status. Raises hook.EventError, ConfigError and OSError where there is no --then.
+    """
+    words = [options.action, options.role, options.scope]
+    if not options.then:
+        _apply(options, words, report)
+        return 0
+    try:
+        _apply(options, words, report)
+    except OSError as error:
+        report(f"patroni: {error.filename}: {error.strerror}")
+    except (hook.EventError, configuration.ConfigError) as error:
+        report(f"patroni: {log.one_line(str(error))}; nothing changed")
+    return _become(options.then, words, report)
+
+
+def _apply(options: argparse.Namespace, words: "list[str]", report: "Callable[[str], None]") -> None:
+    new = state_of(options.action, options.role)
+    config = configuration.load(options.conf)
+    daemon = 0
+    if new == ACTIVE:
+        daemon = process.ancestor(options.process)
+        if options.action == RELOAD and not _has_made_active(config, daemon):
+            return
+        if not daemon:
+            name = log.one_line(options.process)
+            report(f"patroni: no process called {name} has started this one: nothing refreshes the state")
+    hook.apply(config, new, NAME, " ".join(words), daemon=daemon)
+
+
+def _has_made_active(config: configuration.Config, daemon: int) -> bool:
+    """Whether this very Patroni has made the node active, and has not taken it back. daemon: its process."""
+    record = feed.read_record(config)
+    return record is not None and bool(daemon) and record.daemon == f"{daemon} {process.start(daemon)}"
+
+
+def _become(command: str, words: "list[str]", report: "Callable[[str], None]") -> int:
+    """Be another command in this process, so that Patroni kills that one when the next callback is due."""
+    try:
+        argv = [*shlex.split(command), *words]
+        # Python's own: the command is to have what Patroni gave it.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        os.execvp(argv[0], argv)  # noqa: S606 - without a shell, as Patroni starts it
+    except (OSError, ValueError) as error:
+        report(f"patroni: --then {log.one_line(command)}: cannot be started: {log.one_line(str(error))}")
+    return 127
