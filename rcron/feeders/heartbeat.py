@@ -75,7 +75,8 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
     elif event == "status":
         return _status(path)
     else:
-        _resync(configuration.load(path), "::".join(["rcron", *arguments]), report)
+        # The script's own configuration need not be named.
+        _resync(configuration.load(path), [f"rcron::{path}"] + ["rcron"] * (path == options.conf), report)
     return 0
 
 
@@ -107,25 +108,25 @@ def _status(path: str) -> int:
     except configuration.ConfigError:
         print("stopped: no valid configuration")
         return EX_NOT_RUNNING
+    word = _state(config)
+    print("running" if word == ACTIVE else "stopped")
+    return 0 if word == ACTIVE else EX_NOT_RUNNING
+
+
+def _state(config: Config) -> "str | None":
+    """The state as far as Heartbeat gave it, and somebody sees to it; None where anything else is the case."""
     verdict = state.from_file(config)
     record = feed.read_record(config)
-    if (
-        (verdict.source, verdict.state) == (state.FILE, ACTIVE)
-        and record is not None
-        and record.feeder == "heartbeat"
-        and record.alive
-    ):
-        print("running")
-        return 0
-    print("stopped")
-    return EX_NOT_RUNNING
+    if verdict.source != state.FILE or record is None or record.feeder != "heartbeat":
+        return None
+    return verdict.state if verdict.state == PASSIVE or record.alive else None
 
 
-def _resync(config: Config, resource: str, report: "Callable[[str], None]") -> None:
+def _resync(config: Config, resources: "list[str]", report: "Callable[[str], None]") -> None:
     deadline = time.monotonic() + PATIENCE
     told: "bool | None" = None
     while True:
-        held = _holds(resource)
+        held = _holds(resources)
         if held is None:
             if time.monotonic() > deadline:
                 report("heartbeat: still in a transition; it will call the resource script itself")
@@ -134,23 +135,27 @@ def _resync(config: Config, resource: str, report: "Callable[[str], None]") -> N
         elif held == told:
             return
         else:
+            if _state(config) != (ACTIVE if held else PASSIVE):
+                if held:
+                    _start(config, "resync", report)
+                else:
+                    hook.apply(config, PASSIVE, "heartbeat", "resync")
+                print(f"{config.path}: now {ACTIVE if held else PASSIVE}")
             # Once more, since Heartbeat may have changed its mind meanwhile.
-            if held:
-                _start(config, "resync", report)
-            else:
-                hook.apply(config, PASSIVE, "heartbeat", "resync")
             told = held
 
 
-def _holds(resource: str) -> "bool | None":
-    """Whether Heartbeat has given a resource to this node; None while it has not decided. Raises EventError where
-    haresources does not name it."""
+def _holds(resources: "list[str]") -> "bool | None":
+    """Whether Heartbeat has given a resource to this node; None while it has not decided.
+
+    resources: the names that haresources may have for it. Raises EventError where it has none of them.
+    """
     node = os.uname().nodename.lower()
     path = f"{FOLDER}/haresources"
     with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-        owners = [words[0].lower() for words in haresources(stream.read()) if resource in words[1:]]
+        owners = [words[0].lower() for words in haresources(stream.read()) if set(resources) & set(words[1:])]
     if not owners:
-        raise EventError(f"{path} does not name {resource}")
+        raise EventError(f"{path} does not name {resources[-1]}")
     asked = subprocess.run(
         ["cl_status", "rscstatus"],
         check=False,

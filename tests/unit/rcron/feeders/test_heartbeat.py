@@ -221,7 +221,8 @@ def ha(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespa
     return told
 
 
-MAIL = "rcron::/etc/rcron/mail.conf"
+OWN = ["rcron::/etc/rcron/rcron.conf", "rcron"]
+MAIL = ["rcron::/etc/rcron/mail.conf"]
 
 
 @pytest.mark.parametrize(
@@ -237,23 +238,23 @@ MAIL = "rcron::/etc/rcron/mail.conf"
 )
 def test_who_holds_a_resource(ha: SimpleNamespace, says: str, own: "bool | None", others: "bool | None") -> None:
     ha.says, ha.daemon = says, 1
-    assert (heartbeat._holds("rcron"), heartbeat._holds(MAIL)) == (own, others)
+    assert (heartbeat._holds(OWN), heartbeat._holds(MAIL)) == (own, others)
 
 
 def test_nobody_holds_a_resource_of_a_heartbeat_that_does_not_run(ha: SimpleNamespace) -> None:
-    assert heartbeat._holds("rcron") is False
+    assert heartbeat._holds(OWN) is False
 
 
 def test_a_resource_that_haresources_does_not_name_is_refused(ha: SimpleNamespace) -> None:
     with pytest.raises(EventError, match=r"does not name rcron::/etc/rcron/x\.conf"):
-        heartbeat._holds("rcron::/etc/rcron/x.conf")
+        heartbeat._holds(["rcron::/etc/rcron/x.conf"])
 
 
 def resync(node: Any, monkeypatch: pytest.MonkeyPatch, *answers: "bool | None") -> "list[str]":
     """Run resync with these answers of Heartbeat's; returns the reports."""
     left = list(answers)
     reports: "list[str]" = []
-    monkeypatch.setattr(heartbeat, "_holds", lambda resource: left.pop(0) if len(left) > 1 else left[0])
+    monkeypatch.setattr(heartbeat, "_holds", lambda resources: left.pop(0) if len(left) > 1 else left[0])
     monkeypatch.setattr(heartbeat, "_daemon", lambda: 0)
     monkeypatch.setattr(heartbeat.time, "sleep", lambda _: None)
     options = SimpleNamespace(conf=str(node.conf), words=["resync"])

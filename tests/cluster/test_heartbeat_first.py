@@ -1,0 +1,49 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The role beside an administrator's Heartbeat, whose haresources does not name the resource yet."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+
+from nodes import Cluster, Node
+
+Play = Callable[..., "subprocess.CompletedProcess[str]"]
+
+CONVERGE = os.path.join(os.path.dirname(os.environ["RCRON_INVENTORY"]), "converge.yml")
+
+
+def test_check_mode_changes_nothing(cluster: Cluster, play: Play) -> None:
+    ran = play("--check", "--diff", "rcron.cluster.site")
+    assert ran.returncode == 0, ran.stdout
+
+    def differences(node: Node) -> str:
+        # What Heartbeat itself keeps is none of ours.
+        return node.try_run(
+            "list-files | diff /var/tmp/before/files - | grep '^[<>]' | grep -v /var/lib/heartbeat/"
+        ).stdout
+
+    assert cluster.on_all(differences) == ["", ""]
+    assert re.search(r"^node1 .* changed=[1-9]", ran.stdout, re.MULTILINE), ran.stdout
+
+
+def test_the_script_is_installed_and_the_line_to_add_is_told(cluster: Cluster, play: Play) -> None:
+    ran = play(CONVERGE)
+    said = " ".join(ran.stdout.split())
+    assert ran.returncode != 0
+    for node in cluster.nodes:
+        assert (
+            f"{node}: all is ready, but /etc/ha.d/haresources does not name rcron and rcron::/etc/rcron/mail.conf"
+            in said
+        )
+    assert 'add the line "node1 rcron rcron::/etc/rcron/mail.conf", the same on both hosts' in said
+    assert cluster.on_all(lambda node: node.run("/etc/ha.d/resource.d/rcron status || true")) == ["stopped\n"] * 2
+
+
+def test_the_administrator_adds_it_to_the_lines_there_are(cluster: Cluster) -> None:
+    add = """cd /etc/ha.d
+        cp -p haresources haresources.without
+        sed -i 's,$, rcron::/etc/rcron/mail.conf,' haresources
+        echo node1 rcron >>haresources"""
+    cluster.on_all(lambda node: node.run(add))
