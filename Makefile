@@ -31,7 +31,7 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 LONGEST := default suites
 FOUND := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 SCENARIOS := $(LONGEST) $(filter-out $(LONGEST),$(FOUND))
-SHELL_SCRIPTS = .ci/run molecule/shared/files/record molecule/shared/files/list-files $(shell git ls-files '*.sh')
+SHELL_SCRIPTS = .ci/run .ci/release molecule/shared/files/record molecule/shared/files/list-files $(shell git ls-files '*.sh')
 
 .PHONY: help
 help: ## This list
@@ -42,7 +42,7 @@ test: $(INSTALLED) $(COLLECTION) containers linters ## All checks: lint, unit, s
 	@tests/all.sh $(SCENARIOS)
 
 .PHONY: lint
-lint: $(INSTALLED) $(COLLECTION) linters ## ruff, mypy, yamllint, ansible-lint, shellcheck
+lint: $(INSTALLED) $(COLLECTION) linters ## Formatting, types, style, licences, changelog, documentation, Galaxy's importer
 	@echo "lint: formatting, types and style of all sources"
 	@failed=0; \
 	tests/check.sh ruff-check ruff check . || failed=1; \
@@ -51,7 +51,16 @@ lint: $(INSTALLED) $(COLLECTION) linters ## ruff, mypy, yamllint, ansible-lint, 
 	tests/check.sh yamllint yamllint --strict . || failed=1; \
 	tests/check.sh ansible-lint ansible-lint --offline || failed=1; \
 	tests/check.sh shellcheck shellcheck $(SHELL_SCRIPTS) || failed=1; \
+	tests/check.sh licences reuse lint --quiet || failed=1; \
+	tests/check.sh changelog antsibull-changelog lint || failed=1; \
+	tests/check.sh collection-build tests/published.sh build || failed=1; \
+	for check in docs-lint docs-current importer; do tests/check.sh $$check tests/published.sh $$check || failed=1; done; \
 	exit $$failed
+
+.PHONY: docs
+docs: $(INSTALLED) ## The reference pages of modules, filters and roles, docs/*.rst, from their documentation
+	@tests/published.sh build
+	@tests/published.sh docs docs
 
 .PHONY: unit
 unit: $(INSTALLED) $(COLLECTION) ## pytest of the wrapper and the collection's Python
@@ -84,6 +93,11 @@ demo: $(INSTALLED) $(COLLECTION) containers ## Three nodes, a deployment, a fail
 .PHONY: demo-stop
 demo-stop: ## Remove what `make demo` left up
 	@molecule/demo/stop.sh
+
+# Asks for everything that a release must be before it makes it; the tag is pushed by hand.
+.PHONY: release
+release: $(INSTALLED) $(COLLECTION) ## VERSION=1.2.3: set the version, write the changelog, check all, build, commit, tag
+	@.ci/release "$(VERSION)"
 
 .PHONY: clean
 clean: demo-stop ## Remove .venv, caches and build output

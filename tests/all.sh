@@ -16,4 +16,5 @@ tests/lanes.sh "nice make lint" "${clusters[@]:0:1}" "make unit" "nice make sani
     [[ $? -eq 1 ]] # what has failed stands in the results; an interruption ends this too
 
 echo
-python tests/summary.py ruff-check ruff-format mypy yamllint ansible-lint shellcheck unit sanity "${@/#/cluster-}"
+python tests/summary.py ruff-check ruff-format mypy yamllint ansible-lint shellcheck licences changelog collection-build \
+    docs-lint docs-current importer unit sanity "${@/#/cluster-}"

@@ -1,3 +1,5 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
 """What every unit test needs: the checkout reachable under its collection name."""
 
 from __future__ import annotations

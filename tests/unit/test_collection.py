@@ -1,0 +1,87 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What holds the collection together: its parts name each other, and what they say of each other is true."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import pytest
+import yaml
+
+from rcron import feeders
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if (path / "meta").is_dir())
+MODULES = sorted(path.name for path in (CHECKOUT / "plugins" / "modules").glob("*.py"))
+
+
+def read(*parts: str) -> object:
+    return yaml.safe_load(CHECKOUT.joinpath(*parts).read_text())
+
+
+def specs(role: str) -> dict:
+    return read("roles", role, "meta", "argument_specs.yml")["argument_specs"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_and_argument_specs_agree(role: str) -> None:
+    """An option with a default has that very default in defaults/main.yml, and no other variable stands there."""
+    defaults = read("roles", role, "defaults", "main.yml")
+    options = specs(role)["main"]["options"]
+    told = {name: option["default"] for name, option in options.items() if "default" in option}
+    assert set(defaults) <= set(options), "defaults/main.yml has a variable that argument_specs.yml has not"
+    assert set(told) <= set(defaults), "argument_specs.yml tells a default that defaults/main.yml has not"
+    for name, value in told.items():
+        # What is put together out of other variables is told in words.
+        if not (isinstance(defaults[name], (str, list)) and "{{" in str(defaults[name])):
+            assert defaults[name] == value, name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_roles_page_has_every_variable(role: str) -> None:
+    page = (CHECKOUT / "roles" / role / "README.md").read_text()
+    missing = [name for name in specs(role)["main"]["options"] if not re.search(rf"\b{name}\b", page)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_variables_carry_their_roles_name(role: str) -> None:
+    assert [name for name in specs(role)["main"]["options"] if not name.startswith(f"{role}_")] == []
+    path = CHECKOUT / "roles" / role / "vars" / "main.yml"
+    if path.exists():
+        assert [name for name in yaml.safe_load(path.read_text()) if not name.startswith(f"__{role}_")] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_plain_ansible_library_finds_every_module(name: str) -> None:
+    link = CHECKOUT / "library" / name
+    assert link.is_symlink()
+    assert link.resolve() == CHECKOUT / "plugins" / "modules" / name
+    assert not (CHECKOUT / "plugins" / "modules" / name).is_symlink()
+
+
+def test_library_holds_nothing_else() -> None:
+    assert sorted(path.name for path in (CHECKOUT / "library").iterdir()) == MODULES
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    import rcron
+
+    assert read("galaxy.yml")["version"] == rcron.__version__
+
+
+@pytest.mark.parametrize("name", feeders.NAMES)
+def test_every_feeder_has_a_role_and_a_row_in_the_readme(name: str) -> None:
+    assert f"rcron_{name}" in ROLES
+    assert f"(roles/rcron_{name}/README.md)" in (CHECKOUT / "README.md").read_text()
+    playbooks = "".join((CHECKOUT / "playbooks" / f"{part}.yml").read_text() for part in ("site", "remove"))
+    assert playbooks.count(f"rcron.cluster.rcron_{name}\n") >= 2
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"roles/{role}/README.md" for role in ROLES)])
+def test_links_lead_somewhere(page: str) -> None:
+    path = CHECKOUT / page
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text())
+    assert [target for target in targets if not (path.parent / target).exists()] == []
