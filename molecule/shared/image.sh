@@ -6,7 +6,7 @@
 #
 # Prints the name of a podman image that boots as a Debian machine of that suite (bookworm, trixie, bullseye)
 # with cron, rsyslog and keepalived, plus the packages named (cronie or systemd-cron take the place of cron).
-# Builds the image with mmdebstrap if it is not there: its tag holds a checksum of its packages and of this
+# Builds the image with mmdebstrap if it is not there: its tag holds a checksum of its packages and of the
 # recipe, so it is built anew only when these change.
 #
 # RCRON_IMAGE names an image to use instead. It must hold what `packages` below lists.
@@ -47,15 +47,8 @@ packages=(
 
 # One list, whatever the order in which a caller names packages.
 list=$(printf '%s\n' "${packages[@]}" | LC_ALL=C sort -u | paste -sd,)
-image=localhost/rcron-node:$suite-$({ echo "$list" && cat "${BASH_SOURCE[0]}"; } | sha256sum | cut -c1-12)
 
-# Scenarios that run at the same time build an image once.
-exec 9>"${TMPDIR:-/tmp}/rcron-image-$(id -u).lock"
-flock 9
-if ! podman image exists "$image"; then
-    echo "Building the image $image out of Debian's packages (about half a minute)" >&2
-    rootfs=$(mktemp --tmpdir rcron-image.XXXXXX)
-    trap 'rm -f "$rootfs"' EXIT
+build() {
     # An empty machine-id makes each node find its own; none at all would be a "first boot", which enables all
     # that systemd's presets list.
     # shellcheck disable=SC2016 # $1 is for the hook: the root of the new system
@@ -64,5 +57,19 @@ if ! podman image exists "$image"; then
         --customize-hook='rm -f "$1/etc/hostname"; : >"$1/etc/machine-id"' \
         "$suite" "$rootfs" >&2
     podman import --quiet --change 'CMD ["/sbin/init"]' --change 'STOPSIGNAL SIGRTMIN+3' "$rootfs" "$image" >/dev/null
+}
+
+image=localhost/rcron-node:$suite-$({ echo "$list" && declare -f build; } | sha256sum | cut -c1-12)
+
+if ! podman image exists "$image"; then
+    # Scenarios that run at the same time build it once.
+    exec 9>"${TMPDIR:-/tmp}/${image//[\/:]/-}-$(id -u).lock"
+    flock 9
+    if ! podman image exists "$image"; then
+        echo "Building the image $image out of Debian's packages (about half a minute)" >&2
+        rootfs=$(mktemp --tmpdir rcron-image.XXXXXX)
+        trap 'rm -f "$rootfs"' EXIT
+        build
+    fi
 fi
 echo "$image"
