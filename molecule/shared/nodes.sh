@@ -6,10 +6,12 @@
 # nodes.sh down RUN               remove all of it; no error where there is nothing
 #
 # RUN tells clusters on one machine apart: the containers are called rcron-RUN-NODE, the network rcron-RUN.
-# A node keeps its address over a restart, as a machine does: the first is .11, the second .12, and so on.
+# A node keeps its address over a restart, as a machine does: the first is .11, the second .12, and so on. Each has what the
+# tests need of their own (files/) and an ordinary user, alice.
 set -euo pipefail
 
-in_node=$(dirname "${BASH_SOURCE[0]}")/in-node.sh
+here=$(dirname "${BASH_SOURCE[0]}")
+in_node=$here/in-node.sh
 known=/run/rcron-nodes # CONTAINER.id and CONTAINER.pid, for in-node.sh
 
 usage() {
@@ -81,7 +83,7 @@ up() {
     for node in "$@"; do
         container=rcron-$run-${node%%=*}
         wait_until_booted "$container"
-        let_systemd_notice_deaths "$container"
+        equip "$container"
     done
 }
 
@@ -108,15 +110,27 @@ wait_until_booted() {
     return 1
 }
 
-# In a container under cgroups version 1, systemd is not told that a service's last process has gone, and waits for this time
-# (90 s by default) after keepalived was killed. A machine under version 2 needs none of this.
-let_systemd_notice_deaths() {
-    "$in_node" "$1" sh -c '
+# Brings what the tests need: their tools, a folder that all jobs may write into, an ordinary user, and what writes down each
+# change of the state. And a drop-in for keepalived: in a container under cgroups version 1, systemd is not told that a
+# service's last process has gone, and waits for this time (90 s by default) after keepalived was killed. A machine under
+# version 2 needs none of this.
+equip() {
+    # shellcheck disable=SC2016 # the variables are those of the node's shell
+    tar --create --directory "$here/files" . | "$in_node" "$1" sh -c '
         set -eu
-        cd /etc/systemd/system
-        mkdir -p keepalived.service.d
-        printf "[Service]\nTimeoutStopSec=3\n" >keepalived.service.d/test-node.conf
-        systemctl daemon-reload'
+        cd "$(mktemp -d)"
+        tar --extract --no-same-owner
+        install record /usr/local/bin/record
+        install list-files /usr/local/sbin/list-files
+        install state-watch.py /usr/local/sbin/state-watch
+        install --mode=644 state-watch.service /etc/systemd/system
+        rm -r "$PWD"
+        mkdir -p /etc/systemd/system/keepalived.service.d
+        printf "[Service]\nTimeoutStopSec=3\n" >/etc/systemd/system/keepalived.service.d/test-node.conf
+        mkdir --mode=1777 /var/log/jobs
+        useradd --create-home --shell /bin/sh alice
+        systemctl daemon-reload
+        systemctl enable --now --quiet state-watch'
 }
 
 [[ $# -ge 2 ]] || usage
