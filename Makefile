@@ -83,8 +83,8 @@ man: $(INSTALLED) ## The man pages, man/*.8 and man/*.5, from their sources besi
 	@$(VENV)/bin/python -m man.build
 
 .PHONY: bench
-bench: $(INSTALLED) $(COLLECTION) ## Time and size of rcron beside a bare Python, and of prefixing
-	@failed=0; for report in wrapper crontab; do python tests/bench/$$report.py || failed=1; done; exit $$failed
+bench: $(INSTALLED) $(COLLECTION) ## Time and size of rcron beside a bare Python, of prefixing, and of a deployment
+	@failed=0; for report in wrapper crontab deployment; do python tests/bench/$$report.py || failed=1; done; exit $$failed
 
 .PHONY: demo
 demo: $(INSTALLED) $(COLLECTION) containers ## Three nodes, a deployment, a failover; leaves the cluster up
