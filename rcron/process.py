@@ -58,8 +58,17 @@ def ancestors() -> "Iterator[tuple[int, str]]":
 
 
 def ancestor(*names: str) -> int:
-    """The nearest process above this one with one of these names (as `ps -o comm` tells them, 15 bytes at most).
+    """The nearest process above this one that has one of these names (as `ps -o comm` tells them, 15 bytes at most), or
+    whose program's file has: a daemon may call its processes what it likes.
 
     Returns its number, or 0 where there is none.
     """
-    return next((pid for pid, name in ancestors() if name in names), 0)
+    return next((pid for pid, name in ancestors() if name in names or _program(pid) in names), 0)
+
+
+def _program(pid: int) -> str:
+    """The name of the file that a process runs; an empty string where that is not ours to know."""
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:
+        return ""

@@ -289,3 +289,19 @@ def test_an_ancestor_is_found_by_its_name() -> None:
     ).stdout.split()
     assert out[0] == out[1]
     assert process.ancestor("no-such-name") == 0
+
+
+def test_an_ancestor_that_calls_itself_otherwise_is_found_by_its_program() -> None:
+    checkout = str(pathlib.Path(feed.__file__).parents[1])
+    program = os.path.basename(os.readlink("/proc/self/exe"))
+    ask = (
+        f"import sys; sys.path.insert(0, {checkout!r}); from rcron import process; print(process.ancestor({program!r}))"
+    )
+    rename = f"""
+import os, subprocess, sys
+open("/proc/self/comm", "w").write("otherwise")
+print(os.getpid(), flush=True)
+subprocess.run(["sh", "-c", '"$0" -c "$1"; true', sys.executable, {ask!r}], check=True)
+"""
+    out = subprocess.run([sys.executable, "-c", rename], capture_output=True, text=True, check=True).stdout.split()
+    assert out[0] == out[1]
