@@ -1,17 +1,20 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Tell rcron the states that a running keepalived is in, through the FIFO that it has just opened.
+"""Tell rcron the states that a running keepalived is in.
 
 Run on the node by the role's handlers, with -I, after keepalived was reloaded or started. Arguments: the FIFO's path,
-the systemd unit, and a command that makes the node passive (one argument, for sh).
+or nothing where keepalived calls rcron itself (`notify`), the systemd unit, rcronctl's path, and what each cluster
+follows (a JSON list of objects with kind, `instance` or `group`, name and conf).
 
 A reload starts the FIFO's reader, but keepalived tells it nothing: `fifo_write_vrrp_states_on_reload` leaves out an
-instance that is master (read in 2.2.7 and 2.4.3, vrrp_init_state in vrrp_scheduler.c; seen on 2.2.7). So keepalived is
-asked for its data (signal `--signum=DATA`, file keepalived.data in its own /tmp), and what they say is written to the
-FIFO as keepalived would write it. Where keepalived does not run, the node is made passive.
+instance that is master (read in 2.2.7 and 2.4.3, vrrp_init_state in vrrp_scheduler.c; seen on 2.2.7). Nor does a reload
+start a `notify` command that was not there before. So keepalived is asked for its data (signal `--signum=DATA`, file
+keepalived.data in its own /tmp), and what they say is written to the FIFO as keepalived would write it, or set with
+rcronctl. Where keepalived does not run, the node is made passive.
 """
 
 import glob
+import json
 import os
 import re
 import signal
@@ -20,7 +23,8 @@ import subprocess
 import sys
 import time
 
-fifo, unit, set_passive = sys.argv[1:]
+fifo, unit, rcronctl = sys.argv[1:4]
+follow = json.loads(sys.argv[4])
 
 #: Seconds that keepalived gets for its reload, its dump and the start of the FIFO's reader.
 PATIENCE = 15.0
@@ -102,24 +106,41 @@ def open_fifo() -> int:
     return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
 
 
-def events(text: str) -> str:
-    lines = [f'INSTANCE "{name}" {state} 0\n' for name, state in STATE.findall(text)]
-    return "".join(lines + [f'GROUP "{name}" {state} 0\n' for name, state in GROUP.findall(text)])
+def states(text: str) -> "list[tuple[str, str, str]]":
+    """Kind, name and state of every instance and group. text: what dump returned."""
+    return [(kind, *found) for kind, word in (("instance", STATE), ("group", GROUP)) for found in word.findall(text)]
+
+
+def set_states(found: "list[tuple[str, str, str]]") -> None:
+    """Set each cluster's state, an `active` for as long as keepalived lives."""
+    masters = {(kind, name) for kind, name, state in found if state == "MASTER"}
+    for cluster in follow:
+        active = (cluster["kind"], cluster["name"]) in masters
+        words = ["active", "--while", str(pid)] if active else ["passive"]
+        # The process that rcronctl leaves on an active node is not to end with Ansible's login (KillUserProcesses=).
+        scope = ["systemd-run", "--scope", "--quiet", "--slice=system.slice"] if active else []
+        command = [*scope, rcronctl, "--conf", cluster["conf"], "set", *words, "--feeder", "keepalived"]
+        subprocess.run(command, check=True)
 
 
 pid = main_process()
 if not pid:
-    sys.exit(subprocess.run(set_passive, shell=True, check=False).returncode)  # noqa: S602 - the role's own words
+    set_states([])
+    sys.exit()
 
 # Once more until nothing has changed in between: a state may change, and a reload replaces the FIFO a moment after it.
 told = None
 while not out_of_time():
-    fd = open_fifo()
-    said = events(dump(pid)), os.fstat(fd).st_ino
+    fd = open_fifo() if fifo else -1
+    found = states(dump(pid))
+    said = found, os.fstat(fd).st_ino if fifo else 0
     if said == told:
         break
-    os.write(fd, said[0].encode())
-    os.close(fd)
+    if fifo:
+        os.write(fd, "".join(f'{kind.upper()} "{name}" {state} 0\n' for kind, name, state in found).encode())
+        os.close(fd)
+    else:
+        set_states(found)
     told = said
     time.sleep(0.5)
-print(said[0], end="")
+print("".join(f"{kind} {name} {state}\n" for kind, name, state in found), end="")

@@ -76,6 +76,33 @@ def test_notify_writes_the_state_readable_under_keepaliveds_umask(node: Any) -> 
     assert node.log()[-1] == '9.6 cluster=c1 state=passive status=changed event=keepalived:INSTANCE "VI_1" FAULT'
 
 
+# keepalived's VRRP child, by its name: starts a hook and does not wait for it.
+NOTIFIER = """\
+import subprocess, sys
+open("/proc/self/comm", "w").write("keepalived")
+subprocess.Popen(sys.argv[1:])
+sys.stdin.read()
+"""
+
+
+def test_notify_leaves_somebody_who_writes_passive_when_keepalived_is_killed(node: Any) -> None:
+    words = ("--conf", str(node.conf), "feed", "keepalived", "--instance", "VI_1", "INSTANCE", "VI_1", "MASTER", "100")
+    child = subprocess.Popen([sys.executable, "-c", NOTIFIER, str(node.rcronctl), *words], stdin=subprocess.PIPE)
+    try:
+        until(node.state_file, "active\n")
+        time.sleep(0.5)
+        assert node.state_file.read_text() == "active\n"
+    finally:
+        child.kill()
+        child.communicate()
+    until(node.state_file, "passive\n")
+    for _turn in range(100):
+        if node.log()[-1].endswith("state=passive status=changed event=keepalived:ended"):
+            return
+        time.sleep(0.01)
+    pytest.fail(f"the log ends with {node.log()[-1]}")
+
+
 def test_events_of_other_instances_and_groups_change_nothing(node: Any) -> None:
     node.become("passive")
     for words in (("INSTANCE", "VI_2", "MASTER", "100"), ("GROUP", "VI_1", "MASTER", "0")):
