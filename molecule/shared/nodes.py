@@ -44,9 +44,12 @@ class Run(NamedTuple):
 class Node:
     """One container that boots as a machine does."""
 
-    def __init__(self, container: str) -> None:
-        """Take the container's name, which ends in "-" and the node's own name."""
+    def __init__(self, container: str, second: str = "") -> None:
+        """Take the container's name, which ends in "-" and the node's own name, and its second cluster's if that is
+        meant: /etc/rcron/NAME.conf, /var/log/state-watch.NAME."""
         self.container = container
+        self.conf = f"/etc/rcron/{second or 'rcron'}.conf"
+        self.watch = "/var/log/state-watch" + (f".{second}" if second else "")
         self.name = container.rsplit("-", 1)[1]
 
     def __repr__(self) -> str:
@@ -73,7 +76,7 @@ class Node:
     def state(self) -> str:
         """What a job would find here now: active or passive as `rcronctl is-active` says it, or DOWN."""
         ran = self.try_run(
-            "rcronctl is-active --quiet; echo $?"
+            f"rcronctl --conf {self.conf} is-active --quiet; echo $?"
         )  # a status of 1 might be another's, of a node that dies
         if ran.stdout in ("0\n", "1\n"):
             return ("active", "passive")[int(ran.stdout)]
@@ -88,7 +91,7 @@ class Node:
 
     def changes(self) -> list[Change]:
         """Every change of this node's state file."""
-        log = self.run("cat /var/log/state-watch")
+        log = self.run(f"cat {self.watch}")
         return [Change(float(when), self.name, state) for when, state in (line.split() for line in log.splitlines())]
 
     def kill(self) -> float:
@@ -114,9 +117,9 @@ class Node:
 class Cluster:
     """All nodes."""
 
-    def __init__(self, containers: list[str]) -> None:
-        """Take the containers' names, in the inventory's order."""
-        self.nodes = [Node(container) for container in containers]
+    def __init__(self, containers: list[str], second: str = "") -> None:
+        """Take the containers' names, in the inventory's order, and their second cluster's name if it is that one."""
+        self.nodes = [Node(container, second) for container in containers]
 
     def states(self) -> dict[str, str]:
         """Each node's state by the node's name."""

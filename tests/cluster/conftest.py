@@ -62,6 +62,12 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 
 
 @pytest.fixture(scope="session")
+def mail(request: pytest.FixtureRequest) -> Cluster:
+    """The second cluster of the same nodes, where the scenario has one."""
+    return Cluster(containers(request.config), "mail")
+
+
+@pytest.fixture(scope="session")
 def play() -> Playbook:
     """Run ansible-playbook with the scenario's inventory and the words given; returns how it went and all it said."""
 

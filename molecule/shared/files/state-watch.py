@@ -2,25 +2,29 @@
 # SPDX-License-Identifier: MIT
 """Runs on each test node and writes down, with the time, each change of what stands in rcron's state file.
 
+Arguments, where it is not the first cluster's: the state file, and where to write.
+
 A line of /var/log/state-watch is "SECONDS WORD": the time as time.time() gives it, which is the same clock in all
 containers of a machine, and the file's content ("absent" where there is none). "boot" is written at each start.
 """
 
+import sys
 import time
 
+STATE_FILE, LOG = sys.argv[1:] or ("/var/run/rcron/state", "/var/log/state-watch")
 INTERVAL = 0.02  # seconds; how exactly a takeover can be timed
 
 
 def content() -> str:
     """What the state file holds now."""
     try:
-        with open("/var/run/rcron/state") as file:
+        with open(STATE_FILE) as file:
             return file.read().strip() or "empty"
     except OSError:
         return "absent"
 
 
-with open("/var/log/state-watch", "a", buffering=1) as log:
+with open(LOG, "a", buffering=1) as log:
     log.write(f"{time.time():.3f} boot\n")
     last = ""
     while True:

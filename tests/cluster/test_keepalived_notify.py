@@ -1,0 +1,186 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What rcron makes of each end of a keepalived that calls it by `notify`, and has its one FIFO for somebody else.
+
+Times are seconds. What is true of both forms is in test_keepalived_beside.py.
+"""
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from nodes import Cluster, Node, wait_until
+
+#: Within which a node whose keepalived is gone must be passive, where something lives that can write it.
+AT_ONCE = 6.0  # on a machine that is busy; state_max_age is 10
+
+#: Within which another node has taken over: three adverts, the skew, and the wrapper's own part, on a busy machine.
+TAKEOVER = 12.0
+
+Play = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def active(cluster: Cluster) -> Iterator[Node]:
+    """Node one, which is billing's active node. Afterwards keepalived runs again."""
+    one = cluster.nodes[0]
+    wait_until(lambda: cluster.states() == {"one": "active", "two": "passive"}, TAKEOVER, "billing is where it belongs")
+    yield one
+    if one.try_run("systemctl is-active --quiet keepalived").returncode:
+        one.run("systemctl stop keepalived; systemctl reset-failed keepalived; systemctl start keepalived")
+    cluster.settle(steady=1)
+
+
+def record(node: Node) -> dict[str, str]:
+    """What the feeder noted of itself beside the state file."""
+    return dict(line.split("=", 1) for line in node.run("cat /run/rcron/state.feeder").splitlines())
+
+
+def when(cluster: Cluster, start: float, node: Node, state: str) -> float:
+    """After how many seconds a node's state file said so."""
+    return next(
+        change.time - start
+        for change in cluster.changes_since(start)
+        if change.node == node.name and change.state == state
+    )
+
+
+def flip(cluster: Cluster, start: float) -> tuple[float, float]:
+    """After how many seconds node one was passive, and node two active, for which this waits."""
+    one, two = cluster.nodes
+    wait_until(lambda: two.state() == "active", TAKEOVER, f"{two} takes over")
+    return when(cluster, start, one, "passive"), when(cluster, start, two, "active")
+
+
+def test_second_run_changes_nothing(play: Play) -> None:
+    ran = play("molecule/keepalived/notify.yml")
+    assert ran.returncode == 0, ran.stdout
+    assert re.findall(r"changed=(\d+)", ran.stdout) == ["0", "0"], ran.stdout
+
+
+def test_configuration_has_nothing_of_ours_but_the_lines_that_its_owner_wrote(node: Node) -> None:
+    node.run("cmp /etc/keepalived/keepalived.conf /var/tmp/notify/keepalived.conf")
+    assert node.run("cd /etc/keepalived && find . ! -path './keepalived.con*' | LC_ALL=C sort") == (
+        ".\n./conf.d\n./conf.d/billing.conf\n./conf.d/mail.conf\n"
+    )
+    assert node.try_run("ls /run/rcron-keepalived.fifo").returncode != 0
+
+
+def test_owners_reader_has_his_fifo(node: Node) -> None:
+    assert 'INSTANCE "VI_billing" ' in node.run("cat /var/log/own-events")
+
+
+def test_fifo_form_is_refused_with_the_mend_and_nothing_is_changed(cluster: Cluster, play: Play) -> None:
+    ran = play("molecule/keepalived/converge.yml")
+    assert ran.returncode != 0, ran.stdout
+    said = " ".join(ran.stdout.split())
+    for node in cluster.nodes:
+        assert (
+            f"{node}: /etc/keepalived/keepalived.conf:4 has a vrrp_notify_fifo already, and keepalived knows only one:"
+            " take it out, or leave it, set rcron_keepalived_hook_form: notify"
+        ) in said
+        assert re.search(rf"{node} +: .* changed=0 ", ran.stdout)
+        node.run("cmp /etc/keepalived/keepalived.conf /var/tmp/notify/keepalived.conf")
+
+
+def test_reload_leaves_the_state_and_what_refreshes_it(cluster: Cluster, active: Node) -> None:
+    before, start = record(active), time.time()
+    active.run("systemctl reload keepalived")
+    time.sleep(4)
+    assert (record(active)["pid"], record(active)["since"]) == (before["pid"], before["since"])
+    assert [change.state for change in active.changes() if change.time > start] == []
+    assert cluster.active() is active
+    assert "keepalived, alive, spoke" in active.run("rcronctl status")
+
+
+def test_killed_keepalived_means_passive_at_once_and_a_peer_takes_over(cluster: Cluster, active: Node) -> None:
+    start = time.time()
+    active.run("kill -KILL $(pgrep keepalived)")
+    passive, taken = flip(cluster, start)
+    print(f"keepalived killed: by notify, one passive after {passive:.2f} s, two active after {taken:.2f} s")
+    assert passive < AT_ONCE
+    assert passive < taken
+
+
+def test_keepalived_killed_with_what_refreshes_the_state_means_passive_by_the_unit_or_by_age(
+    cluster: Cluster, active: Node
+) -> None:
+    start = time.time()
+    active.run(f"kill -KILL {record(active)['pid']} $(pgrep keepalived)")
+    wait_until(lambda: active.state() == "passive", 30, f"{active} is passive by ExecStopPost= or by age")
+    print(f"keepalived killed: by notify, with its refresher, one passive after {time.time() - start:.2f} s")
+    flip(cluster, start)
+    assert cluster.states() == {"one": "passive", "two": "active"}
+
+
+def test_killed_vrrp_process_means_passive_until_keepalived_says_otherwise(cluster: Cluster, active: Node) -> None:
+    start = time.time()
+    active.run("kill -KILL $(pgrep keepalived_vrrp)")
+    passive = wait_until(
+        lambda: [change.time for change in active.changes() if change.time > start and change.state == "passive"],
+        TAKEOVER,
+        f"{active} is passive after its VRRP process was killed",
+    )[0]
+    print(f"keepalived respawned: by notify, one passive after {passive - start:.2f} s")
+    wait_until(lambda: cluster.states() == {"one": "active", "two": "passive"}, TAKEOVER, f"{active} is master again")
+    assert "keepalived, alive, spoke" in active.run("rcronctl status")
+
+
+def test_clean_stop_means_passive_at_once_and_a_peer_takes_over(cluster: Cluster, mail: Cluster, active: Node) -> None:
+    start = time.time()
+    active.run("systemctl stop keepalived")
+    assert active.state() == "passive"
+    assert mail.nodes[0].state() == "passive"
+    passive, taken = flip(cluster, start)
+    print(f"keepalived stopped: by notify, one passive after {passive:.2f} s, two active after {taken:.2f} s")
+    assert passive < AT_ONCE
+    # A hook that has not ended a second after STOP is killed; then the unit's ExecStopPost= is there.
+    assert re.search(
+        r'state=passive status=changed event=(keepalived:(INSTANCE "VI_billing" STOP|ended)|operator:set passive)',
+        active.run(f"journalctl --identifier=rcron --since=@{int(start)}"),
+    )
+
+
+def test_hook_that_a_later_one_has_overtaken_changes_nothing(cluster: Cluster, active: Node) -> None:
+    """Started first and stopped before its first step, it goes on when the later one has ended."""
+    feed = "rcronctl feed keepalived --instance VI_billing INSTANCE VI_billing"
+    start = time.time()
+    active.run(
+        f"""
+        sh -c 'kill -STOP $$; exec {feed} MASTER 150' &
+        sleep 0.2
+        {feed} BACKUP 150
+        kill -CONT $!
+        wait $!
+        """
+    )
+    assert active.state() == "passive"
+    assert [change.state for change in active.changes() if change.time > start] == ["passive"]
+    assert 'state=passive status=overtaken event=keepalived:INSTANCE "VI_billing" MASTER' in active.run(
+        f"journalctl --identifier=rcron --since=@{int(start)}"
+    )
+    active.run("rcronctl set active --feeder keepalived --while $(pgrep -x keepalived)")
+
+
+def test_upgrade_of_the_wrapper_needs_no_reload(cluster: Cluster, active: Node) -> None:
+    """Of a link, keepalived runs the file that it led to when it was loaded (realpath): the line has env there."""
+    two = cluster.nodes[1]
+    two.run(
+        """
+        set -eu
+        cd /usr/bin
+        printf '#!/bin/sh\\ntouch /run/next-version\\nexec %s "$@"\\n' "$(readlink -f rcronctl)" >rcronctl.next
+        chmod +x rcronctl.next
+        mv rcronctl rcronctl.last
+        ln -s rcronctl.next rcronctl
+        """
+    )
+    try:
+        active.run("echo 1 >/run/billing-is-off")
+        wait_until(lambda: two.state() == "active", TAKEOVER, f"{two} takes over")
+        two.run("test -e /run/next-version")
+    finally:
+        active.run("echo 0 >/run/billing-is-off")
+        two.run("cd /usr/bin && mv rcronctl.last rcronctl && rm rcronctl.next /run/next-version")
