@@ -21,9 +21,5 @@ tests/check.sh "cluster-$scenario" bash -c \
     'molecule test --scenario-name "$1" >"$2" 2>&1 </dev/null || { tail -n 120 "$2"; exit 1; }' - "$scenario" "$log" ||
     status=$?
 # What the tests measured, and how many there were.
-<<<<<<< HEAD
-grep -hE '^ *"((machine|network|heartbeat|keepalived) [a-z]+: |[0-9]+ (passed|failed).* in )' "$log" | sed 's/^ *"//; s/",\{0,1\}$//; s/^/        /' || true
-=======
-grep -hE '^ *"((machine|keepalived|patroni) [a-z]+: |[0-9]+ (passed|failed).* in )' "$log" | sed 's/^ *"//; s/",\{0,1\}$//; s/^/        /' || true
->>>>>>> e755773 (Let Patroni decide: role rcron_patroni and scenario patroni)
+grep -hE '^ *"((machine|network|heartbeat|keepalived|patroni) [a-z]+: |ucarp [^:]+: |[0-9]+ (passed|failed).* in )' "$log" | sed 's/^ *"//; s/",\{0,1\}$//; s/^/        /' || true
 exit "$status"

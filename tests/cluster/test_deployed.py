@@ -105,3 +105,20 @@ def test_crontabs_differ_from_the_original_in_the_prefix_alone(cluster: Cluster)
         ],
     }
     assert cluster.on_all(differences) == [expected] * 3
+
+
+def test_an_operators_script_sets_the_state_of_a_cluster_without_a_feeder(cluster: Cluster) -> None:
+    said = cluster.nodes[1].run("""
+        set -e
+        mkdir -p /run/operator; trap 'rm -r /run/operator' EXIT
+        printf 'state_file = /run/operator/state\\ndefault_state = passive\\n' >/run/operator/rcron.conf
+        for state in active passive; do
+            rcronctl --conf /run/operator/rcron.conf set $state --feeder script
+            rcron --conf /run/operator/rcron.conf echo ran while $state
+            rcronctl --conf /run/operator/rcron.conf status | grep feeder:
+        done
+    """)
+    lines = said.splitlines()
+    assert lines[0] == "ran while active"
+    assert [line.partition("script, ")[2].partition(",")[0] for line in lines[1:]] == ["a hook that ends"] * 2
+    assert [line.rpartition(": ")[2] for line in lines[1:]] == ["set active", "set passive"]

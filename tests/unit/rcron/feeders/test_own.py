@@ -1,0 +1,87 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The feeder of one's own that README.md shows, taken out of there and run."""
+
+import pathlib
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+README = pathlib.Path(__file__).resolve().parents[4] / "README.md"
+HELD = (
+    "2: eth0    inet 192.0.2.1/24 brd 192.0.2.255 scope global eth0\\       valid_lft forever preferred_lft forever\n"
+)
+OURS = "2: eth0    inet 192.0.2.10/32 scope global eth0\\       valid_lft forever preferred_lft forever\n"
+
+
+def script() -> str:
+    section = README.read_text().partition("### A feeder of your own, in ten lines\n")[2]
+    found = re.search(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+def until(true: Callable[[], object], what: str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def feeder(node: Any, tmp_path: pathlib.Path) -> "Iterator[subprocess.Popen[bytes]]":
+    """The script at work, with an `ip` that tells what stands in a file."""
+    (tmp_path / "addresses").write_text(HELD)
+    programs = {
+        "ip": f'[ "$*" = "-oneline address show" ] && exec cat {tmp_path}/addresses',
+        "rcronctl": f'exec {node.rcronctl} --conf {node.conf} "$@"',
+    }
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, text in programs.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    path = tmp_path / "address-feeder"
+    path.write_text(script())
+    path.chmod(0o755)
+    process = subprocess.Popen([path, "192.0.2.10"], env={"PATH": f"{folder}:/usr/bin:/bin"})
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_it_has_ten_lines() -> None:
+    assert len(script().splitlines()) == 10
+    assert script().startswith("#!/bin/sh\n")
+
+
+def test_the_host_with_the_address_is_active_as_long_as_the_script_lives(
+    node: Any, feeder: "subprocess.Popen[bytes]", tmp_path: pathlib.Path
+) -> None:
+    addresses = tmp_path / "addresses"
+
+    def becomes(state: str) -> None:
+        until(lambda: node.state_file.exists() and node.state_file.read_text() == state + "\n", f"the node is {state}")
+
+    becomes("passive")
+    # 192.0.2.1/24 was another address than 192.0.2.10, and so is 192.0.2.101.
+    addresses.write_text(HELD + OURS.replace(".10/", ".101/"))
+    time.sleep(1.5)
+    becomes("passive")
+    addresses.write_text(HELD + OURS)
+    becomes("active")
+    addresses.write_text(HELD)
+    becomes("passive")
+    addresses.write_text(HELD + OURS)
+    becomes("active")
+    record = node.folder / "run" / "state.feeder"
+    until(lambda: f"daemon={feeder.pid} " in record.read_text(), "a process watches the script")
+    feeder.kill()
+    becomes("passive")
+    until(lambda: node.log()[-1].endswith("state=passive status=changed event=address:ended"), "that is logged")
+    # Each change once, and nothing for the seconds in between.
+    assert len(node.log()) == 5
