@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Heartbeat 3 in haresources mode (`crm no`): its resource script.
 
-The contract (the package's /usr/share/heartbeat/ResourceManager and req_resource; tried on 3.0.6 as Debian 11, 12 and
-13 have it):
+The contract (the package's /usr/share/heartbeat/ResourceManager and req_resource; tried on 3.0.6 as Debian 12 and 13
+have it):
 
 - `node1 rcron` in haresources has Heartbeat call `/etc/ha.d/resource.d/rcron start|stop|status`; what follows `::`
   comes before that word: `rcron::/etc/rcron/billing.conf`. As root, in Heartbeat's own environment.

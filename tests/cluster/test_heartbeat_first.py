@@ -2,16 +2,53 @@
 # SPDX-License-Identifier: MIT
 """The role beside an administrator's Heartbeat, whose haresources does not name the resource yet."""
 
+import json
 import os
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from nodes import Cluster, Node
 
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 
 CONVERGE = os.path.join(os.path.dirname(os.environ["RCRON_INVENTORY"]), "converge.yml")
+
+
+#: Mistakes on the two hosts that are found by the same check, and what is said of each.
+MISTAKES = [
+    (
+        {"rcron_heartbeat_dead_time": 5},
+        {"rcron_heartbeat_interfaces": "eth0"},
+        [
+            "node1: rcron_heartbeat_dead_time: the role rcron_heartbeat has no such variable",
+            "node2: rcron_heartbeat_interfaces: the role rcron_heartbeat has no such variable",
+        ],
+    ),
+    (
+        {"rcron_heartbeat_manage": True, "rcron_heartbeat_interface": "eth9"},
+        {"rcron_heartbeat_manage": True, "rcron_heartbeat_interface": "eth0", "rcron_heartbeat_deadtime": "2"},
+        [
+            "node1: rcron_heartbeat_interface is eth9, and there is no such interface: name one of eth0, lo in",
+            "node2: rcron_heartbeat_deadtime is 2, and two packets come 1 apart",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "told"), MISTAKES, ids=["unknown variables", "what Heartbeat refuses"])
+def test_mistakes_are_refused_and_explained(
+    play: Play, tmp_path: Path, first: dict, second: dict, told: list[str]
+) -> None:
+    # As a second inventory, because extra variables would hold for all hosts.
+    (tmp_path / "mistake.json").write_text(json.dumps({"all": {"hosts": {"node1": first, "node2": second}}}))
+    ran = play("--inventory", str(tmp_path / "mistake.json"), "rcron.cluster.site")
+    assert ran.returncode != 0
+    said = " ".join(ran.stdout.split())
+    for line in told:
+        assert line in said
 
 
 def test_check_mode_changes_nothing(cluster: Cluster, play: Play) -> None:
