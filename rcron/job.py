@@ -247,7 +247,7 @@ def _undo_locale_coercion() -> None:
     try:
         chunks = []
         while True:
-            chunk = posix.read(fd, 1 << 20)
+            chunk = posix.read(fd, 4096)  # cron's holds a few hundred bytes, and larger reads take longer
             if not chunk:
                 break
             chunks.append(chunk)

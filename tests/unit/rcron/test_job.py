@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import rcron
+from rcron.job import FORWARDED
 
 # Prints what a process was given, in a form that two runs can be compared by.
 SHOW = """\
@@ -173,6 +174,30 @@ def test_signals_at_any_moment_of_the_start_end_rcron_and_its_job(node: Any) -> 
         process.communicate()
     left = subprocess.run(["pgrep", "-P", str(os.getpid()), "-x", "sleep"], capture_output=True, check=False)
     assert left.stdout == b""
+
+
+def signal_itself(node: Any, at: str, number: int) -> None:
+    """Have rcron get a signal in the middle of logging what `at` tells, when nobody waits for signals."""
+    launcher = node.rcron.read_text()
+    kill = f"    import posix\n    if {at!r} in line: posix.kill(posix.getpid(), {int(number)})\nlog._send"
+    node.rcron.write_text(launcher.replace("log._send", kill, 1))
+
+
+@pytest.mark.parametrize("number", FORWARDED)
+def test_a_signal_between_two_steps_of_the_start_reaches_the_job(node: Any, number: int) -> None:
+    """It is sent before the fork, and handed on as soon as there is a job: mostly before that has been executed."""
+    signal_itself(node, "status=start", number)
+    began = time.monotonic()
+    assert node.run("sleep", "25").returncode == 128 + number
+    assert time.monotonic() - began < 20
+    assert node.log()[-1].endswith(f" exit={128 + number} cmd=sleep 25")
+
+
+@pytest.mark.parametrize("number", FORWARDED)
+def test_a_signal_after_the_jobs_end_changes_nothing(node: Any, number: int) -> None:
+    signal_itself(node, " exit=", number)
+    assert node.run("sh", "-c", "exit 3").returncode == 3
+    assert node.log()[-1].endswith("state=active status=fail dur=0 exit=3 cmd=sh -c exit 3")
 
 
 def test_a_terminals_interrupt_reaches_the_job_once(node: Any, tmp_path: pathlib.Path) -> None:
