@@ -29,7 +29,12 @@ options:
       - name: ansible_host
 """
 
-IN_NODE = Path(__file__).parents[1] / "in-node.sh"
+SHARED = Path(__file__).parents[1]
+IN_NODE = SHARED / "in-node.sh"
+
+#: The first statement of what Ansible hands to a node's Python; nothing may come before it.
+FIRST = b"from __future__ import annotations\n"
+MODULE = b"_ANSIBALLZ_WRAPPER"
 
 
 class Connection(ConnectionBase):
@@ -50,6 +55,8 @@ class Connection(ConnectionBase):
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a shell's command; in_data is its standard input. Returns exit status, standard output and error."""
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        if in_data and MODULE in in_data:
+            in_data = in_data.replace(FIRST, FIRST + (SHARED / "keep_bytecode.py").read_bytes(), 1)
         return self._run("/bin/sh", "-c", cmd, given=in_data)
 
     def put_file(self, in_path: str, out_path: str) -> None:
