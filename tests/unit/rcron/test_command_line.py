@@ -3,12 +3,14 @@
 """rcron's own command line, and what it does where no job is run."""
 
 import os
+import pathlib
 import subprocess
 import sys
 from typing import Any
 
 import pytest
 
+import rcron
 from rcron import __version__
 from rcron.__main__ import UsageError, parse
 
@@ -130,6 +132,17 @@ def test_both_commands_run_from_a_checkout(module: str) -> None:
         [sys.executable, "-m", module, "--version"], cwd=checkout, capture_output=True, text=True, check=True
     )
     assert __version__ in out.stdout
+
+
+def test_every_module_can_be_imported() -> None:
+    """By this Python, and as on a node: a feeder's module too, which runs for its daemon alone."""
+    package = pathlib.Path(rcron.__file__).parent
+    paths = [path.relative_to(package.parent).with_suffix("") for path in package.rglob("*.py")]
+    names = [".".join(path.parts) for path in paths if path.name != "__init__"]
+    assert "rcron.feeders.keepalived" in names
+    script = f"import sys; sys.path.insert(0, {str(package.parent)!r}); import {', '.join(names)}"
+    out = subprocess.run([sys.executable, "-ISc", script], capture_output=True, text=True, check=False)
+    assert (out.returncode, out.stderr) == (0, "")
 
 
 def test_a_passive_run_imports_nothing_that_it_does_not_need(node: Any) -> None:

@@ -90,6 +90,30 @@ def test_without_bytecode_that_fits_the_sources_are_imported(node: Any, library:
     assert node.run("echo", "ran").stdout == ""
 
 
+def other_pythons() -> "list[str]":
+    """This machine's Pythons that can run rcron and have another name in the names of bytecode files."""
+    found = []
+    homes = [pathlib.Path.home() / ".pyenv/versions", pathlib.Path("/usr"), pathlib.Path("/usr/local")]
+    for path in [*homes[0].glob("3.*/bin/python3"), *homes[1].glob("bin/python3"), *homes[2].glob("bin/python3")]:
+        ask = "import sys; print(sys.version_info >= (3, 9), sys.implementation.cache_tag)"
+        out = subprocess.run([path, "-ISc", ask], capture_output=True, text=True, check=False)
+        if out.stdout.startswith("True ") and out.stdout.split()[1] != sys.implementation.cache_tag:
+            found.append(str(path))
+    return found
+
+
+@pytest.mark.skipif(not other_pythons(), reason="no other Python on this machine")
+def test_another_python_in_the_same_place_runs_the_jobs(node: Any, library: pathlib.Path) -> None:
+    """A node gets another Python, and nobody has deployed since."""
+    for python in other_pythons():
+        node.rcron.write_text(LAUNCHER.format(python=python, library=library))
+        node.become("active")
+        assert node.run("sh", "-c", "exit 3").returncode == 3, python
+        assert at_once(node) == [], python
+        node.become("passive")
+        assert (node.run("echo", "ran").stdout, node.run("true").returncode) == ("", 0), python
+
+
 def test_an_installed_rcron_does_what_the_package_does(node: Any, library: pathlib.Path) -> None:
     assert node.run("--version", "x").returncode == 64
     for words, start in ((["--help"], "usage: rcron ["), (["--version"], f"rcron {__version__}\n")):
