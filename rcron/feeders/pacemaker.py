@@ -280,12 +280,15 @@ def process_named(name: str) -> int:
     for entry in os.listdir("/proc"):
         if not entry.isdecimal():
             continue
-        try:
-            with open(f"/proc/{entry}/comm", "rb") as stream:
-                if stream.read() != name.encode() + b"\n":
-                    continue
-            if os.readlink(f"/proc/{entry}/ns/pid") == os.readlink("/proc/self/ns/pid"):
-                return int(entry)
-        except OSError:
-            continue  # ended meanwhile
+        if process.name(int(entry)) == name and _is_of_this_machine(entry):
+            return int(entry)
     return 0
+
+
+def _is_of_this_machine(pid: str) -> bool:
+    """Whether a process is in no container on it: it would have a second number (proc_pid_status(5), NSpid)."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as stream:
+            return all(len(line.split()) == 2 for line in stream if line.startswith(b"NSpid:"))
+    except OSError:
+        return False  # ended meanwhile
