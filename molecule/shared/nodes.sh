@@ -71,11 +71,12 @@ up() {
     fi
     for node in "$@"; do
         container=rcron-$run-${node%%=*}
+        # Corosync and Pacemaker speak to one another through /dev/shm, and leave that behind when they are killed.
         # VRRP needs raw sockets, and the virtual address a change of the interface. systemd in a --privileged
         # container would remount the host's cgroups read-only.
         id=$(podman run --detach --name "$container" --hostname "${node%%=*}" --label "rcron.run=$run" \
             ${reach:+--pidfile "$known/$container.pid"} \
-            "${options[@]}" --systemd always --cap-add NET_ADMIN,NET_RAW,NET_BROADCAST \
+            "${options[@]}" --systemd always --shm-size 512m --cap-add NET_ADMIN,NET_RAW,NET_BROADCAST \
             --network "rcron-$run" --ip "${subnet%.*}.$address" "${node#*=}" /sbin/init)
         [[ -z $reach ]] || echo "$id" >"$known/$container.id"
         address=$((address + 1))
