@@ -66,7 +66,10 @@ docs: $(INSTALLED) ## The reference pages of modules, filters and roles, docs/*.
 unit: $(INSTALLED) $(COLLECTION) ## pytest of the wrapper and the collection's Python
 	@echo "unit: pytest of the wrapper and of the collection's Python"
 	@mkdir -p $(BUILD)/results
-	@pytest -q --junit-xml=$(BUILD)/results/unit.xml tests/unit
+	@failed=0; \
+	pytest -q --junit-xml=$(BUILD)/results/unit.xml tests/unit || failed=1; \
+	tests/pythons.sh || failed=1; \
+	exit $$failed
 
 .PHONY: sanity
 sanity: $(INSTALLED) ## ansible-test sanity

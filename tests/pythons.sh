@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+#
+# pythons.sh
+#
+# Runs the wrapper's unit tests, the feeders' aside, with the oldest and the newest Python of this machine from 3.9 to 3.14
+# that is not .venv's own: both at once, since those tests wait more than they work. They find pytest in a folder in
+# .build. Says so in one line where the machine has no other Python, and is content.
+set -uo pipefail
+
+cd "$(dirname "$0")/.." || exit
+own=$(.venv/bin/python -c 'import sys; print(sys.version_info[1])')
+declare -A found
+for python in "$HOME"/.pyenv/versions/*/bin/python3 /usr/bin/python3.[0-9]* /usr/local/bin/python3.[0-9]*; do
+    minor=$("$python" -ISc 'import sys; print(sys.version_info[1])' 2>/dev/null) || continue
+    [[ $minor -ge 9 && $minor -le 14 && $minor -ne $own ]] && found[$minor]=$python
+done
+if [[ ${#found[@]} -eq 0 ]]; then
+    echo "skipped  the wrapper's tests with other Pythons than 3.$own: none from 3.9 to 3.14 is here"
+    exit 0
+fi
+# shellcheck disable=SC2207 # numbers, one a line
+minors=($(printf '%s\n' "${!found[@]}" | sort -n))
+[[ ${#minors[@]} -gt 2 ]] && minors=("${minors[0]}" "${minors[-1]}")
+
+requirements=tests/unit/rcron/requirements.txt
+packages=.build/pythons-$(sha256sum $requirements | cut -c1-12)
+if [[ ! -d $packages ]]; then
+    draft=$(mktemp -d .build/pythons-XXXXXX)
+    .venv/bin/pip -qq --disable-pip-version-check install --target "$draft" --no-deps --python-version 3.9 \
+        --only-binary :all: -r $requirements && mv -T "$draft" "$packages" || exit 1
+fi
+
+declare -A runs
+for minor in "${minors[@]}"; do
+    PYTHONPATH=$packages PYTHONDONTWRITEBYTECODE=1 "${found[$minor]}" -m pytest -q -p no:cacheprovider \
+        --junit-xml=".build/results/unit-python3.$minor.xml" tests/unit/rcron/test_*.py \
+        >".build/results/unit-python3.$minor.log" 2>&1 &
+    runs[$minor]=$!
+done
+failed=0
+for minor in "${minors[@]}"; do
+    log=.build/results/unit-python3.$minor.log
+    if wait "${runs[$minor]}"; then
+        echo "python3.$minor: $(tail -n 1 "$log")"
+    else
+        failed=1
+        cat "$log"
+    fi
+    rm "$log" # only results are counted there
+done
+exit $failed
