@@ -36,6 +36,11 @@ def entries(user: str, job: str) -> dict:
 RUNS = {
     "variables of the wrapper's": [
         Mistake(
+            "node1",
+            {"rcron_state_user": "postgers"},
+            "node1: rcron_state_user is postgers, and there is no such user: create it first",
+        ),
+        Mistake(
             "node2",
             {"rcron_clustername": "billing"},
             "node2: unknown variable rcron_clustername (did you mean rcron_cluster_name?)",

@@ -3,7 +3,7 @@
 """After playbooks/remove.yml: the nodes are as they were before the deployment."""
 
 import pytest
-from nodes import Cluster, Node
+from nodes import Cluster, Node, wait_until
 from testinfra.host import Host
 
 #: How each prepared crontab is shown. `crontab -l` leaves out the header with the date of Debian's crontab command.
@@ -38,6 +38,17 @@ def test_no_file_is_left_and_none_is_missing(cluster: Cluster) -> None:
 )
 def test_nothing_of_ours_is_left(host: Host, pattern: str) -> None:
     assert host.run(f"ls -d {pattern}").stdout == ""
+
+
+def test_a_job_that_ran_meanwhile_has_ended_by_itself(cluster: Cluster) -> None:
+    def ended(node: Node) -> bool:
+        return node.try_run("systemctl is-active over-removal").stdout.strip() != "active"
+
+    wait_until(lambda: all(cluster.on_all(ended)), 20, "the job is over")
+    ran = [node for node in cluster.nodes if node.try_run("cat /var/tmp/over-removal").stdout]
+    assert len(ran) == 1, "on the node that was active when it began"
+    line = r"rcron.*: cluster=billing state=active status=ok dur=[0-9]* exit=0 cmd=sh -c while .*over-removal"
+    assert ran[0].run(f"grep -a -c '{line}' /var/log/syslog").strip() == "1"
 
 
 def test_cron_still_runs_and_keepalived_no_more(host: Host) -> None:

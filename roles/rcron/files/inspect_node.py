@@ -42,12 +42,21 @@ foreign = [
     if os.path.lexists(path) and not (os.path.islink(path) and OURS.search(os.readlink(path)))
 ]
 
+
+def has_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
 json.dump(
     {
         "uid": os.geteuid(),
         "conf_error": conf_error,
         "foreign": foreign,
-        "has_state_user": asked["state_user"] in {entry.pw_name for entry in pwd.getpwall()},
+        "has_state_user": has_user(asked["state_user"]),
         "meant": {name: (difflib.get_close_matches(name, asked["known"], n=1) or [""])[0] for name in asked["unknown"]},
     },
     sys.stdout,

@@ -1,0 +1,85 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What the module makes of its options, and what it says of the steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import pwd
+import sys
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.rcron.cluster.plugins.modules import rcron_wrapper
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Return a function that runs the module in this process, and returns what it said."""
+    paths = [*CHECKOUT.glob("rcron/*.py"), *CHECKOUT.glob("rcron/feeders/*.py"), *CHECKOUT.glob("man/*.[58]")]
+    options = {name: str(tmp_path / name) for name in ("lib_dir", "bin_dir", "man_dir", "tmpfiles_dir")}
+    options |= {
+        "conf": str(tmp_path / "etc" / "rcron.conf"),
+        "state_file": str(tmp_path / "run" / "state"),
+        "state_user": pwd.getpwuid(os.geteuid()).pw_name,
+        "python": sys.executable,
+        "package": {str(path.relative_to(CHECKOUT)): path.read_text() for path in paths},
+        "conf_content": "cluster_name = 'K\u00e4se'\n",
+    }
+
+    def call(check_mode: bool = False, diff: bool = True, **others: object) -> dict:
+        given = {**options, **others, "_ansible_check_mode": check_mode, "_ansible_diff": diff}
+        given = {name: value for name, value in given.items() if value is not None}
+        with patch_module_args(given), pytest.raises(SystemExit):
+            rcron_wrapper.main()
+        return json.loads(capsys.readouterr().out)
+
+    return call
+
+
+def test_check_mode_says_what_a_run_does_and_changes_nothing(run, tmp_path):
+    tried = run(check_mode=True)
+    assert list(tmp_path.iterdir()) == []
+    done = run()
+    assert (tried["paths"], tried["diff"]) == (done["paths"], done["diff"])
+    assert done["changed"]
+    assert not run()["changed"]
+
+
+def test_a_diff_is_one_of_all_places_and_one_of_each_file(run, tmp_path):
+    conf, tmpfiles = tmp_path / "etc" / "rcron.conf", tmp_path / "tmpfiles_dir" / "rcron-rcron.conf"
+    diff = run()["diff"]
+    assert [part["after_header"] for part in diff] == ["folders and links", str(tmpfiles), str(conf)]
+    assert diff[2]["after"] == "cluster_name = 'K\u00e4se'\n"
+    conf.write_bytes(b"cluster_name = 'K\xe4se'\n")
+    (part,) = run()["diff"]
+    assert part["before"] == "cluster_name = 'K\\xe4se'\n"
+    assert "diff" not in run(diff=False)
+    (part,) = run(state="absent", check_mode=True)["diff"]
+    assert f"{tmp_path}/bin_dir/rcron -> " in part["before"]
+    assert part["after"] == ""
+
+
+def test_the_folder_in_use_is_told_until_there_is_none(run, tmp_path):
+    library = run()["library"]
+    assert pathlib.Path(library).parent == tmp_path / "lib_dir"
+    assert run(state="absent", package=None, conf_content=None)["library"] == ""
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ({"conf_content": "nice = 3\n"}, 'unknown name "nice"'),
+        ({"package": None}, "missing: package"),
+        ({"tmpfiles_dir": "/dev/null/tmpfiles.d"}, "/dev/null/tmpfiles.d cannot be brought about: Not a directory"),
+    ],
+)
+def test_what_is_not_possible_is_told(run, others, message):
+    failed = run(**others)
+    assert failed["failed"]
+    assert message in failed["msg"]
