@@ -103,8 +103,6 @@ options:
     type: path
     default: /usr/bin/python3
 seealso:
-  - plugin: rcron.cluster.rcron
-    plugin_type: role
   - module: rcron.cluster.rcron_crontab
 """
 
