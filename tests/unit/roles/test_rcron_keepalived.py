@@ -169,6 +169,24 @@ def test_the_mend_mends(inspect) -> None:
     assert inspect(group % GROUP_LINE, GROUP)["silent"] == []
 
 
+@pytest.mark.parametrize("form", ["fifo", "notify"])
+def test_managed_file_tells_rcron_in_either_form(playbook, form: str) -> None:
+    variables = {
+        "role_path": str(ROLE),
+        "rcron_keepalived_hook_form": form,
+        "rcron_keepalived_clusters": [{"instance": "VI_1"}, {"instance": "VI_2", "conf": "/etc/rcron/mail.conf"}],
+        "__rcron_keepalived_interface": "eth0",
+        "__rcron_keepalived_source": "192.0.2.1",
+    }
+    files = [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")]
+    template = "{{ lookup('ansible.builtin.template', role_path ~ '/templates/keepalived.conf.j2') }}"
+    task = {"name": "Render", "ansible.builtin.debug": {"msg": template}}
+    text = playbook({"vars_files": files, "tasks": [task]}, f"--extra-vars={json.dumps(variables)}").stdout
+    told = (LINE, GROUP_LINE.replace("--group VG", "--instance VI_2"))
+    assert [line.replace('"', '\\"') in text for line in told] == [form == "notify"] * 2
+    assert ("include /etc/keepalived/rcron.conf" in text) == (form == "fifo")
+
+
 def blocks(path: Path) -> list[str]:
     """The YAML examples of a README."""
     return re.findall(r"```yaml\n(.*?)```", path.read_text(), re.DOTALL)
