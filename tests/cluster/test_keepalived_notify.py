@@ -60,6 +60,12 @@ def test_second_run_changes_nothing(play: Play) -> None:
     assert re.findall(r"changed=(\d+)", ran.stdout) == ["0", "0"], ran.stdout
 
 
+def test_check_of_the_whole_deployment_passes(cluster: Cluster, mail: Cluster, play: Play) -> None:
+    wait_until(lambda: cluster.settle(steady=1) and mail.settle(steady=1), TAKEOVER, "both clusters are calm")
+    ran = play("rcron.cluster.check")
+    assert ran.returncode == 0, ran.stdout
+
+
 def test_configuration_has_nothing_of_ours_but_the_lines_that_its_owner_wrote(node: Node) -> None:
     node.run("cmp /etc/keepalived/keepalived.conf /var/tmp/notify/keepalived.conf")
     assert node.run("cd /etc/keepalived && find . ! -path './keepalived.con*' | LC_ALL=C sort") == (

@@ -198,3 +198,11 @@ def test_two_clusters_of_the_readme_are_those_that_the_scenario_deploys(example:
     text = (CHECKOUT / "molecule/keepalived" / name).read_text()
     played = text[text.index("- name: ") :]
     assert [block for block in blocks(ROLE / "README.md") if f"- name: {example}" in block] == [played]
+
+
+def test_inventory_of_the_readme_is_that_of_the_scenario() -> None:
+    """But for how the nodes are made and reached, and for comments."""
+    inventory = (CHECKOUT / "molecule/keepalived/inventory/hosts.yml").read_text()
+    shown = next(block for block in blocks(ROLE / "README.md") if "    mail:\n" in block)
+    reached = re.compile(r"^ *((ansible|node)_\w+:|#).*\n|^---\n|^\n|(?<=:) #.*", re.MULTILINE)
+    assert reached.sub("", inventory) == shown
