@@ -66,8 +66,8 @@ def test_demotion_is_written_where_no_room_is_left(node: Node) -> None:
     assert said[:4] == ["full", "ran while active", "passive", "passive"]
     assert said[4].startswith(f"rcronctl: {STATE}")
     assert said[4].endswith("No space left on device; make room there")
-    # Nothing but the state and the feeder's record is left.
-    assert said[5:] == ["exit 73", "ran again", "active", "state", "state.feeder"]
+    # Nothing but the state, the feeder's record and the hooks' lock is left.
+    assert said[5:] == ["exit 73", "ran again", "active", "state", "state.feeder", "state.lock"]
     log = node.run("cat /var/log/syslog")
     assert "cluster=hard state=active status=ok dur=0 exit=0 cmd=echo ran while active" in log
     assert "cluster=hard state=passive status=ignore cmd=echo ran while passive" in log
