@@ -56,7 +56,7 @@ def active(cluster: Cluster, etcd: Node) -> Iterator[Node]:
 
 def members(node: Node) -> dict[str, tuple[str, str]]:
     """What Patroni's REST API says of each member, asked on a node: role and state. Nothing where it is silent."""
-    told = node.try_run(ASK).stdout.partition("\r\n\r\n")[2]
+    told = node.try_run(ASK).stdout.partition("\n\n")[2]  # whose line ends Python has made plain
     return {member["name"]: (member["role"], member["state"]) for member in json.loads(told or "{}").get("members", [])}
 
 
