@@ -3,7 +3,7 @@
 """Patroni: what its callbacks mean.
 
 The contract (Patroni's documentation, "postgresql.callbacks" in YAML Configuration Settings; patroni/postgresql/
-__init__.py, call_nowait, and patroni/postgresql/callback_executor.py of 3.0.2 and 4.0.7; tried on both):
+__init__.py, call_nowait, and patroni/postgresql/callback_executor.py of 3.0.2 and 4.0.7; tried on 3.0.2):
 
 - Patroni splits the callback's words as a shell would, adds ACTION ROLE SCOPE, and starts that without a shell, as its
   own user (postgres, usually). It waits for nothing and ignores the exit status.
