@@ -214,13 +214,13 @@ def test_jobs_that_start_while_the_state_flips_log_what_they_did(active: Any) ->
     finally:
         process.kill()
         process.wait()
-    log = active.log()
+    log = active.log_without_times()
     assert 0 < len(ran) < 100
     for i in range(100):
         lines = [line.split(" ", 1)[1] for line in log if line.endswith(f"cmd=echo ran-{i}")]
         if i in ran:
             assert sorted(lines) == [
-                f"cluster=c1 state=active status=ok dur={lines[-1].split('dur=')[1][0]} exit=0 cmd=echo ran-{i}",
+                f"cluster=c1 state=active status=ok dur=N exit=0 cmd=echo ran-{i}",
                 f"cluster=c1 state=active status=start cmd=echo ran-{i}",
             ]
         else:
