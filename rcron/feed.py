@@ -174,13 +174,21 @@ def hand_on(config: Config, moment: Moment, pid: int, daemon: str) -> bool:
         return True
 
 
-def refresh(config: Config, wanted: "str | None") -> bool:
+def refresh(config: Config, wanted: "str | None", follows: int = 0) -> bool:
     """Say that the feeder lives: an `active` counts as fresh again. A state file that is gone or broken is restored.
 
     config: the cluster's. wanted: the state that the feeder gave last, or None where it gave none. An operator's
-    `rcronctl set` in between is left alone. Returns whether the file had to be written. Raises OSError.
+    `rcronctl set` in between is left alone. follows: the process that must be the one which feeds the state, or 0 for
+    any. Returns whether the file had to be written. Raises OSError.
     """
     with Lock(config.state_file):
+        if follows:
+            record = read_record(config)
+            if record is None and not os.path.lexists(record_path(config)):
+                # rcron has been removed since the caller looked: nothing of it is to come back.
+                posix.unlink(config.state_file + ".lock")
+            if record is None or record.pid != follows:
+                return False
         broken = _content(config) is None and wanted is not None
         if wanted is not None and broken:
             _write(config, wanted)

@@ -124,7 +124,7 @@ def _try(config: Config, written: bool, state: str, feeder: str = "") -> bool:
     """Refresh, or write the state; say once where that fails. Returns whether it went well."""
     try:
         if state == ACTIVE:
-            if feed.refresh(config, ACTIVE):
+            if feed.refresh(config, ACTIVE, follows=os.getpid()):
                 log.warning(config, f"{config.state_file}: was gone or broken; written anew: active")
         else:
             feed.apply(config, state, feeder, "ended", follows=os.getpid())
