@@ -8,7 +8,9 @@
 set -euo pipefail
 
 checkout=$(cd "$(dirname "$0")/.." && pwd)
-work=$checkout/.build/sanity
+# Where ansible-test is: .venv, or what tests/newest.sh has made.
+environment=${SANITY_ENVIRONMENT:-$checkout/.venv}
+work=$checkout/.build/sanity-${environment##*/}
 collection=$work/ansible_collections/rcron/cluster
 
 rm -rf "$work/ansible_collections"
@@ -20,7 +22,7 @@ done | tar --create --null --files-from=- | tar --extract --directory="$collecti
 
 # ansible-test takes the first pythonX.Y in PATH for its virtual environments. That may be a pyenv shim, which is not
 # an interpreter: put the real one of .venv first.
-read -r version interpreter < <(.venv/bin/python -c \
+read -r version interpreter < <("$environment/bin/python" -c \
     'import os, sys; print("%d.%d" % sys.version_info[:2], os.path.realpath(sys.executable))')
 ln -sfn "$interpreter" "$work/bin/python$version"
 export PATH=$work/bin:$PATH
@@ -34,7 +36,7 @@ mkdir -p "$work/home/.config/pip"
     | awk '$0 != "[global]" { value[$1] = $0 } END { print "[global]"; for (name in value) print value[name] }' \
     >"$work/home/.config/pip/pip.conf"
 export HOME=$work/home
-pip_version=$(.venv/bin/python -c 'from ansible_test._internal.python_requirements import get_venv_packages as p
+pip_version=$("$environment/bin/python" -c 'from ansible_test._internal.python_requirements import get_venv_packages as p
 import types; print(p(types.SimpleNamespace(version="'"$version"'"))["pip"])')
 cp tests/get_pip.py "$HOME/.ansible/test/cache/get_pip_${pip_version//./_}.py"
 
@@ -43,7 +45,7 @@ cd "$collection"
 git init --quiet
 git add --all
 log=$work/log
-if ! "$checkout/.venv/bin/ansible-test" sanity --local --python "$version" --color no "$@" >"$log" 2>&1; then
+if ! "$environment/bin/ansible-test" sanity --local --python "$version" --color no "$@" >"$log" 2>&1; then
     sed -n '/^ERROR/p; /^FATAL/,$p' "$log"
     echo "All that ansible-test said: $log"
     exit 1
