@@ -38,7 +38,7 @@ help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
 
 .PHONY: test
-test: $(INSTALLED) $(COLLECTION) containers linters ## All checks: lint, unit, sanity, cluster; the last line is their sum
+test: $(INSTALLED) $(COLLECTION) containers companions linters ## All checks: lint, unit, sanity, cluster; the last line is their sum
 	@tests/all.sh $(SCENARIOS)
 
 .PHONY: lint
@@ -63,7 +63,7 @@ docs: $(INSTALLED) ## The reference pages of modules, filters and roles, docs/*.
 	@tests/published.sh docs docs
 
 .PHONY: unit
-unit: $(INSTALLED) $(COLLECTION) ## pytest of the wrapper and the collection's Python
+unit: $(INSTALLED) $(COLLECTION) companions ## pytest of the wrapper and the collection's Python
 	@echo "unit: pytest of the wrapper and of the collection's Python"
 	@mkdir -p $(BUILD)/results
 	@failed=0; \
@@ -75,6 +75,21 @@ unit: $(INSTALLED) $(COLLECTION) ## pytest of the wrapper and the collection's P
 sanity: $(INSTALLED) ## ansible-test sanity
 	@echo "sanity: ansible-test sanity of the collection"
 	@tests/check.sh sanity tests/sanity.sh
+
+# The law's hundreds of commands (test_crontab_law) are left out: what they add is proof, not coverage.
+.PHONY: coverage
+coverage: $(INSTALLED) $(COLLECTION) companions ## Branch coverage of rcron/ and plugins/ by the unit tests; at least 95 %
+	@mkdir -p $(BUILD)/coverage && rm -f $(BUILD)/coverage/*
+	@RCRON_COVERAGE=$(CURDIR)/pyproject.toml coverage run -m pytest -q -m "not unmeasured" \
+	    --ignore=tests/unit/plugins/module_utils/test_crontab_law.py tests/unit
+	@coverage combine --quiet && coverage report
+
+.PHONY: newest
+newest: $(INSTALLED) $(COLLECTION) ## The plugins' unit tests and ansible-test sanity on the newest ansible-core, if a Python 3.13 is here
+	@failed=0; \
+	tests/newest.sh unit || failed=1; \
+	tests/check.sh sanity-newest tests/newest.sh sanity || failed=1; \
+	exit $$failed
 
 .PHONY: cluster
 cluster: $(INSTALLED) $(COLLECTION) containers ## Clusters of containers that boot, run cron and fail over (Molecule)
@@ -112,6 +127,11 @@ clean: demo-stop ## Remove .venv, caches and build output
 containers:
 	@tests/system_packages.sh podman:podman runc:runc nft:nftables iptables:iptables mmdebstrap:mmdebstrap \
 	    /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /usr/lib*/podman/netavark:netavark
+
+# What the README puts behind rcron.
+.PHONY: companions
+companions:
+	@tests/system_packages.sh chronic:moreutils
 
 # The one linter that PyPI does not have.
 .PHONY: linters

@@ -20,6 +20,7 @@ LAUNCHER = """\
 #!{python} -IS
 import sys
 sys.path.insert(0, {checkout!r})
+{measure}
 from rcron import log
 def send(facility, level, line):
     with open({log!r}, "a", encoding="utf-8") as stream:
@@ -28,6 +29,23 @@ log._send = send
 from rcron.{module} import {start}
 {call}
 """
+
+# The same, measured (make coverage). What it imports is not the wrapper's: see the mark `unmeasured` in pyproject.toml.
+MEASURE = """\
+sys.path[1:1] = [{folder!r}, *{path!r}]
+import measured
+measured.begin({settings!r})
+del sys.path[1]
+"""
+
+
+def _measure() -> str:
+    settings = os.environ.get("RCRON_COVERAGE")
+    if not settings:
+        return ""
+    folder = os.path.dirname(__file__)
+    path = [entry for entry in sys.path if entry.endswith("-packages")]
+    return MEASURE.format(folder=folder, path=path, settings=settings)
 
 
 class Node:
@@ -50,6 +68,7 @@ class Node:
             LAUNCHER.format(
                 python=sys.executable,
                 checkout=str(CHECKOUT),
+                measure=_measure(),
                 log=str(self.log_file),
                 module=module,
                 start=start,
