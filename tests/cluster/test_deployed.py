@@ -111,7 +111,8 @@ def test_an_operators_script_sets_the_state_of_a_cluster_without_a_feeder(cluste
     said = cluster.nodes[1].run("""
         set -e
         mkdir -p /run/operator; trap 'rm -r /run/operator' EXIT
-        printf 'state_file = /run/operator/state\\ndefault_state = passive\\n' >/run/operator/rcron.conf
+        printf '%s\\n' 'cluster_name = billing2' 'state_file = /run/operator/state' 'default_state = passive' \\
+            >/run/operator/rcron.conf
         for state in active passive; do
             rcronctl --conf /run/operator/rcron.conf set $state --feeder script
             rcron --conf /run/operator/rcron.conf echo ran while $state
