@@ -27,7 +27,7 @@ def logged(monkeypatch):
 
     def event(when: float, pid: int, fields: str, *words: str) -> None:
         now[:] = [when, pid]
-        log.event(conf, fields, list(words))
+        log.event(conf, fields, log.command(list(words)))
 
     event.lines = lines
     return event
