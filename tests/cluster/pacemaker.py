@@ -1,0 +1,87 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What the tests of the scenario pacemaker share: the cluster as Pacemaker sees it, and how a failover is measured."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, wait_until
+
+#: Seconds that the cluster has for anything. It needs up to 10 on a quiet machine.
+PATIENCE = 90.0
+
+
+def running(cluster: Cluster) -> list[Node]:
+    """The nodes that are up."""
+    return [node for node in cluster.nodes if node.state() != DOWN]
+
+
+def located(cluster: Cluster, resource: str) -> list[str]:
+    """The lines in which Pacemaker tells where a resource runs, as one of the nodes knows it."""
+    for node in running(cluster):
+        told = node.try_run(f"crm_resource --resource {resource} --locate")
+        if told.returncode == 0:
+            return [line.strip() for line in told.stdout.splitlines() if "is running on" in line]
+    return []
+
+
+def settle(cluster: Cluster, resource: str = "rcron-clone") -> Node:
+    """Wait until the resource runs wherever it is to run, with one node active; return that."""
+    instances = len(running(cluster)) if resource.endswith("-clone") else 1
+    wait_until(lambda: len(located(cluster, resource)) == instances, PATIENCE, f"{instances} instances of {resource}")
+    return cluster.settle(timeout=PATIENCE, steady=1)
+
+
+class Failover(NamedTuple):
+    """What `fail_over` saw: who was active, who is now, when it began, and when each of them turned (`inf`: never)."""
+
+    old: Node
+    new: Node
+    start: float
+    active_after: float
+    passive_after: float
+    both: float
+
+
+def fail_over(cluster: Cluster, what: str, fail: Callable[[Node], object], resource: str = "rcron-clone") -> Failover:
+    """Have the active node fail in some way, wait until another one is active, and print the times.
+
+    At no moment before that is more than one node active but for what Failover.both tells.
+    """
+    old = cluster.active()
+    start = time.time()
+    fail(old)
+
+    def new() -> "Node | None":
+        active = [node for node in cluster.nodes if node is not old and node.state() == "active"]
+        return active[0] if active else None
+
+    found = wait_until(new, PATIENCE, f"another node than {old} is active: {what}")
+    assert list(cluster.states().values()).count("active") <= 2
+    active_after = first(found, "active", start) - start
+    # A machine that is off runs no job, and its file is gone with it.
+    died = old.state() == DOWN
+    if not died:
+        wait_until(lambda: old.state() == "passive", PATIENCE, f"{old} is passive: {what}")
+    passive_after = 0.0 if died else first(old, "passive", start) - start
+    changes = [change for change in cluster.changes_since(start) if not (died and change.node == old.name)]
+    both = 0.0 if died else seconds_with_two_active([Change(start, old.name, "active"), *changes])
+    told = "" if died else f", {old} passive after {passive_after:.1f} s, both active for {both:.2f} s"
+    print(f"pacemaker {what}: {old} -> {found}: active after {active_after:.1f} s{told}")
+    return Failover(old, found, start, active_after, passive_after, both)
+
+
+def first(node: Node, state: str, since: float) -> float:
+    """When a node's state file first turned to a state after a time."""
+    return next(
+        (change.time for change in node.changes() if change.time > since and change.state == state), float("inf")
+    )
+
+
+def repair(node: Node) -> None:
+    """Start a node's cluster anew, whatever is left of it."""
+    node.run(
+        "pkill -CONT -x corosync; systemctl kill --signal=KILL pacemaker corosync; sleep 1;"
+        "systemctl reset-failed; systemctl stop pacemaker; systemctl stop corosync; systemctl start pacemaker"
+    )

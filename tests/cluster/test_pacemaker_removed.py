@@ -1,0 +1,36 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""After playbooks/remove.yml: no resource, no agent, no cluster that was the role's, and files as they were before."""
+
+import re
+
+from nodes import Cluster, Node
+
+#: What the daemons keep for themselves, and the tests' own crm.
+OTHERS = r"/var/lib/(pacemaker|corosync)|/root/\.(cache|config)\b"
+
+
+def test_no_file_is_left_and_none_is_missing(cluster: Cluster) -> None:
+    def differences(node: Node) -> list[str]:
+        lines = node.try_run("list-files | diff /var/tmp/before/files -").stdout.splitlines()
+        return [line for line in lines if line[:1] in "<>" and not re.search(OTHERS, line)]
+
+    assert cluster.on_all(differences) == [[], [], []]
+
+
+def test_nothing_of_ours_is_left_where_the_list_does_not_look(cluster: Cluster) -> None:
+    told = cluster.on_all(
+        lambda node: (
+            node.try_run(
+                "exec 2>&-; ls -d /run/rcron* /run/resource-agents/rcron*; grep -l rcron /var/lib/pacemaker/cib/*"
+            ).stdout
+        )
+    )
+    assert told == ["", "", ""]
+
+
+def test_the_cluster_is_stopped_and_the_machine_is_well(cluster: Cluster) -> None:
+    told = cluster.on_all(
+        lambda node: node.try_run("systemctl is-active corosync pacemaker; systemctl is-system-running").stdout.split()
+    )
+    assert told == [["inactive", "inactive", "running"]] * 3
