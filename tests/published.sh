@@ -13,15 +13,8 @@ set -euo pipefail
 
 cd "$(dirname "$0")/.."
 published=$PWD/.build/published
-collection=$published/ansible_collections/rcron/cluster
-export ANSIBLE_COLLECTIONS_PATH=$published
-
-build() {
-    rm -rf "$published"
-    mkdir -p "$published"
-    ansible-galaxy collection build --output-path "$published" . >/dev/null
-    ansible-galaxy collection install --offline --no-deps --collections-path "$published" "$published"/*.tar.gz >/dev/null
-}
+export ANSIBLE_COLLECTIONS_PATH=$published/installed
+collection=$ANSIBLE_COLLECTIONS_PATH/ansible_collections/rcron/cluster
 
 docs() {
     mkdir -p "$1"
@@ -48,7 +41,7 @@ importer() {
 }
 
 case ${1:-} in
-build) build ;;
+build) tests/tarball.sh "$published" ;;
 docs) docs "$2" ;;
 docs-current)
     new=$published/docs
