@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: MIT
 """What the role rcron_ucarp wants to know of a node before it changes anything there.
 
-Run on the node by the role's tasks/preflight.yml, with -I. Reads one JSON object from standard input: own (list of str, the
-files that the role writes), hooks (list of str, those of them that ucarp is told to run), mark (str, a line of each of
-them), run (list of str, programs that must be there), unknown and known (lists of str, names of role variables). Writes
-one to standard output: uid, installed (str, the path of ucarp or nothing), interfaces (dict: name -> its first IPv4
-address or nothing), default_interface (str, that of the default route or nothing), present and foreign (lists of str: the
-role's files that are there, and those of them that are somebody else's), missing (list of str, programs that are not
-there or cannot be executed), users (list of str: where a hook is named by a configuration or a running ucarp that are not
-the role's), meant (dict: unknown name -> the known name that it resembles, or nothing).
+Run on the node by the role's tasks/preflight.yml, with -I. Reads one JSON object from standard input: own (list of str,
+the files that the role writes), hooks (list of str, those of them that ucarp is told to run), mark (str, a line of each
+of them), run (list of str, programs that must be there), unknown and known (lists of str, names of role variables).
+Writes one to standard output: uid, installed (str, the path of ucarp or nothing), interfaces (dict: name -> its first
+IPv4 address or nothing), default_interface (str, that of the default route or nothing), present and foreign (lists of
+str: the role's files that are there, and those of them that are somebody else's), missing (list of str, programs that
+are not there or cannot be executed), users (list of str: where a hook is named by a configuration or a running ucarp
+that are not the role's), meant (dict: unknown name -> the known name that it resembles, or nothing).
 """
 
 import difflib
