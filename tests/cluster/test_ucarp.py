@@ -56,6 +56,16 @@ def is_managed(node: Node) -> bool:
     return node.name != "node3"
 
 
+def managed_active(cluster: Cluster) -> Node:
+    """The active node, once that is one of the managed ones: on a busy machine, node3 may be the first to take over."""
+    active = settle(cluster)
+    if not is_managed(active):
+        active.run("kill $(pidof ucarp)")
+        active = settle(cluster)
+        start_ucarp(cluster.nodes[2])
+    return active
+
+
 def start_with(node: Node, options: str) -> None:
     """Have a managed node's ucarp, which is stopped, run with further options until the end of the test."""
     folder = f"/run/systemd/system/{UNIT}.service.d"
@@ -135,8 +145,9 @@ def test_another_node_takes_over_from_one_that_is_told_to_yield(cluster: Cluster
 def test_a_clean_stop_makes_the_node_passive_and_another_active(cluster: Cluster) -> None:
     # The successor of one managed node is the other one, and node2 runs without --shutdown.
     stopped = []
-    for _ in range(2):
-        active = cluster.active()
+    while len(set(stopped)) < 2:
+        assert len(stopped) < 6, f"the role goes to and fro between {stopped} and node3"
+        active = managed_active(cluster)
         shutdown = active.name == "node1"
         what = f"stopped with{'' if shutdown else 'out'} --shutdown"
         start = time.time()
@@ -149,11 +160,10 @@ def test_a_clean_stop_makes_the_node_passive_and_another_active(cluster: Cluster
         assert "192.0.2.10" not in active.run("ip -4 address show dev eth0")
         start_ucarp(active)
         stopped.append(active.name)
-    assert sorted(stopped) == ["node1", "node2"]
 
 
 def test_the_node_turns_passive_when_the_units_ucarp_is_killed(cluster: Cluster) -> None:
-    node = cluster.active()
+    node = managed_active(cluster)
     start = time.time()
     node.run("kill -KILL $(pidof ucarp)")
     take_over(cluster, node, start, "killed (unit)")
