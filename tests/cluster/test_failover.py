@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
-from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, stay_clear_of_minute
+from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, stay_clear_of_minute, wait_until
 
 #: Names of prepare.yml's jobs in /var/log/jobs.
 SELECTED = ["root", "compound", "user", "ansible", "system"]
@@ -79,7 +79,11 @@ def see_a_minute(cluster: Cluster, takeover: Takeover, what: str) -> None:
 
 def first_change(node: Node, state: str, since: float) -> float:
     """When a node's state file first turned to a state after a time."""
-    return next(change.time for change in node.changes() if change.time > since and change.state == state)
+
+    def noted() -> "float | None":
+        return next((change.time for change in node.changes() if change.time > since and change.state == state), None)
+
+    return wait_until(noted, 10, f"{node}'s state file says {state}")
 
 
 def seconds_with_two_active_since(cluster: Cluster, start: float, active: Node) -> float:

@@ -49,11 +49,18 @@ def vrrp_child(node: Node) -> str:
 
 def first(cluster: Cluster, start: float, node: Node, state: str) -> float:
     """When a node's state file first said so after a time; how many seconds later."""
-    return next(
-        change.time - start
-        for change in cluster.changes_since(start)
-        if change.node == node.name and change.state == state
-    )
+
+    def noted() -> "float | None":
+        return next(
+            (
+                change.time - start
+                for change in cluster.changes_since(start)
+                if change.node == node.name and change.state == state
+            ),
+            None,
+        )
+
+    return wait_until(noted, 10, f"{node}'s state file says {state}")
 
 
 def takeover(cluster: Cluster, node: Node, start: float) -> tuple[Node, float]:
