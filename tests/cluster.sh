@@ -21,5 +21,5 @@ tests/check.sh "cluster-$scenario" bash -c \
     'molecule test --scenario-name "$1" >"$2" 2>&1 </dev/null || { tail -n 120 "$2"; exit 1; }' - "$scenario" "$log" ||
     status=$?
 # What the tests measured, and how many there were.
-grep -hE '^ *"([.F]*(machine|network|heartbeat|keepalived|pacemaker|patroni) [a-z]+: |ucarp [^:]+: |[0-9]+ (passed|failed).* in )' "$log" | sed 's/^ *"[.F]*//; s/",\{0,1\}$//; s/^/        /' || true
+grep -hE '^ *"([.F]*(machine|network|heartbeat|keepalived|pacemaker|patroni) [a-z]+: |[.F]*ucarp [^:]+: |[0-9]+ (passed|failed).* in )' "$log" | sed 's/^ *"[.F]*//; s/",\{0,1\}$//; s/^/        /' || true
 exit "$status"
