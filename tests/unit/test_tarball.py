@@ -16,7 +16,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
 #: What may be in it: folders of the checkout (the part of a folder that ends as given), and single files.
 FOLDERS = {
-    "changelogs": "",
+    "changelogs": "changelog.yaml",
     "docs": "",
     "library": ".py",
     "man": (".5", ".8"),
