@@ -103,7 +103,7 @@ def write(config: Config, state: str, seconds: "int | None") -> None:
     line = state
     if seconds is not None:
         ends = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-        line = f"{state} {time.time() + seconds:.0f} {_boot_id()} {ends:.0f}"
+        line = f"{state} {time.time() + seconds:.3f} {_boot_id()} {ends:.3f}"
     replace(pin_path(config), line + "\n")
 
 

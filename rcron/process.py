@@ -16,7 +16,7 @@ _PF_EXITING = 0x4  # <linux/sched.h>: its files are closed, or about to be
 def _stat(pid: int) -> "tuple[str, list[bytes]] | None":
     try:
         with open(f"/proc/{pid}/stat", "rb") as stream:
-            head, _, tail = stream.read().rpartition(b")")
+            head, _bracket, tail = stream.read().rpartition(b")")
     except OSError:
         return None
     return head.partition(b"(")[2].decode("utf-8", "replace"), tail.split()

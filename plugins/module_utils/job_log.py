@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: MIT
 """rcron's log lines, as `journalctl --output=short-unix` prints them: which job ran last when, and how it ended.
 
-The lines are those of rcron(8), LOG LINES. Text in, records out: no I/O.
+The lines are those of rcron(8), LOG LINES.
 """
 
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -75,3 +76,19 @@ def read(lines: Iterable[str], ignored_since: float) -> Runs:
         run.duration = int(match["duration"] or 0)
         run.exit = None if match["exit"] is None else int(match["exit"])
     return Runs(list(last.values()), ignored)
+
+
+def from_journal(since: int, ignored_since: float) -> Runs:
+    """Read this host's journal. It may hold a line for each job and minute, so it is not kept as a whole.
+
+    :param since, ignored_since: seconds since the epoch.
+    :returns: nothing where there is no systemd.
+    """
+    command = ["journalctl", "--quiet", "--no-pager", "--identifier=rcron", "--output=short-unix", f"--since=@{since}"]
+    try:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", errors="backslashreplace"
+        ) as journal:
+            return read(journal.stdout or (), ignored_since)
+    except OSError:
+        return Runs([], {})

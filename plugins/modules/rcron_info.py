@@ -313,18 +313,7 @@ def runs(history: int, now: float) -> tuple[list[dict], dict[str, int]]:
     :param history: seconds to read back.
     :returns: the last run of each job, and how many were ignored in the last hour, as RETURN describes them.
     """
-    command = ["journalctl", "--quiet", "--no-pager", "--identifier=rcron", "--output=short-unix"]
-    try:
-        with subprocess.Popen(
-            [*command, f"--since=@{int(now) - history}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            encoding="utf-8",
-            errors="backslashreplace",
-        ) as journal:
-            found = job_log.read(journal.stdout, now - HOUR)
-    except OSError:
-        return [], {}  # no systemd
+    found = job_log.from_journal(int(now) - history, now - HOUR)
     return [
         {
             "cluster": run.cluster,

@@ -237,7 +237,7 @@ class Instance:
         """What the cluster last made of this node since its boot, and by which state file; nothing where stopped."""
         try:
             with open(self._note, encoding="utf-8", errors="surrogateescape") as stream:
-                word, _, path = stream.read(configuration.MAX_BYTES).rstrip("\n").partition(" ")
+                word, _blank, path = stream.read(configuration.MAX_BYTES).rstrip("\n").partition(" ")
         except OSError:
             return "", ""
         return word, path

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 import pytest
-from nodes import Cluster, Node
+from nodes import CRON_PATIENCE, Cluster, Node, wait_until
 
 #: The names of prepare.yml's jobs in /var/log/jobs: those that are selected, and the one that is not.
 SELECTED = ["root", "compound", "user", "ansible", "system"]
@@ -50,9 +50,18 @@ def test_passive_node_does_nothing_of_a_compound_line(cluster: Cluster, minute: 
 def test_syslog_tells_of_each_selected_job_and_of_no_other(cluster: Cluster, minute: Minute) -> None:
     # Of a quick job: what it is, what state the node was in, and what became of it.
     line = re.compile(r"rcron.*: cluster=billing state=(\w+) status=(\w+) (?:dur=\S+ exit=(\d+) )?cmd=(.*)")
-    for node in cluster.nodes:
+
+    def entries(node: Node) -> list[tuple[str, ...]]:
         log = node.run("cat /var/log/syslog")
-        found = [match.groups() for match in map(line.search, log.splitlines()) if match]
+        return [match.groups() for match in map(line.search, log.splitlines()) if match]
+
+    def has_all(node: Node) -> bool:
+        told = " ".join(entry[3] for entry in entries(node))
+        return "record root" in told and "compound.log" in told
+
+    for node in cluster.nodes:
+        wait_until(lambda node=node: has_all(node), CRON_PATIENCE, f"{node}: the minute's jobs are in syslog")
+        found = entries(node)
         root = [entry[:3] for entry in found if entry[3] == "/usr/local/bin/record root"]
         if node is minute.active:
             assert root[-2:] == [("active", "start", None), ("active", "ok", "0")]

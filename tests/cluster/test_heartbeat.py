@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, wait_until
 
-Play = Callable[..., "subprocess.CompletedProcess[str]"]
+Play = Callable[..., subprocess.CompletedProcess[str]]
 
 #: As haresources has it: the silence after which Heartbeat takes over.
 DEADTIME = 3.0

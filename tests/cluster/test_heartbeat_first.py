@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from nodes import Cluster, Node
 
-Play = Callable[..., "subprocess.CompletedProcess[str]"]
+Play = Callable[..., subprocess.CompletedProcess[str]]
 
 CONVERGE = os.path.join(os.path.dirname(os.environ["RCRON_INVENTORY"]), "converge.yml")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nodes import Change, Cluster, Node, seconds_with_two_active, wait_until
 
-Play = Callable[..., "subprocess.CompletedProcess[str]"]
+Play = Callable[..., subprocess.CompletedProcess[str]]
 
 MANAGED = os.path.join(os.path.dirname(os.environ["RCRON_INVENTORY"]), "managed.yml")
 KEYS = "/etc/ha.d/authkeys"

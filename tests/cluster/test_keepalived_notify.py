@@ -19,7 +19,7 @@ AT_ONCE = 6.0  # on a machine that is busy; state_max_age is 10
 #: Within which another node has taken over: three adverts, the skew, and the wrapper's own part, on a busy machine.
 TAKEOVER = 12.0
 
-Play = Callable[..., "subprocess.CompletedProcess[str]"]
+Play = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_monitor_keeps_the_state_fresh_without_the_process_that_watches(cluster:
     active = cluster.active()
     active.run("kill -KILL $(sed -n s/^pid=//p /run/rcron/state.feeder)")
     oldest = 0.0
-    for _ in range(30):
+    for _turn in range(30):
         age = active.run("rcronctl is-active && echo $(($(date +%s) - $(stat -c %Y /run/rcron/state)))")
         oldest = max(oldest, float(age.split()[1]))
         time.sleep(0.3)

@@ -65,7 +65,8 @@ def settled(cluster: Cluster) -> Node:
 
     def well() -> bool:
         found = members(cluster.nodes[0]).values()
-        return sorted(role for role, _ in found) == ["leader", "replica"] and {state for _, state in found} <= {
+        roles, states = sorted(role for role, _state in found), {state for _role, state in found}
+        return roles == ["leader", "replica"] and states <= {
             "running",
             "streaming",
         }

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from nodes import Cluster, Node
 
-Play = Callable[..., "subprocess.CompletedProcess[str]"]
+Play = Callable[..., subprocess.CompletedProcess[str]]
 
 CONF = "/etc/patroni/config.yml"
 

@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 import pytest
 from nodes import Cluster, wait_until
 
-Playbook = Callable[..., "CompletedProcess[str]"]
+Playbook = Callable[..., CompletedProcess[str]]
 
 CONF = "/etc/rcron/rcron.conf"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from nodes import Cluster, Node
 
-Play = Callable[..., "subprocess.CompletedProcess[str]"]
+Play = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,3 @@
-#!/usr/bin/perl
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
 #

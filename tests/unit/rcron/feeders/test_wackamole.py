@@ -109,7 +109,7 @@ class Wackamole:
         assert self.process.stdout
         self.process.stdin.write(event + "\n")
         self.process.stdin.flush()
-        return [int(self.process.stdout.readline()) for _ in range(calls)]
+        return [int(self.process.stdout.readline()) for _turn in range(calls)]
 
     def end(self) -> None:
         self.process.kill()
@@ -193,7 +193,7 @@ def test_each_cluster_has_its_address(node: Any, tmp_path: pathlib.Path) -> None
     )
     try:
         assert daemon.tell(f"up eth0:{THEIRS}/255.255.255.0") == [1]
-        until(lambda: (tmp_path / "run/mail").exists(), "the second cluster is active")
+        until((tmp_path / "run/mail").exists, "the second cluster is active")
         assert (tmp_path / "run/mail").read_text() == "active\n"
         assert not node.state_file.exists()
         # One virtual interface of both: both clusters.
@@ -205,7 +205,7 @@ def test_each_cluster_has_its_address(node: Any, tmp_path: pathlib.Path) -> None
 
 @needs_perl
 def test_the_last_of_many_events_holds_and_no_process_is_left_unreaped(node: Any, wackamole: Wackamole) -> None:
-    for _ in range(10):
+    for _turn in range(10):
         wackamole.tell(f"up eth0:{OURS}/255.255.255.255")
         wackamole.tell(f"down eth0:{OURS}/255.255.255.255")
     wackamole.tell(f"up eth0:{OURS}/255.255.255.255")
@@ -240,7 +240,7 @@ def test_the_node_turns_passive_when_wackamole_is_killed_and_spread_hears_of_it(
     folder = render(node, [{"address": OURS, "conf": str(node.conf)}])
     daemon = Wackamole(folder, spread.getsockname()[1])
     try:
-        connection, _ = spread.accept()
+        connection, _address = spread.accept()
         daemon.tell(f"up eth0:{OURS}/255.255.255.255")
         state_becomes(node, "active")
         until(
