@@ -40,6 +40,7 @@ def test_term_reaches_the_job_behind_timeout(active: Any) -> None:
         "timeout", "1h", "sh", "-c", "trap 'echo ended; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
     )
     assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)  # timeout may not know its child yet, and would leave it alone
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=30)[0] == "ended\n"
 

@@ -106,7 +106,7 @@ def test_setting_the_clock_neither_prolongs_nor_shortens_a_pin(node: Any, pin_fi
     node.ctl("pin", "passive", "--for", "1h")
     word, until, boot, ends = pin_file.read_text().split()
     for off in (-86400, 86400):
-        pin_file.write_text(f"{word} {int(until) + off} {boot} {ends}\n")
+        pin_file.write_text(f"{word} {float(until) + off} {boot} {ends}\n")
         assert node.ctl("is-active").returncode == 1
 
 
