@@ -56,6 +56,20 @@ def pin_file(node: Any) -> pathlib.Path:
     return node.state_file.with_name("state.pin")
 
 
+@pytest.mark.parametrize("now", [1000.0, 1000.2, 1000.4, 1000.6])
+def test_a_pin_ends_at_no_time_before_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, now: float
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: now)
+    conf = config.parse(f"state_file = {tmp_path}/state", "rcron.conf")
+    monkeypatch.setattr(pin, "pin_path", lambda conf: str(tmp_path / "state.pin"))
+    pin.write(conf, "passive", 3)
+    _state, until, _boot, boot_until = (tmp_path / "state.pin").read_text().split()
+    for end in (until, boot_until):
+        assert now + 3 <= float(end) <= now + 4
+
+
 def test_a_pin_holds_against_the_feeder_until_unpin(node: Any) -> None:
     node.become("active")
     out = node.ctl("pin", "passive")
@@ -84,7 +98,7 @@ def test_a_pin_ends_by_itself(node: Any) -> None:
     node.become("active")
     node.ctl("pin", "passive", "--for", "1s")
     assert node.ctl("is-active").returncode == 1
-    time.sleep(1.6)
+    time.sleep(2.1)
     assert node.ctl("is-active").returncode == 0
     assert "pin:            none" in node.ctl("status").stdout
 
