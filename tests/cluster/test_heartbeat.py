@@ -43,8 +43,9 @@ def active(cluster: Cluster) -> Iterator[Node]:
     settle(cluster)
 
 
-#: All its processes; some end by themselves once the first has gone.
-KILL = "kill -KILL $(pidof heartbeat) || true"
+#: All its processes, the master first: it would start children anew that are killed before it, and those live on, and
+#: take the peer's packets from the next Heartbeat. Some end by themselves once it has gone.
+KILL = "kill -KILL $(pidof heartbeat | tr ' ' '\\n' | sort -n) || true"
 
 
 def settle(cluster: Cluster) -> None:
