@@ -36,6 +36,12 @@ def test_service_runs_now_and_after_a_boot(host: Host, name: str) -> None:
     assert host.service(name).is_enabled
 
 
+def test_systemd_has_read_what_the_deployment_adds_to_keepaliveds_unit(host: Host) -> None:
+    shown = host.check_output("systemctl show --property=NeedDaemonReload,ExecStopPost keepalived")
+    assert "NeedDaemonReload=no" in shown
+    assert "rcronctl --conf /etc/rcron/rcron.conf set passive" in shown
+
+
 def test_everybody_may_read_the_state_and_only_root_may_write_it(host: Host) -> None:
     state = host.file("/var/run/rcron/state")
     assert (state.user, state.mode) == ("root", 0o644)

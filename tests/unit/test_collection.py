@@ -46,6 +46,16 @@ def test_a_roles_page_has_every_variable(role: str) -> None:
     assert missing == []
 
 
+def test_no_two_roles_have_a_handler_of_one_name() -> None:
+    """In one play, a task that notifies it would run the last role's only."""
+    names = [
+        handler["name"]
+        for path in sorted(CHECKOUT.glob("roles/*/handlers/main.yml"))
+        for handler in yaml.safe_load(path.read_text())
+    ]
+    assert len(names) == len(set(names))
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_variables_carry_their_roles_name(role: str) -> None:
     # The wrapper's own variables (rcron_conf, rcron_group) are everybody's.
