@@ -33,6 +33,21 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture
+def module(capsys):
+    """Return a function that runs a module's main() in this process, and returns what it would tell Ansible."""
+    # Not at the top: the wrapper's tests run where there is no Ansible.
+    from ansible.module_utils.testing import patch_module_args
+
+    def run(main, check_mode: bool = False, diff: bool = False, **options) -> dict:
+        arguments = {**options, "_ansible_check_mode": check_mode, "_ansible_diff": diff}
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
 def play(tmp_path):
     """Return a function that runs tasks on this machine with ansible-playbook, and returns each one's result."""
     folder = tmp_path / "play"

@@ -145,6 +145,7 @@ def test_every_module_can_be_imported() -> None:
     assert (out.returncode, out.stderr) == (0, "")
 
 
+@pytest.mark.unmeasured
 def test_a_passive_run_imports_nothing_that_it_does_not_need(node: Any) -> None:
     node.become("passive")
     launcher = node.rcron.read_text() + "\n"

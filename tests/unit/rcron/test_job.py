@@ -99,6 +99,7 @@ def test_standard_input_is_the_jobs(node: Any) -> None:
     assert node.run("cat", input="fed by cron\n").stdout == "fed by cron\n"
 
 
+@pytest.mark.unmeasured
 def test_a_closed_standard_stream_stays_closed(node: Any) -> None:
     listing = "ls /proc/self/fd"
     for closed in ("<&-", ">&-", "2>&-", "<&- 2>&-"):

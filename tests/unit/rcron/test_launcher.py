@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rcron import __version__
-from rcron.launcher import AT_ONCE, LAUNCHER
+from rcron.launcher import AT_ONCE, LAUNCHER, ROOM, compile_all
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -155,3 +155,20 @@ def test_it_ends_without_tidying_up_and_a_ctrl_c_leaves_no_traceback(node: Any, 
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=10) == ("", "")
     assert process.returncode == -signal.SIGINT
+
+
+def test_an_init_without_room_for_the_bytecode_is_refused(tmp_path: pathlib.Path) -> None:
+    """And the mark, which says that all of it is there, is not set."""
+    package = tmp_path / "rcron"
+    package.mkdir()
+    for name in (*AT_ONCE, "__init__"):
+        (package / f"{name}.py").write_text("x = 1\n")
+    with pytest.raises(ValueError, match="there is no CODES"):
+        compile_all(str(tmp_path), "/library")
+    assert not list(package.glob("__pycache__/compiled.*"))
+    (package / "__init__.py").write_text(f"{ROOM}\ny = 2\n")
+    compile_all(str(tmp_path), "/library")
+    assert [path.name for path in package.glob("__pycache__/compiled.*")] == [
+        f"compiled.{sys.implementation.cache_tag}"
+    ]
+    assert {path.name.partition(".")[0] for path in package.glob("__pycache__/*.pyc")} == {*AT_ONCE, "__init__"}

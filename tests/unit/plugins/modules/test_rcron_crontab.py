@@ -276,3 +276,65 @@ def test_that_test_would_notice_a_missing_lock(path, monkeypatch):
 
     entries_of(Interleaved(str(path)), NIGHTLY).apply()
     assert b"bob /usr/bin/rcron" not in path.read_bytes()
+
+
+# --- what Ansible is told ---
+
+
+def test_the_module_tells_what_it_changed_and_then_that_nothing_changes(module, path, fake_crontab, monkeypatch):
+    monkeypatch.setenv("PATH", fake_crontab("debian").search_path)
+    monkeypatch.setattr(rcron_crontab, "locked", contextlib.nullcontext)
+    options = {"cron_file": str(path), "entries": [{"name": "nightly"}]}
+    previewed = module(rcron_crontab.main, check_mode=True, diff=True, **options)
+    assert path.read_bytes() == SYSTEM
+    told = module(rcron_crontab.main, diff=True, **options)
+    assert path.read_bytes() == PREFIXED
+    assert (previewed["changed"], previewed["entries"], previewed["diff"]) == (True, told["entries"], told["diff"])
+    assert told["diff"]["before"] != told["diff"]["after"]
+    assert "backup_file" not in told
+    assert module(rcron_crontab.main, **options)["changed"] is False
+
+
+def test_the_module_tells_where_the_backup_is(module, path, fake_crontab, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", fake_crontab("debian").search_path)
+    monkeypatch.setattr(rcron_crontab, "locked", contextlib.nullcontext)
+    monkeypatch.setattr(rcron_crontab, "backup_folder", lambda: str(tmp_path / "backups"))
+    told = module(rcron_crontab.main, cron_file=str(path), entries=[{"name": "nightly"}], backup=True)
+    assert pathlib.Path(told["backup_file"]).read_bytes() == SYSTEM
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"entries": [{"regexp": "("}]}, "cannot be rewritten, and is as it was: "),
+        ({"entries": [{"job": "/bin/none"}]}, "job: /bin/none selects nothing: no entry of "),
+        ({"entries": [{"name": "nightly"}], "cron_file": "/"}, "/ is no regular file. "),
+    ],
+)
+def test_the_module_fails_with_a_reason(module, path, fake_crontab, monkeypatch, options, message):
+    monkeypatch.setenv("PATH", fake_crontab("debian").search_path)
+    monkeypatch.setattr(rcron_crontab, "locked", contextlib.nullcontext)
+    told = module(rcron_crontab.main, **{"cron_file": str(path), **options})
+    assert told["failed"] is True
+    assert message in told["msg"]
+    assert path.read_bytes() == SYSTEM
+
+
+def test_the_module_warns_where_it_is_asked_to(module, path, fake_crontab, monkeypatch):
+    monkeypatch.setenv("PATH", fake_crontab("debian").search_path)
+    monkeypatch.setattr(rcron_crontab, "locked", contextlib.nullcontext)
+    warned = []
+    monkeypatch.setattr(rcron_crontab.AnsibleModule, "warn", lambda self, text: warned.append(text))
+    told = module(rcron_crontab.main, cron_file=str(path), entries=[{"job": "/bin/none"}], on_missing="warn")
+    assert told["changed"] is False
+    assert [text.partition(":")[0] for text in warned] == ["job"]
+
+
+def test_a_host_without_crontab_is_no_matter_where_a_prefix_is_taken_away(monkeypatch):
+    def none() -> None:
+        raise StoreError("no crontab command")
+
+    monkeypatch.setattr(rcron_crontab, "CrontabCommand", none)
+    assert rcron_crontab.find_command(needed=False) is None
+    with pytest.raises(StoreError):
+        rcron_crontab.find_command(needed=True)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from ansible_collections.rcron.cluster.plugins.module_utils import crontab_store
 from ansible_collections.rcron.cluster.plugins.modules import rcron_info
 
@@ -184,3 +185,14 @@ def test_a_task_is_told_all_of_it_and_how_far_the_clock_is_off(tmp_path):
         {"conf": "/nonexistent.conf", "error": "/nonexistent cannot be started: No such file or directory"}
     ]
     assert abs(told["clock_offset"]) <= told["clock_uncertainty"] + 0.01  # it is the same clock
+
+
+def test_all_that_is_documented_is_returned_and_nothing_else(module, crontabs, program):
+    program("journalctl", "true")
+    told = module(rcron_info.main, conf=["/nonexistent.conf"], rcronctl_path="/nonexistent")
+    documented = yaml.safe_load(rcron_info.RETURN)
+    theirs = {"clock_offset", "clock_uncertainty"}  # the action plugin's, which takes `elapsed` out
+    assert set(told) - {"invocation", "changed", "elapsed"} == set(documented) - theirs
+    assert set(told["entries"][0]) == set(documented["entries"]["contains"])
+    assert told["runs"] == []
+    assert "runs" not in module(rcron_info.main, conf=[], history=0)

@@ -77,6 +77,7 @@ def daemon(node: Any) -> Iterator[Daemon]:
     until(lambda: not is_refreshed(node), "nobody refreshes the state any more")
 
 
+@pytest.mark.unmeasured
 def test_start_makes_the_node_active_for_as_long_as_the_master_process_lives(node: Any, daemon: Daemon) -> None:
     node.configure("state_max_age = 3")
     pid = daemon.call("start")

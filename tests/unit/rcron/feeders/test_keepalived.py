@@ -291,6 +291,7 @@ def test_the_stop_line_that_follows_term_is_read(node: Any, daemon: Daemon) -> N
     assert any(line.endswith('event=keepalived:INSTANCE "VI_1" STOP') for line in node.log())
 
 
+@pytest.mark.unmeasured
 def test_after_term_a_reader_whose_fifo_stays_open_ends_within_a_second(node: Any, daemon: Daemon) -> None:
     daemon.tell('INSTANCE "VI_1" MASTER 100')
     until(node.state_file, "active\n")
