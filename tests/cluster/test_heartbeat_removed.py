@@ -12,8 +12,10 @@ def disabled(node: Node) -> bool:
 
 def test_no_file_is_left_and_none_is_missing(cluster: Cluster) -> None:
     def differences(node: Node) -> str:
-        # What Heartbeat itself keeps is none of ours, and the link is what disabling takes away.
-        theirs = "-e /var/lib/heartbeat/" + " -e multi-user.target.wants/heartbeat" * disabled(node)
+        # What Heartbeat itself keeps is none of ours; the links are what disabling takes away, or renames to K01.
+        theirs = "-e /var/lib/heartbeat/"
+        if disabled(node):
+            theirs += " -e multi-user.target.wants/heartbeat -e '/etc/rc[2-5].d/[SK]01heartbeat'"
         return node.try_run(f"list-files | diff /var/tmp/before/files - | grep '^[<>]' | grep -v {theirs}").stdout
 
     assert cluster.on_all(differences) == ["", ""]
