@@ -12,9 +12,10 @@ cd "$(dirname "$0")/.."
 rm -rf .build/results
 
 clusters=("${@/#/tests/cluster.sh }")
-tests/lanes.sh "nice make lint" "${clusters[@]:0:1}" "make unit" "nice make sanity" "${clusters[@]:1}" ||
+tests/lanes.sh "nice make lint" "${clusters[@]:0:1}" "make unit" "nice make sanity" "nice make newest" \
+    "${clusters[@]:1}" ||
     [[ $? -eq 1 ]] # what has failed stands in the results; an interruption ends this too
 
 echo
 python tests/summary.py ruff-check ruff-format mypy yamllint ansible-lint shellcheck licences changelog collection-build \
-    docs-lint docs-current importer unit sanity "${@/#/cluster-}"
+    docs-lint docs-current importer unit sanity sanity-newest "${@/#/cluster-}"
