@@ -80,11 +80,11 @@ class CrontabCommand:
         # Debian's `crontab -l` leaves out up to three leading comment lines, its own or the user's.
         environment.update(LC_ALL="C", CRONTAB_NOHEADER="N")
         try:
-            # Not a pipe: cronie's -T goes back in what it reads.
+            # Not a pipe: cronie's -T goes back in what it reads. Nor run_command: the store knows no module.
             with tempfile.TemporaryFile() as stdin:
                 stdin.write(text)
                 stdin.seek(0)
-                return subprocess.run(
+                return subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
                     [self.path, *arguments], stdin=stdin, capture_output=True, env=environment, check=False
                 )
         except OSError as error:
