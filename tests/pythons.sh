@@ -22,7 +22,6 @@ if [[ ${#found[@]} -eq 0 ]]; then
 fi
 # shellcheck disable=SC2207 # numbers, one a line
 minors=($(printf '%s\n' "${!found[@]}" | sort -n))
-[[ ${#minors[@]} -gt 2 ]] && minors=("${minors[0]}" "${minors[-1]}")
 
 requirements=tests/unit/rcron/requirements.txt
 packages=.build/pythons-$(sha256sum $requirements | cut -c1-12)
@@ -32,22 +31,31 @@ if [[ ! -d $packages ]]; then
         --only-binary :all: -r $requirements && mv -T "$draft" "$packages" || exit 1
 fi
 
-declare -A runs
-for minor in "${minors[@]}"; do
-    PYTHONPATH=$packages PYTHONDONTWRITEBYTECODE=1 "${found[$minor]}" -m pytest -q -p no:cacheprovider \
-        --junit-xml=".build/results/unit-python3.$minor.xml" tests/unit/rcron/test_*.py \
-        >".build/results/unit-python3.$minor.log" 2>&1 &
-    runs[$minor]=$!
-done
-failed=0
-for minor in "${minors[@]}"; do
-    log=.build/results/unit-python3.$minor.log
-    if wait "${runs[$minor]}"; then
-        echo "python3.$minor: $(tail -n 1 "$log")"
+begin() {
+    PYTHONPATH=$packages PYTHONDONTWRITEBYTECODE=1 "${found[$1]}" -m pytest -q -p no:cacheprovider \
+        --junit-xml=".build/results/unit-python3.$1.xml" tests/unit/rcron/test_*.py >".build/results/unit-python3.$1.log" 2>&1 &
+    runs[$1]=$!
+}
+
+end() {
+    local log=.build/results/unit-python3.$1.log
+    if wait "${runs[$1]}"; then
+        echo "python3.$1: $(tail -n 1 "$log")"
     else
         failed=1
         cat "$log"
     fi
     rm "$log" # only results are counted there
+}
+
+declare -A runs
+failed=0
+for at in "${!minors[@]}"; do
+    [[ $at -lt 2 ]] || end "${minors[at - 2]}"
+    begin "${minors[at]}"
 done
-exit $failed
+last=$((${#minors[@]} > 2 ? ${#minors[@]} - 2 : 0))
+for minor in "${minors[@]:last}"; do
+    end "$minor"
+done
+exit "$failed"
