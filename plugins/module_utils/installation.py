@@ -113,6 +113,7 @@ class Package:
         """
         launcher: dict = {}
         # Needs nothing but the interpreter.
+        # The collection's own file.
         exec(compile(self.files.get("rcron/launcher.py", ""), "launcher.py", "exec"), launcher)  # noqa: S102
         try:
             return {

@@ -50,6 +50,7 @@ KILL = "kill -KILL $(pidof heartbeat | tr ' ' '\\n' | sort -n) || true"
 
 def settle(cluster: Cluster) -> None:
     for node in cluster.nodes:
+        # Waited for here and now, so the loop's variable is still its own.
         wait_until(lambda: node.try_run(SETTLED).returncode == 0, PARTITION, f"{node}: Heartbeat is settled")  # noqa: B023
     cluster.settle(timeout=PARTITION)
 

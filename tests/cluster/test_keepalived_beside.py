@@ -72,6 +72,7 @@ def test_feeder_of_the_active_node_lives_and_refreshes_both_states(
         assert active.run(f"grep state_max_age {active.conf}") == "state_max_age = 10\n"
         file = re.search(r"state file: +(.*)", status)[1]
         before = float(active.run(f"stat -c %.Y {file}"))
+        # Waited for here and now, so the loop's variable is still its own.
         wait_until(lambda: float(active.run(f"stat -c %.Y {file}")) > before, DECIDED, f"{file} is refreshed")  # noqa: B023
 
 

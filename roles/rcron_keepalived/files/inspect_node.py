@@ -151,7 +151,7 @@ class Configuration:
                 self._last, words = words, []
             if token == "{":  # noqa: S105 - no such token
                 self._open.append([*self._last, "", ""][:2])
-            elif token == "}" and self._open:  # noqa: S105
+            elif token == "}" and self._open:  # noqa: S105 - a bracket, no password
                 self._open.pop()
 
     def _take(self, path: str, number: int, words: "list[str]") -> None:

@@ -27,6 +27,7 @@ def ask(path: str) -> "tuple[int, bytes]":
     # Patroni's own certificate, which may be for another name than the one that it is asked by here.
     context = ssl._create_unverified_context() if url.startswith("https:") else None  # noqa: S323
     try:
+        # http or https, as Patroni's configuration says: no file.
         with urllib.request.urlopen(url + path, timeout=10, context=context) as answer:  # noqa: S310
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:

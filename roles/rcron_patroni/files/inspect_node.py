@@ -121,6 +121,7 @@ def why_unheard(url: str) -> str:
     # Patroni's own certificate, which may be for another name than the one that it is asked by here.
     context = ssl._create_unverified_context() if url.startswith("https:") else None  # noqa: S323
     try:
+        # http or https, as Patroni's configuration says: no file.
         urllib.request.urlopen(url + "/liveness", timeout=10, context=context).close()  # noqa: S310
     except urllib.error.HTTPError:
         return ""
