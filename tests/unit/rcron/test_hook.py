@@ -305,3 +305,14 @@ subprocess.run(["sh", "-c", '"$0" -c "$1"; true', sys.executable, {ask!r}], chec
 """
     out = subprocess.run([sys.executable, "-c", rename], capture_output=True, text=True, check=True).stdout.split()
     assert out[0] == out[1]
+
+
+def test_a_refresh_after_a_removal_or_another_event_brings_nothing_back(node: Any) -> None:
+    """As when either falls between a refresher's look at the record and its refresh."""
+    conf = config.load(str(node.conf))
+    assert feed.refresh(conf, config.ACTIVE, follows=os.getpid()) is False
+    assert list(node.state_file.parent.iterdir()) == []
+    node.ctl("set", "passive")
+    os.utime(node.state_file, (1000, 1000))
+    assert feed.refresh(conf, config.ACTIVE, follows=os.getpid()) is False
+    assert (node.state_file.read_text(), node.state_file.stat().st_mtime) == ("passive\n", 1000)
