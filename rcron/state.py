@@ -125,8 +125,9 @@ def replace(path: str, text: str) -> None:
     """Replace a file by rename. path: the file. text: its new content.
 
     The file's mode is 0644 whatever the umask: keepalived's is 0177, and every user's jobs must be able to read it.
-    What root writes into another user's folder is that user's: his feeder has to refresh it. Raises OSError where it
-    cannot be written; the file is then as it was, and nothing is left beside it.
+    What root writes into another user's folder is that user's: his feeder has to refresh it. An empty folder in the
+    file's place is replaced. Raises OSError where it cannot be written; the file is then as it was, and nothing is left
+    beside it.
     """
     temporary = f"{path}.{posix.getpid()}.{posix.urandom(4).hex()}"
     flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
@@ -142,7 +143,12 @@ def replace(path: str, text: str) -> None:
             posix.fsync(fd)
         finally:
             posix.close(fd)
-        posix.rename(temporary, path)
+        try:
+            posix.rename(temporary, path)
+        except IsADirectoryError:
+            # Somebody made a folder of that name. An empty one is nobody's loss; another is for a person to look at.
+            posix.rmdir(path)
+            posix.rename(temporary, path)
     except OSError as error:
         posix.unlink(temporary)
         # write(2) knows no name, and the temporary file's would tell nobody anything.

@@ -43,6 +43,14 @@ within_reach() {
     [[ $(id -u) == 0 && $(podman info --format '{{.Host.ServiceIsRemote}}') == false ]]
 }
 
+# A node keeps its hardware address too: podman would give it another at each start, and its peers would send what is for it,
+# VRRP's adverts among it, to the old one for a while.
+mac() {
+    local sum
+    sum=$(sha1sum <<<"$1")
+    printf '02:%s:%s:%s:%s:%02x\n' "${sum:0:2}" "${sum:2:2}" "${sum:4:2}" "${sum:6:2}" "$2"
+}
+
 down() {
     local run=$1 containers
     mapfile -t containers < <(podman ps --all --quiet --filter "label=rcron.run=$run")
@@ -77,7 +85,8 @@ up() {
         id=$(podman run --detach --name "$container" --hostname "${node%%=*}" --label "rcron.run=$run" \
             ${reach:+--pidfile "$known/$container.pid"} \
             "${options[@]}" --systemd always --shm-size 512m --cap-add NET_ADMIN,NET_RAW,NET_BROADCAST \
-            --network "rcron-$run" --ip "${subnet%.*}.$address" "${node#*=}" /sbin/init)
+            --network "rcron-$run" --ip "${subnet%.*}.$address" --mac-address "$(mac "$run" "$address")" \
+            "${node#*=}" /sbin/init)
         [[ -z $reach ]] || echo "$id" >"$known/$container.id"
         address=$((address + 1))
     done

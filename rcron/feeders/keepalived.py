@@ -171,6 +171,8 @@ class Feeder:
         # What the FIFO said last of each cluster, the state and the event; and of which that could not be written.
         self._said: "dict[tuple[str, str], tuple[str, str]]" = {}
         self._unwritten: "set[tuple[str, str]]" = set()
+        # Of which a refresh failed: told once, and not at each of the next.
+        self._not_refreshed: "set[tuple[str, str]]" = set()
         self._pid = 0
 
     def notify(self, words: "list[str]") -> bool:
@@ -273,8 +275,11 @@ class Feeder:
                 state = self._said.get(key, (None, ""))[0]
                 if feed.refresh(config, state):
                     self._report(f"{config.state_file}: was gone or broken; written anew: {state}")
+                self._not_refreshed.discard(key)
             except OSError as error:
-                self._report(f"{config.state_file}: not refreshed: {error.strerror}")
+                if key not in self._not_refreshed:
+                    self._report(f"{config.state_file}: not refreshed: {error.strerror}")
+                self._not_refreshed.add(key)
                 well = False
         return well
 

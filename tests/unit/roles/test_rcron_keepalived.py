@@ -206,3 +206,26 @@ def test_inventory_of_the_readme_is_that_of_the_scenario() -> None:
     shown = next(block for block in blocks(ROLE / "README.md") if "    mail:\n" in block)
     reached = re.compile(r"^ *((ansible|node)_\w+:|#).*\n|^---\n|^\n|(?<=:) #.*", re.MULTILINE)
     assert reached.sub("", inventory) == shown
+
+
+@pytest.mark.parametrize(("hosts", "step"), [(1, 20), (2, 20), (10, 20), (11, 19), (100, 2), (250, 1)])
+def test_priorities_fall_by_as_much_as_there_is_room_for(tmp_path: Path, hosts: int, step: int) -> None:
+    # A backup whose priority is one below another's waits 4 ms longer than that: both would take over at once.
+    (tmp_path / "hosts").write_text("[rcron]\n" + "".join(f"host{number}\n" for number in range(hosts)))
+    asked = sorted({0, min(1, hosts - 1), hosts - 1})
+    said = subprocess.run(
+        ["ansible", "-i", tmp_path / "hosts", ",".join(f"host{number}" for number in asked), "-c", "local"]
+        + [
+            "-m",
+            "ansible.builtin.debug",
+            "-a",
+            "msg={{ __rcron_keepalived_priority }}",
+            "-e",
+            f"@{ROLE}/vars/main.yml",
+        ],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    found = dict(re.findall(r'^host(\d+) [^"]*"msg": "?(\d+)', said, re.MULTILINE))
+    assert found == {str(number): str(max(1, 200 - number * step)) for number in asked}

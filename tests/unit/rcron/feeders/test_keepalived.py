@@ -208,7 +208,7 @@ def daemon(node: Any) -> Any:
 
 def until(path: pathlib.Path, content: str) -> None:
     for _turn in range(500):
-        if path.exists() and path.read_text() == content:
+        if path.is_file() and path.read_text() == content:
             return
         time.sleep(0.01)
     pytest.fail(f"{path} does not hold {content!r}")
@@ -389,14 +389,30 @@ def test_a_reader_that_is_killed_lets_the_state_go_stale(node: Any, fresh: Daemo
     assert "keepalived, gone, spoke" in node.ctl("status").stdout
 
 
-@pytest.mark.parametrize("harm", ["delete", "truncate", "garbage"])
+@pytest.mark.parametrize("harm", ["delete", "truncate", "garbage", "folder"])
 def test_a_state_file_that_was_harmed_is_restored(node: Any, fresh: Daemon, harm: str) -> None:
-    if harm == "delete":
+    if harm in ("delete", "folder"):
         node.state_file.unlink()
+        if harm == "folder":
+            node.state_file.mkdir()
     else:
         node.state_file.write_text("" if harm == "truncate" else "garbage")
     until(node.state_file, "active\n")
     assert "was gone or broken; written anew: active" in node.log()[-1]
+
+
+def test_a_folder_with_something_in_it_is_left_and_told_once(node: Any, fresh: Daemon) -> None:
+    node.state_file.unlink()
+    node.state_file.mkdir()
+    kept = node.state_file / "kept"
+    kept.touch()
+    time.sleep(2.5)  # three refreshes
+    told = [line for line in node.log() if "not refreshed" in line]
+    assert len(told) == 1
+    assert told[0].endswith(f"{node.state_file}: not refreshed: Directory not empty")
+    assert kept.exists()
+    kept.unlink()
+    until(node.state_file, "active\n")
 
 
 def test_what_an_operator_set_stays_until_the_next_event(node: Any, fresh: Daemon) -> None:
