@@ -1,0 +1,176 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What can happen to a node, and the list of what is to happen: the same seed gives the same list.
+
+The list names the role of the node that is hit (`active`, `passive`), not the node: who has that role when the time
+comes is the run's own affair, and is written down.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodes import Node
+
+ACTIVE, PASSIVE, CLUSTER = "active", "passive", "cluster"
+
+#: Seconds between the beginnings of two faults.
+PAUSE = (1.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One fault of the list. after: seconds since the one before it began. kind: a name of KINDS or DEPLOYMENTS. whom:
+    the role of the node that it hits, or `cluster`. seconds: how long it lasts, where that is not the fault's own
+    affair."""
+
+    after: float
+    kind: str
+    whom: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of fault. what: for a person. begin: what does it to a node; end: what takes it away, where that is not
+    part of beginning. seconds: the shortest and the longest time between both. weight: how often it is drawn."""
+
+    what: str
+    begin: Callable[[Node], None]
+    end: Callable[[Node], None] | None = None
+    seconds: tuple[float, float] = (0.0, 0.0)
+    weight: float = 1.0
+
+
+def shell(command: str) -> Callable[[Node], None]:
+    """A step that is a command of root's in the node."""
+
+    def step(node: Node) -> None:
+        node.run(command)
+
+    return step
+
+
+def pid_of(node: Node) -> str:
+    """The node's init among this machine's processes."""
+    return Path(f"/run/rcron-nodes/{node.container}.pid").read_text().strip()
+
+
+#: nsenter(1)'s options, and the kernel's names.
+NAMESPACES = {"net": "net", "mount": "mnt"}
+
+
+def on_machine(node: Node, namespace: str, command: list[str], said: str | None = None) -> None:
+    """Run a program of this machine in one namespace of a node."""
+    subprocess.run(
+        ["nsenter", f"--{namespace}=/proc/{pid_of(node)}/ns/{NAMESPACES[namespace]}", "--", *command],
+        check=True,
+        input=said,
+        text=True,
+    )
+
+
+def network(incoming: str, outgoing: str) -> Callable[[Node], None]:
+    """A step that has the node's network drop what comes in and what goes out: `all`, a percentage, or nothing."""
+
+    def chain(hook: str, interface: str, what: str) -> str:
+        rule = {"all": "drop", "": "accept"}.get(what, f"numgen random mod 100 < {what} drop")
+        return f"chain {hook} {{ type filter hook {hook} priority 0; {interface} lo accept; {rule}; }};"
+
+    def step(node: Node) -> None:
+        rules = f"table inet soak {{ {chain('input', 'iif', incoming)} {chain('output', 'oif', outgoing)} }}"
+        on_machine(node, "net", ["nft", "-f", "-"], rules)
+
+    return step
+
+
+def heal(node: Node) -> None:
+    """Take the network's fault away."""
+    on_machine(node, "net", ["nft", "delete", "table", "inet", "soak"])
+
+
+def limit_run(node: Node) -> None:
+    """Give the node's /run a size that can be filled up: podman gives it half of the machine's memory."""
+    on_machine(node, "mount", ["mount", "-o", "remount,size=8m", "/run"])
+
+
+def kill_machine(node: Node) -> None:
+    """As when the power fails."""
+    node.kill()
+
+
+def boot(node: Node) -> None:
+    """Switch it on again, as far as cron."""
+    node._podman("start", node.container)
+    limit_run(node)
+    deadline = time.monotonic() + 60
+    while node.try_run("systemctl is-active --quiet cron").returncode:
+        assert time.monotonic() < deadline, f"{node}: booted, and cron has not started after 60 s"
+        time.sleep(0.05)
+
+
+START = "systemctl reset-failed keepalived; systemctl start keepalived"
+STATE = "/run/rcron/state"
+CLOCK = "/etc/soak-clock"  # what in_node/ticker.py and keepalived's hooks see
+FILL = "cat /dev/zero >/run/soak-fill 2>/dev/null || true"
+#: keepalived's main process and its VRRP child; and the child.
+BOTH, CHILD = "$(pgrep -x keepalived)", "$(pgrep -x -P $(pgrep -o -x keepalived) keepalived)"
+
+NETWORK_KINDS = {
+    "network cut": Kind("nothing comes in, nothing goes out", network("all", "all"), heal, (1.0, 5.0)),
+    "hears nobody": Kind("nothing comes in", network("all", ""), heal, (1.0, 5.0)),
+    "heard by nobody": Kind("nothing goes out", network("", "all"), heal, (1.0, 5.0)),
+    "packets lost": Kind("30 % of them, both ways", network("30", "30"), heal, (2.0, 6.0)),
+}
+STATE_FILE_KINDS = {
+    "state deleted": Kind("rm", shell(f"rm -f {STATE}"), weight=0.7),
+    "state truncated": Kind("to nothing", shell(f": >{STATE}"), weight=0.7),
+    "state a folder": Kind("an empty one", shell(f"rm -f {STATE}; mkdir {STATE}"), weight=0.7),
+}
+KINDS = {
+    "machine killed": Kind("all processes die at once; boots later", kill_machine, boot, (0.5, 3.0), 2.0),
+    "keepalived stopped": Kind("and started later", shell("systemctl stop keepalived"), shell(START), (0.2, 4.0), 1.5),
+    "keepalived restarted": Kind("systemctl restart", shell("systemctl restart keepalived"), weight=1.5),
+    "keepalived reloaded": Kind("systemctl reload", shell("systemctl reload keepalived")),
+    "VRRP child killed": Kind("KILL; its parent starts another", shell(f"kill -KILL {CHILD}"), weight=1.5),
+    "keepalived killed": Kind("both; started later", shell(f"kill -KILL {BOTH}"), shell(START), (0.2, 4.0), 2.0),
+    "keepalived hung": Kind(
+        "STOP and CONT", shell(f"kill -STOP {BOTH}"), shell(f"kill -CONT {BOTH}"), (0.5, 10.0), 1.5
+    ),
+    **NETWORK_KINDS,
+    "clock ahead": Kind("by 2 s", shell(f"echo +2 >{CLOCK}"), shell(f"echo +0 >{CLOCK}"), (2.0, 5.0), 0.7),
+    "clock behind": Kind("by 2 s", shell(f"echo -2 >{CLOCK}"), shell(f"echo +0 >{CLOCK}"), (2.0, 5.0), 0.7),
+    "/run full": Kind("to the last page", shell(FILL), shell("rm /run/soak-fill"), (1.0, 5.0)),
+    **STATE_FILE_KINDS,
+    "pinned passive": Kind("and unpinned", shell("rcronctl pin passive"), shell("rcronctl unpin"), (1.0, 4.0), 0.7),
+    "pinned active": Kind("and unpinned", shell("rcronctl pin active"), shell("rcronctl unpin"), (1.0, 4.0), 0.7),
+}
+
+#: What is done to the whole cluster, with Ansible, by soak.py: every so many seconds.
+DEPLOYMENTS = {"redeployed": 240.0, "upgraded": 420.0}
+
+
+def draw(seed: int, seconds: float, deployments: bool = True) -> list[Planned]:
+    """The list of faults for a run. seed: what tells it from others. seconds: how long the run is to last."""
+    chance = random.Random(seed)  # noqa: S311 - not for secrets: the same seed is to give the same faults
+    names, weights = list(KINDS), [kind.weight for kind in KINDS.values()]
+    planned: list[Planned] = []
+    now = 0.0
+    due = {name: every * 0.4 for name, every in DEPLOYMENTS.items()}
+    while now < seconds:
+        after = round(chance.uniform(*PAUSE), 2)
+        now += after
+        late = [name for name, when in due.items() if when <= now]
+        if deployments and late:
+            due[late[0]] += DEPLOYMENTS[late[0]]
+            planned.append(Planned(after, late[0], CLUSTER, 0.0))
+            continue
+        name = chance.choices(names, weights)[0]
+        whom = ACTIVE if chance.random() < 0.85 else PASSIVE
+        planned.append(Planned(after, name, whom, round(chance.uniform(*KINDS[name].seconds), 2)))
+    return planned

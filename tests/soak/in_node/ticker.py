@@ -1,0 +1,92 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Stands in for cron on one node: starts the prefixed jobs of each tick, on all nodes at the same instant.
+
+Arguments: the moment of tick 0 and the interval, in seconds of CLOCK_MONOTONIC, which the nodes share; then, for each
+kind of job, KIND=EVERY+OFFSET:OPTIONS, the ticks at which it is started and rcron's own options. Standard output, a
+file that only grows, gets a line for each job that is begun and for each that has left, with its exit status.
+"""
+
+import os
+import sys
+import time
+
+#: Holds by how many seconds this node's clock is off, as libfaketime takes it; "+0" where it goes right.
+CLOCK = "/etc/soak-clock"
+
+#: What makes a process see the clock of CLOCK. Files keep the kernel's time, as they keep theirs when a clock is set.
+FAKED = {
+    "LD_PRELOAD": "libfaketime.so.1",
+    "FAKETIME_TIMESTAMP_FILE": CLOCK,
+    "FAKETIME_CACHE_DURATION": "1",
+    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    "DONT_FAKE_MONOTONIC": "1",
+    "NO_FAKE_STAT": "1",
+}
+#: As cron gives it: crontab(5).
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/root", "LOGNAME": "root", "SHELL": "/bin/sh"}
+
+start, interval = float(sys.argv[1]), float(sys.argv[2])
+entries = []
+for argument in sys.argv[3:]:
+    name, _equals, rest = argument.partition("=")
+    when, _colon, options = rest.partition(":")
+    every, _plus, offset = when.partition("+")
+    entries.append((name, int(every), int(offset), options.split()))
+
+running: "dict[int, tuple[str, int]]" = {}
+library = [
+    path
+    for path in ("/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime")
+    if os.path.isdir(path)
+]
+FAKED["LD_PRELOAD"] = f"{library[0]}/libfaketime.so.1" if library else ""
+
+
+def say(line: str) -> None:
+    """Write one line, whole: many processes share the file."""
+    os.write(1, (line + "\n").encode())
+
+
+def clock_is_off() -> bool:
+    """Whether this node's clock is to be seen as set."""
+    try:
+        with open(CLOCK) as file:
+            return file.read().strip() not in ("", "+0")
+    except OSError:
+        return False
+
+
+def reap() -> None:
+    """Write down which jobs have left."""
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        kind, tick = running.pop(pid)
+        say(f"left {kind} {tick} {time.monotonic():.4f} {os.waitstatus_to_exitcode(status)}")
+
+
+tick = int((time.monotonic() - start) / interval) + 1
+while True:
+    due = start + tick * interval
+    while (left := due - time.monotonic()) > 0:
+        time.sleep(min(left, 0.02))
+        reap()
+    environment = {**ENVIRONMENT, **FAKED} if clock_is_off() else ENVIRONMENT
+    for kind, every, offset, options in entries:
+        if tick % every == offset:
+            words = [
+                "/usr/bin/rcron",
+                *options,
+                "/usr/bin/python3",
+                "-IS",
+                "/usr/local/lib/soak/tick.py",
+                kind,
+                str(tick),
+            ]
+            begun = time.monotonic()
+            pid = os.posix_spawn(words[0], words, environment)
+            running[pid] = (kind, tick)
+            say(f"begun {kind} {tick} {begun:.4f} {pid}")
+    tick += 1

@@ -1,0 +1,593 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Goes through a record, and tells which of rcron's promises it breaks.
+
+It works out from what the watchers saw, and from nothing that rcron says, which node was active when (`Lane`); every
+time with two active nodes or none must have a cause among the faults; every job must have done what its node's state
+asked for; every log line must tell what happened, and everything that happened must have its line.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from faults import NETWORK_KINDS, STATE_FILE_KINDS
+from record import Fault, Line, Record, Run
+
+ACTIVE, PASSIVE, DOWN = "active", "passive", "down"
+
+#: How exactly the moment of a change is known, in seconds: the watcher's interval, and what a busy machine adds.
+BLUR = 0.06
+
+#: What a busy machine may add to a time that keepalived, the hooks or a job need, in seconds.
+SLACK = 0.6
+
+#: How long before a machine's death its log may be missing, in seconds: rsyslog had not written it yet.
+UNWRITTEN = 5.0
+
+
+class Span(NamedTuple):
+    """A time, from and to, in which something was so."""
+
+    begin: float
+    end: float
+    what: str
+
+    def meets(self, begin: float, end: float) -> bool:
+        """Whether it has a moment in common with another time."""
+        return self.begin <= end and begin <= self.end
+
+
+class Lane:
+    """One node's state over time: spans without a gap between them."""
+
+    def __init__(self, spans: list[Span]) -> None:
+        self.spans = spans
+        self._begins = [span.begin for span in spans]
+
+    def during(self, begin: float, end: float) -> list[Span]:
+        """The spans that meet a time."""
+        first = max(0, bisect.bisect_right(self._begins, begin) - 1)
+        last = bisect.bisect_right(self._begins, end)
+        return self.spans[first:last]
+
+    def ever(self, state: str, begin: float, end: float) -> bool:
+        """Whether the node was in a state at any moment of a time."""
+        return any(span.what == state for span in self.during(begin, end))
+
+    def always(self, state: str, begin: float, end: float) -> bool:
+        """Whether it was in that state all the time."""
+        return all(span.what == state for span in self.during(begin, end))
+
+
+@dataclass
+class Judgement:
+    """What came of it. violations: the promises that were broken, each with its moment. counts: what there was, in
+    order. doubled, lost: for each cause, how many ticks. overlaps, gaps: for each cause, how long each of them was, in
+    seconds."""
+
+    record: Record
+    lanes: dict[str, Lane]
+    violations: list[tuple[float, str]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    doubled: Counter[tuple[str, str]] = field(default_factory=Counter)
+    lost: Counter[tuple[str, str]] = field(default_factory=Counter)
+    overlaps: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    gaps: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    takeovers: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def broken(self, when: float, text: str) -> None:
+        """Note a broken promise."""
+        self.violations.append((when, text))
+
+
+def judge(record: Record) -> Judgement:
+    """Go through a record. Returns the Judgement."""
+    lanes = {node: _lane(record, node) for node in record.nodes}
+    judged = Judgement(record, lanes)
+    _count(judged)
+    _files(judged)
+    _final_states(judged)
+    overlaps = _overlaps(judged)
+    gaps = _gaps(judged)
+    _runs(judged)
+    _ticks(judged, overlaps, gaps)
+    _demotions(judged)
+    _log(judged)
+    judged.violations.sort()
+    return judged
+
+
+# Who was active when
+
+
+def _lane(record: Record, node: str) -> Lane:
+    """What a job would have found on a node, worked out from its state file and its pin as DESIGN.md has it."""
+    settings = record.settings
+    down = [
+        (fault.begun, fault.over) for fault in record.faults if fault.node == node and fault.kind == "machine killed"
+    ]
+    default = ACTIVE if node == settings.default_active else PASSIVE
+    changes: list[tuple[float, str]] = []
+    word, written, pin = "", 0.0, "none"
+
+    def at(when: float) -> str:
+        if pin in (ACTIVE, PASSIVE):
+            return pin
+        if word == ACTIVE:
+            return ACTIVE if when - written <= settings.state_max_age else PASSIVE
+        return word if word == PASSIVE else default
+
+    seen = [event for event in record.seen if event.node == node]
+    for event, following in zip(seen, [*seen[1:], None]):
+        if event.what == "pin":
+            pin = event.word
+        else:
+            word, written = event.word, event.written
+        changes.append((event.time, at(event.time)))
+        stale = written + settings.state_max_age
+        until = following.time if following else record.end
+        if word == ACTIVE and pin == "none" and event.time < stale < until:
+            changes.append((stale, PASSIVE))
+    spans: list[Span] = []
+    for (when, state), (until, _state) in zip(changes, [*changes[1:], (record.end, "")]):
+        if spans and spans[-1].what == state:
+            spans[-1] = spans[-1]._replace(end=until)
+        else:
+            spans.append(Span(when, until, state))
+    for begin, end, state in [*_flickers(record, node), *((*time, DOWN) for time in down)]:
+        spans = [piece for span in spans for piece in _without(span, begin, end)]
+        spans.append(Span(begin, end, state))
+    spans.sort()
+    # The watcher of a node that boots starts a moment after it: until its first word, and before the first of all, the
+    # node does nothing.
+    whole: list[Span] = []
+    for span in spans:
+        if whole and whole[-1].end < span.begin:
+            whole.append(Span(whole[-1].end, span.begin, DOWN))
+        whole.append(span)
+    return Lane(whole)
+
+
+def _flickers(record: Record, node: str) -> Iterator[tuple[float, float, str]]:
+    """The times of a few milliseconds in which a node was active and its watcher looked away: by the log's account."""
+    changes = [
+        (line.time, match[1]) for line in record.lines if line.node == node and (match := CHANGE.match(line.text))
+    ]
+    for (begin, word), (end, after) in zip(changes, changes[1:]):
+        near = record.seen[_at(record, begin - BLUR) : _at(record, end + BLUR)]
+        seen = any(event.node == node and event.word == ACTIVE for event in near)
+        if (word, after) == (ACTIVE, PASSIVE) and end - begin < BLUR and not seen:
+            yield begin, end, ACTIVE
+
+
+def _without(span: Span, begin: float, end: float) -> Iterator[Span]:
+    if not span.meets(begin, end):
+        yield span
+        return
+    if span.begin < begin:
+        yield span._replace(end=begin)
+    if span.end > end:
+        yield span._replace(begin=end)
+
+
+def _together(judged: Judgement) -> Iterator[tuple[float, float, frozenset[str]]]:
+    """The times in which the set of active nodes is the same, and who they are."""
+    edges = sorted({moment for lane in judged.lanes.values() for span in lane.spans for moment in span[:2]})
+    begin = max(lane.spans[0].begin for lane in judged.lanes.values())
+    for start, stop in zip(edges, edges[1:]):
+        if start >= begin:
+            middle = (start + stop) / 2
+            yield (
+                start,
+                stop,
+                frozenset(node for node, lane in judged.lanes.items() if lane.always(ACTIVE, middle, middle)),
+            )
+
+
+def _merged(pieces: Iterable[tuple[float, float, frozenset[str]]]) -> list[tuple[float, float, frozenset[str]]]:
+    """Pieces that follow each other, with the same nodes, as one."""
+    merged: list[tuple[float, float, frozenset[str]]] = []
+    for start, stop, who in pieces:
+        if merged and merged[-1][1:] == (start, who):
+            merged[-1] = merged[-1][0], stop, who
+        else:
+            merged.append((start, stop, who))
+    return merged
+
+
+# What the faults excuse
+
+
+def _excuses(record: Record, node: str, begin: float, end: float) -> list[str]:
+    """The faults of a node that explain why it was active beside another one in a time, or passive where nobody was
+    active.
+
+    What README.md says of each, with its limit: a partition, until the nodes have heard each other again; keepalived
+    hung, until state_max_age, and once more from when it goes on until it has heard of its successor; a pin; a state
+    file that was taken away, until the feeder has restored it.
+    """
+    found = []
+    for fault in record.faults:
+        if fault.node == node and any(
+            start - BLUR <= begin and end <= stop + SLACK for start, stop in _windows(record, fault)
+        ):
+            found.append(fault.kind)
+    return found
+
+
+def _windows(record: Record, fault: Fault) -> list[tuple[float, float]]:
+    settings = record.settings
+    if fault.kind in NETWORK_KINDS:
+        return [(fault.begun, fault.over + settings.detection)]
+    if fault.kind == "keepalived hung":
+        return [
+            (fault.begun, fault.done + settings.state_max_age),
+            (fault.ended, fault.over + settings.advert_int),
+        ]
+    if fault.kind.startswith("pinned"):
+        return [(fault.begun, fault.over)]
+    if fault.kind in STATE_FILE_KINDS:
+        return [(fault.begun, fault.done + settings.state_max_age / 3)]
+    if fault.kind == "/run full":
+        return [(fault.begun, fault.over + settings.state_max_age / 3)]
+    return []
+
+
+def _overlaps(judged: Judgement) -> list[Span]:
+    """Every time with two active nodes, with its cause."""
+    record = judged.record
+    spans = []
+    for begin, end, who in _merged(piece for piece in _together(judged) if len(piece[2]) > 1):
+        causes = {node: _excuses(record, node, begin, end) for node in who}
+        # All of them but one need an excuse.
+        if sum(not found for found in causes.values()) <= 1:
+            cause = " and ".join(sorted({kind for found in causes.values() for kind in found[:1]}))
+        elif end - begin <= record.settings.advert_int:
+            cause = "hand-over"
+        else:
+            cause = "unexplained"
+            judged.broken(begin, f"{' and '.join(sorted(who))} were both active for {end - begin:.2f} s")
+        spans.append(Span(begin, end, cause))
+        judged.overlaps[cause].append(end - begin)
+    return spans
+
+
+def _gaps(judged: Judgement) -> list[Span]:
+    """Every time without an active node, with its cause."""
+    record, settings = judged.record, judged.record.settings
+    spans = []
+    for begin, end, _who in _merged(piece for piece in _together(judged) if not piece[2]):
+        # keepalived's successor is there the detection time after the last thing that happened to keepalived.
+        latest = max(
+            [
+                begin,
+                *(moment for fault in record.faults for moment in (fault.begun, fault.over) if begin < moment < end),
+            ]
+        )
+        kinds = {
+            kind
+            for node in record.nodes
+            for kind in _excuses(record, node, begin, end)
+            if kind in ("pinned passive", "/run full", *STATE_FILE_KINDS)
+        }
+        if end >= record.end - BLUR:
+            judged.broken(begin, "nobody was active at the end")
+        if end - latest <= settings.detection + SLACK:
+            cause = _last_fault(record, begin)
+        elif kinds:
+            cause = " and ".join(sorted(kinds))
+        else:
+            cause = "unexplained"
+            judged.broken(begin, f"nobody was active for {end - begin:.2f} s")
+        spans.append(Span(begin, end, cause))
+        judged.gaps[cause].append(end - begin)
+    return spans
+
+
+def _last_fault(record: Record, when: float) -> str:
+    """The fault that began or ended last before a moment, at the most some seconds."""
+    near = [
+        (moment, fault.kind)
+        for fault in record.faults
+        for moment in (fault.begun, fault.ended)
+        if when - record.settings.state_max_age - SLACK <= moment <= when + BLUR
+    ]
+    return max(near)[1] if near else "no fault"
+
+
+# The promises
+
+
+def _count(judged: Judgement) -> None:
+    record = judged.record
+    active: str | None = None
+    failovers = 0
+    for _begin, _end, who in _together(judged):
+        if len(who) == 1:
+            (node,) = who
+            failovers += active not in (None, node)
+            active = node
+    plain = [run for run in record.runs if run.kind == "plain"]
+    judged.counts = {
+        "seconds": round(record.end - record.begin),
+        "failovers": failovers,
+        "faults": len(record.faults),
+        "ticks": len({run.tick for run in plain}),
+        "rcron started": len(record.runs),
+        "jobs started": sum(run.ran is not None for run in record.runs),
+        "log lines": len(record.lines),
+    }
+
+
+def _files(judged: Judgement) -> None:
+    """No state file was ever torn, unreadable to an ordinary user, or missing where nobody took it away."""
+    record = judged.record
+    for event in record.seen:
+        if event.what != "state" or event.word in (ACTIVE, PASSIVE):
+            continue
+        excused = event.word in ("absent", "folder", "empty") and any(
+            fault.node == event.node
+            and fault.kind in STATE_FILE_KINDS
+            and fault.begun - BLUR <= event.time <= fault.done + SLACK + record.settings.state_max_age / 3
+            for fault in record.faults
+        )
+        # A machine that boots has an empty /run until systemd-tmpfiles has gone through.
+        booting = event.word == "absent" and _down_at(judged, event.node, event.time)
+        if not excused and not booting:
+            judged.broken(event.time, f"{event.node}: the state file was {event.word}")
+
+
+def _down_at(judged: Judgement, node: str, when: float) -> bool:
+    return judged.lanes[node].ever(DOWN, when - BLUR, when + BLUR)
+
+
+def _final_states(judged: Judgement) -> None:
+    """Where the cluster is at peace, a state file says what keepalived says of itself."""
+    for when, node, keepalived, word in judged.record.checked:
+        if {"MASTER": ACTIVE, "BACKUP": PASSIVE, "FAULT": PASSIVE}[keepalived] != word:
+            judged.broken(when, f"{node}: keepalived is {keepalived}, and the state file says {word}")
+    judged.counts["states compared with keepalived's"] = len(judged.record.checked)
+
+
+def _runs(judged: Judgement) -> None:
+    """Every rcron did what its node's state asked for."""
+    for run in judged.record.runs:
+        lane = judged.lanes[run.node]
+        who = f"{run.node}: tick {run.tick} of {run.kind}"
+        if run.ran is not None:
+            if not lane.ever(ACTIVE, run.begun - BLUR, run.ran + BLUR):
+                judged.broken(run.begun, f"{who} was run, and the node was not active")
+            expected = (3 if run.tick % 5 == 0 else 0,) if run.ended else (None, 143, 137)
+            if run.status not in expected and run.left is not None:
+                judged.broken(run.begun, f"{who}: exit status {run.status}, and the job's own was {expected[0]}")
+        elif run.left is not None:
+            if run.kind == "wait":
+                last = run.begun + judged.record.settings.takeover_wait
+                if run.left < last - BLUR and not _pinned(judged, run.node, run.begun, run.left):
+                    judged.broken(run.begun, f"{who} waited for {run.left - run.begun:.2f} s only")
+                if any(
+                    span.what == ACTIVE and min(span.end, run.left) - max(span.begin, run.begun) > SLACK
+                    for span in lane.during(run.begun, run.left)
+                ):
+                    judged.broken(run.begun, f"{who} waited, and was not run when the node was active")
+            elif lane.always(ACTIVE, run.begun - BLUR, run.left):
+                judged.broken(run.begun, f"{who} was ignored, and the node was active")
+        elif not _dies(judged, run.node, run.begun, judged.record.end) and run.begun < judged.record.end - 9:
+            judged.broken(run.begun, f"{who} never came to an end")
+
+
+def _pinned(judged: Judgement, node: str, begin: float, end: float) -> bool:
+    return any(
+        fault.node == node and fault.kind == "pinned passive" and fault.begun <= end and begin <= fault.over
+        for fault in judged.record.faults
+    )
+
+
+def _dies(judged: Judgement, node: str, begin: float, end: float) -> bool:
+    return judged.lanes[node].ever(DOWN, begin, end)
+
+
+def _ticks(judged: Judgement, overlaps: list[Span], gaps: list[Span]) -> None:
+    """No tick ran twice, none was lost, but for causes that are known."""
+    record, settings = judged.record, judged.record.settings
+    ticks: dict[tuple[str, int], list[Run]] = defaultdict(list)
+    for run in record.runs:
+        ticks[run.kind, run.tick].append(run)
+    for (kind, tick), runs in ticks.items():
+        begun = min(run.begun for run in runs)
+        ran = [run for run in runs if run.ran is not None]
+        # Those first whose node was active when the tick came.
+        ran.sort(key=lambda run: (not judged.lanes[run.node].ever(ACTIVE, begun, begun), run.ran))
+        if kind != "wait" and len(ran) > 1:
+            last = max(run.ran or begun for run in ran)
+            causes = [span.what for span in overlaps if span.meets(begun - BLUR, last + BLUR)]
+            if not causes and all(_promotion(judged, run, begun) is not None for run in ran[1:]):
+                # One had looked at its state, and the role changed hands before the next one had.
+                causes = ["hand-over"]
+            judged.doubled[kind, causes[0] if causes else "unexplained"] += 1
+            if not causes:
+                judged.broken(begun, f"tick {tick} of {kind} ran on {' and '.join(run.node for run in ran)}")
+        elif len(ran) > 1:
+            judged.doubled[kind, _why_again(judged, overlaps, ran, begun)] += 1
+        if ran or begun > record.end - 9:
+            continue
+        wait = settings.takeover_wait if kind == "wait" else 0.0
+        for run in runs:
+            if judged.lanes[run.node].always(ACTIVE, begun - BLUR, begun + BLUR + SLACK):
+                judged.broken(begun, f"tick {tick} of {kind} was run by nobody, and {run.node} was active throughout")
+        causes = [span.what for span in gaps if span.meets(begun - BLUR, begun + SLACK)]
+        judged.lost[kind, causes[0] if causes else "a hand-over"] += 1
+        if kind == "wait" and not any(
+            span.meets(begun, begun + wait)
+            and (span.end - begun > wait - BLUR or "pinned" in span.what or "/run full" in span.what)
+            for span in gaps
+        ):
+            judged.broken(
+                begun, f"tick {tick} of {kind} was lost, though every node waited {wait:g} s for its promotion"
+            )
+
+
+def _why_again(judged: Judgement, overlaps: list[Span], ran: list[Run], begun: float) -> str:
+    """Why a tick that waits was run by another node too."""
+    for run in ran[1:]:
+        promoted = _promotion(judged, run, begun)
+        if promoted is not None and promoted - begun <= judged.record.settings.takeover_wait + BLUR:
+            continue
+        if any(span.meets(begun - BLUR, (run.ran or begun) + BLUR) for span in overlaps):
+            return "two active nodes"
+        judged.broken(begun, f"tick {run.tick} of wait ran on {' and '.join(run.node for run in ran)}, for no reason")
+        return "unexplained"
+    return "within takeover_wait before a promotion"
+
+
+def _promotion(judged: Judgement, run: Run, begun: float) -> float | None:
+    """When a job's node became active, between the job's tick and its start."""
+    last = (run.ran or begun) + BLUR
+    for span in judged.lanes[run.node].during(begun - BLUR, last):
+        if span.what == ACTIVE and begun - BLUR <= span.begin <= last:
+            return span.begin
+    return None
+
+
+def _demotions(judged: Judgement) -> None:
+    """With on_demotion = terminate, no job ran on for long after its node had turned passive."""
+    settings = judged.record.settings
+    ended = 0
+    longest = {"long": 0.0, "stubborn": 0.0}
+    for run in judged.record.runs:
+        if run.started is None or run.kind not in longest:
+            continue
+        stop = run.ended or run.left or judged.record.end
+        stop = max(stop, run.left or stop)
+        for span in judged.lanes[run.node].during(run.started, stop):
+            if span.what == DOWN:
+                break
+            if span.what != PASSIVE or span.begin <= run.started or span.end - span.begin < 1 + SLACK:
+                continue
+            ended += 1
+            beyond = stop - span.begin
+            longest[run.kind] = max(longest[run.kind], beyond)
+            limit = 1.0 + (settings.kill_after if run.kind == "stubborn" else 0.0) + SLACK
+            if beyond > limit:
+                judged.broken(
+                    span.begin, f"{run.node}: tick {run.tick} of {run.kind} ran on for {beyond:.2f} s as passive"
+                )
+            break
+    judged.counts["jobs that lost their node"] = ended
+    judged.counts["milliseconds that such a job went on, at the most"] = round(1000 * longest["long"])
+    judged.counts["milliseconds for one that ignores TERM"] = round(1000 * longest["stubborn"])
+
+
+JOB = re.compile(
+    r"cluster=soak state=(active|passive)(?: pin=\S+)? status=(start|ok|fail|demoted|ignore|stale)(?: dur=(\d+))?"
+    r"(?: reason=stale)?(?: exit=(\d+))? cmd=/usr/bin/python3 -IS /usr/local/lib/soak/tick\.py (\w+) (\d+)$"
+)
+CHANGE = re.compile(r"cluster=soak state=(active|passive) status=changed event=")
+
+
+def _log(judged: Judgement) -> None:
+    """Every log line tells what happened, and all that happened has its line."""
+    record = judged.record
+    said: dict[tuple[str, str, int], list[tuple[str, str, int | None]]] = defaultdict(list)
+    for line in record.lines:
+        if line.time < record.begin:
+            continue
+        match = JOB.match(line.text)
+        if match:
+            state, status, _duration, code, kind, tick = match.groups()
+            said[line.node, kind, int(tick)].append((status, state, None if code is None else int(code)))
+        elif " cmd=" in line.text:
+            judged.broken(line.time, f"{line.node}: a log line of no job: {line.text}")
+        elif (match := CHANGE.match(line.text)) and not _was_seen(judged, line, match[1]):
+            judged.broken(line.time, f"{line.node}: logged, and not seen in the state file: {line.text}")
+    for run in record.runs:
+        lines = said.pop((run.node, run.kind, run.tick), [])
+        if _dies(judged, run.node, run.begun, (run.left or record.end) + UNWRITTEN) or run.begun > record.end - 9:
+            continue
+        words = [status for status, _state, _code in lines]
+        codes = [code for status, _state, code in lines if status in ("ok", "fail")]
+        where = f"{run.node}: tick {run.tick} of {run.kind}"
+        if run.ran is None and run.left is not None:
+            right = words in (["ignore"], ["stale"]) and lines[0][1] == PASSIVE
+        else:
+            status = -1 if run.status is None else run.status
+            expected = ["start", *(["demoted"] if "demoted" in words else []), "fail" if status else "ok"]
+            right = words == expected and codes == [status if status >= 0 else 128 - status]
+            if "demoted" in words and not judged.lanes[run.node].ever(PASSIVE, run.begun, (run.left or 0) + BLUR):
+                judged.broken(run.begun, f"{where} was ended as demoted, and the node was active throughout")
+        if not right:
+            judged.broken(run.begun, f"{where}: exit status {run.status}, and the log says {lines}")
+    for (node, kind, tick), lines in said.items():
+        judged.broken(record.begin, f"{node}: the log tells of tick {tick} of {kind}, which never was: {lines}")
+
+
+def _was_seen(judged: Judgement, line: Line, word: str) -> bool:
+    """Whether the state file held the state that a line tells of, or nobody watched."""
+    near = judged.record.seen[_at(judged.record, line.time - 1) : _at(judged.record, line.time + 1)]
+    return (
+        any(event.node == line.node and event.word == word for event in near)
+        or judged.lanes[line.node].ever(word, line.time, line.time)
+        or _down_at(judged, line.node, line.time)
+    )
+
+
+def _at(record: Record, when: float) -> int:
+    return bisect.bisect_left(record.seen, when, key=lambda event: event.time)
+
+
+# For people
+
+
+def report(judged: Judgement) -> str:
+    """What came of it, in lines: counts, causes, and what was broken with the time around it."""
+    lines = ["", "counts"]
+    lines += [f"  {number:>8}  {name}" for name, number in judged.counts.items()]
+    kinds = Counter(fault.kind for fault in judged.record.faults)
+    lines += ["", "faults", *(f"  {number:>8}  {kind}" for kind, number in sorted(kinds.items()))]
+    for title, times in (("two active nodes", judged.overlaps), ("no active node", judged.gaps)):
+        lines += ["", f"{title}: times, the median and the longest in seconds, and the cause"]
+        for cause, lengths in sorted(times.items()):
+            middle = sorted(lengths)[len(lengths) // 2]
+            lines.append(f"  {len(lengths):>8}  {middle:6.2f} {max(lengths):6.2f}  {cause}")
+    for title, found in (("ticks that ran twice", judged.doubled), ("ticks that nobody ran", judged.lost)):
+        lines += ["", f"{title}: how many, which kind of job, and the cause"]
+        lines += [f"  {number:>8}  {kind:<8}  {cause}" for (kind, cause), number in sorted(found.items())]
+    lines += ["", f"{len(judged.violations)} promises broken"]
+    for when, text in judged.violations[:40]:
+        lines.append(f"  {when - judged.record.begin:9.2f}  {text}")
+    if judged.violations:
+        when = judged.violations[0][0]
+        lines += ["", f"around {when - judged.record.begin:.2f} s", *around(judged, when - 4, when + 4)]
+    return "\n".join(lines)
+
+
+def around(judged: Judgement, begin: float, end: float) -> list[str]:
+    """What happened in a time, a line each."""
+    record = judged.record
+    events: list[tuple[float, str]] = []
+    for node, lane in judged.lanes.items():
+        events += [(span.begin, f"{node} {span.what}") for span in lane.during(begin, end)]
+    events += [
+        (event.time, f"{event.node} {event.what} file: {event.word}")
+        for event in record.seen
+        if event.what == "pin" or event.word not in (ACTIVE, PASSIVE)
+    ]
+    for fault in record.faults:
+        events += [(fault.begun, f"{fault.node} {fault.kind}"), (fault.done, f"{fault.node} {fault.kind}: done")]
+        events += [(fault.ended, f"{fault.node} {fault.kind}: ends"), (fault.over, f"{fault.node} {fault.kind}: over")]
+    for run in record.runs:
+        what = f"{run.node} tick {run.tick} of {run.kind}"
+        events += [(run.begun, f"{what} begun")] if run.kind != "wait" else []
+        events += [(run.started, f"{what} started")] if run.started else []
+        events += (
+            [(run.left, f"{what} left with {run.status}")] if run.left and (run.started or run.kind == "wait") else []
+        )
+    events += [(line.time, f"{line.node} log: {line.text}") for line in record.lines if "cmd=" not in line.text]
+    events = [event for event in events if begin <= event[0] <= end]
+    return [f"  {when - record.begin:9.2f}  {text}" for when, text in sorted(events)]

@@ -1,0 +1,172 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What a soak wrote down: every job's begin and end, every change of a state file, every fault, every log line.
+
+A record is a folder: `NODE.jobs` and `NODE.states` (as in_node/ticker.py and in_node/watcher.py write them),
+`NODE.syslog`, `faults` (JSON lines) and `run.json`. All times are seconds of CLOCK_MONOTONIC; log lines have the wall
+clock's, which `run.json` ties to it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the deployment was given (inventory/hosts.yml), in seconds, and which node is active by default.
+
+    detection: how long keepalived takes to notice a master that is gone, at the most: keepalived.conf(5), advert_int,
+    three of them and the skew, which is less than one.
+    """
+
+    interval: float = 0.5
+    advert_int: float = 0.4
+    state_max_age: float = 4.0
+    takeover_wait: float = 3.0
+    kill_after: float = 2.0
+    default_active: str = "node1"
+
+    @property
+    def detection(self) -> float:
+        return 4 * self.advert_int
+
+
+@dataclass
+class Run:
+    """One job of one tick on one node. begun: when `rcron` was started; left: when it ended, with which status
+    (negative: the signal), None where its node died first. started, ended: what the job itself said, None where it did
+    not come to that."""
+
+    node: str
+    kind: str
+    tick: int
+    begun: float
+    pid: int
+    started: float | None = None
+    ended: float | None = None
+    left: float | None = None
+    status: int | None = None
+
+    @property
+    def ran(self) -> float | None:
+        """When the job started, or the latest that it can have: one that was ended before it spoke has an exit status
+        that an ignored one has not."""
+        return self.left if self.started is None and self.status else self.started
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the watcher saw: of the state file (what: `state`) a word and when it was written, or of the pin (`pin`)."""
+
+    node: str
+    time: float
+    what: str
+    word: str
+    written: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault that was done: to which node (nothing: the cluster), what, and from when to when (begun..done is the
+    time that doing it took; ended..over the time that taking it away took)."""
+
+    node: str
+    kind: str
+    begun: float
+    done: float
+    ended: float
+    over: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A log line of rcron's. time: CLOCK_MONOTONIC's, as far as the log's own clock tells."""
+
+    node: str
+    time: float
+    text: str
+
+
+@dataclass
+class Record:
+    """All of it, in the order of time. up: for each node, from when to when it was up, as seen by what ran on it."""
+
+    settings: Settings
+    nodes: list[str]
+    begin: float
+    end: float
+    wall: float  # the wall clock's time at 0 of CLOCK_MONOTONIC
+    runs: list[Run] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    checked: list[tuple[float, str, str, str]] = field(
+        default_factory=list
+    )  # time, node, keepalived's state, the file's
+
+
+LOG_LINE = re.compile(r"^(\S+) \S+ (?:rcron|rcronctl)\[\d+\]: (.*)$")
+
+
+def read(folder: Path) -> Record:
+    """Read a record. folder: where it lies. Raises OSError, and ValueError for what no soak wrote."""
+    about = json.loads((folder / "run.json").read_text())
+    record = Record(Settings(**about["settings"]), about["nodes"], about["begin"], about["end"], about["wall"])
+    record.checked = [tuple(check) for check in about["checked"]]
+    for node in record.nodes:
+        record.runs += _runs(node, (folder / f"{node}.jobs").read_text())
+        record.seen += _seen(node, (folder / f"{node}.states").read_text())
+        record.lines += _lines(node, (folder / f"{node}.syslog").read_text(errors="replace"), record.wall)
+    for line in (folder / "faults").read_text().splitlines():
+        record.faults.append(Fault(**json.loads(line)))
+    record.runs.sort(key=lambda run: (run.tick, run.kind, run.node))
+    record.seen.sort(key=lambda seen: seen.time)
+    record.faults.sort(key=lambda fault: fault.begun)
+    return record
+
+
+def _runs(node: str, text: str) -> list[Run]:
+    runs: dict[tuple[str, int], Run] = {}
+    for line in text.splitlines():
+        what, kind, tick, when, *rest = line.split()
+        key = kind, int(tick)
+        run = runs.setdefault(key, Run(node, kind, int(tick), float(when), 0))
+        if what == "begun":
+            # The job may speak before the ticker, which started it, does.
+            if run.pid:
+                raise ValueError(f"{node}: tick {tick} of {kind} was begun twice")
+            run.begun, run.pid = float(when), int(rest[0])
+        elif what == "started":
+            if run.started is not None:
+                raise ValueError(f"{node}: the job of tick {tick} of {kind} started twice")
+            run.started = float(when)
+        elif what == "ended":
+            run.ended = float(when)
+        else:
+            run.left, run.status = float(when), int(rest[0])
+    return list(runs.values())
+
+
+def _seen(node: str, text: str) -> list[Seen]:
+    found = []
+    for line in text.splitlines():
+        what, when, *rest = line.split()
+        if what == "state":
+            found.append(Seen(node, float(when), what, rest[1], float(rest[0])))
+        else:
+            found.append(Seen(node, float(when), what, rest[0] if rest else ""))
+    return found
+
+
+def _lines(node: str, text: str, wall: float) -> list[Line]:
+    found = []
+    for line in text.splitlines():
+        match = LOG_LINE.match(line)
+        if match:
+            found.append(Line(node, datetime.fromisoformat(match[1]).timestamp() - wall, match[2]))
+    return found

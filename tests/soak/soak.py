@@ -1,0 +1,344 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""`make soak`: three nodes, keepalived, a job on all of them at the same instant twice a second, and one fault after
+another.
+
+    soak.py [--seconds N] [--seed N] [--list] [--keep] [--judge FOLDER]
+
+Deploys to containers of its own with playbooks/site.yml, starts in_node/ticker.py in the place of cron, does the
+faults that the seed gives (faults.py), writes all down (record.py), and has oracle.py go through the record. Prints
+what came of it and exits with 1 where a promise was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parents[1]
+INVENTORY = HERE / "inventory"
+FOLDER = CHECKOUT / ".build" / "soak"
+COLLECTIONS = CHECKOUT / ".build"
+
+sys.path[:0] = [str(CHECKOUT / "molecule" / "shared"), str(COLLECTIONS)]
+import faults  # noqa: E402 - found through the line above
+import oracle  # noqa: E402
+import picture  # noqa: E402
+import record  # noqa: E402
+from nodes import Cluster, Node  # noqa: E402
+
+#: What the ticker starts: KIND=EVERY+OFFSET:OPTIONS.
+ENTRIES = ("plain=1+0:", "wait=1+0:--takeover-wait 3", "long=4+1:", "stubborn=8+3:")
+STATE_FILE, PIN = "/run/rcron/state", "/var/lib/rcron/state.pin"
+
+#: After how many faults the cluster is left in peace and looked at.
+CHECKED = 20
+
+#: How much is drawn, in seconds.
+PICTURE = 60.0
+
+#: Seconds without a fault at the end: what was begun comes to its end, takeover_wait included.
+CALM = 12.0
+
+
+class Soak:
+    """One run. seconds: for how long faults are done. seed: which."""
+
+    def __init__(self, seconds: float, seed: int) -> None:
+        self.seconds = seconds
+        self.seed = seed
+        self.settings = record.Settings()
+        run = hashlib.sha1(str(INVENTORY).encode(), usedforsecurity=False).hexdigest()[:6]  # as in inventory/hosts.yml
+        self.cluster = Cluster([f"rcron-{run}-node{number}" for number in (1, 2, 3)])
+        self.nodes = self.cluster.nodes
+        self.programs: dict[Node, list[subprocess.Popen[bytes]]] = {node: [] for node in self.nodes}
+        self.busy: set[Node] = set()
+        self.changed = threading.Condition()
+        self.begin = 0.0
+        self.start = 0.0
+        self.done: list[record.Fault] = []
+        self.checked: list[tuple[float, str, str, str]] = []
+        self.broken: list[str] = []
+        self.version = "0"
+
+    def say(self, text: str) -> None:
+        """Print a line, with the seconds since the begin."""
+        print(f"{time.monotonic() - self.begin:8.2f}  {text}", flush=True)
+
+    def play(self, playbook: str, collections: Path = COLLECTIONS) -> None:
+        """Run a playbook on the nodes; exit with the end of its log where that fails."""
+        environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_NOCOLOR": "1"}
+        log = FOLDER / "ansible.log"
+        with log.open("a") as stream:
+            ran = subprocess.run(
+                ["nice", "ansible-playbook", "--inventory", str(INVENTORY), playbook],
+                check=False,
+                stdout=stream,
+                stderr=stream,
+                env=environment,
+            )
+        if ran.returncode:
+            raise AssertionError(
+                "\n".join([*log.read_text().splitlines()[-25:], f"{playbook} failed; the end of {log}"])
+            )
+
+    def prepare(self) -> None:
+        """Have three nodes with rcron."""
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        FOLDER.mkdir(parents=True)
+        self.begin = time.monotonic()
+        self.say("starts three nodes and deploys to them")
+        self.play(str(CHECKOUT / "molecule" / "shared" / "create.yml"))
+        self.play(str(HERE / "prepare.yml"))
+        self.play("rcron.cluster.site")
+        for node in self.nodes:
+            faults.limit_run(node)
+        self.cluster.settle()
+
+    def watch(self, node: Node) -> None:
+        """Start what watches a node and what stands in for its cron. It ends with the node."""
+        alice = ["setpriv", "--reuid=alice", "--regid=alice", "--clear-groups"]
+        python = ["/usr/bin/python3", "-IS"]
+        commands = {
+            "states": [*alice, *python, "/usr/local/lib/soak/watcher.py", STATE_FILE, PIN],
+            "jobs": [
+                *python, "/usr/local/lib/soak/ticker.py", f"{self.start:.4f}", str(self.settings.interval), *ENTRIES
+            ],
+        }  # fmt: skip
+        for name, command in commands.items():
+            with (FOLDER / f"{node.name}.{name}").open("ab") as stream:
+                self.programs[node].append(
+                    subprocess.Popen(
+                        [str(CHECKOUT / "molecule" / "shared" / "in-node.sh"), node.container, *command],
+                        stdin=subprocess.DEVNULL,
+                        stdout=stream,
+                        stderr=(FOLDER / f"{node.name}.errors").open("ab"),
+                        start_new_session=True,
+                    )
+                )
+
+    def unwatch(self, node: Node) -> None:
+        """End what `watch` started."""
+        for program in self.programs[node]:
+            program.kill()
+            program.wait()
+        self.programs[node] = []
+
+    def pick(self, planned: faults.Planned) -> list[Node]:
+        """Wait for a node with the role that is to be hit, and take it; one node at the least is left in peace."""
+        deadline = time.monotonic() + 15
+        with self.changed:
+            while True:
+                free = [node for node in self.nodes if node not in self.busy]
+                if planned.whom == faults.CLUSTER:
+                    if len(free) == len(self.nodes):
+                        self.busy.update(free)
+                        return free
+                elif len(free) > 1:
+                    states = self.cluster.states()
+                    late = time.monotonic() > deadline - 10
+                    fitting = [node for node in free if states[node.name] == planned.whom or late]
+                    if fitting:
+                        self.busy.add(fitting[0])
+                        return fitting[:1]
+                self.changed.wait(0.3)
+                assert planned.whom == faults.CLUSTER or time.monotonic() < deadline + 60, f"no node free for {planned}"
+
+    def hit(self, planned: faults.Planned, nodes: list[Node]) -> None:
+        """Do one fault, and take it away after its time."""
+        try:
+            begun = time.monotonic()
+            if planned.whom == faults.CLUSTER:
+                name, (node, *_) = "", nodes
+                self.say(f"{planned.kind} all nodes")
+                self.deploy(planned.kind)
+                done = ended = over = time.monotonic()
+            else:
+                (node,) = nodes
+                name = node.name
+                kind = faults.KINDS[planned.kind]
+                self.say(f"{name} ({planned.whom}) {planned.kind}" + (f" for {planned.seconds} s" if kind.end else ""))
+                if planned.kind == "machine killed":
+                    kind.begin(node)
+                    self.unwatch(node)
+                else:
+                    kind.begin(node)
+                done = time.monotonic()
+                if kind.end:
+                    time.sleep(planned.seconds)
+                ended = time.monotonic()
+                if kind.end:
+                    kind.end(node)
+                    if planned.kind == "machine killed":
+                        self.watch(node)
+                over = time.monotonic()
+            fault = record.Fault(name, planned.kind, begun, done, ended, over)
+            with (FOLDER / "faults").open("a") as stream:
+                stream.write(json.dumps(dataclasses.asdict(fault)) + "\n")
+            self.done.append(fault)
+        except Exception as error:
+            self.broken.append(f"{planned.kind} on {nodes}: {error}")
+            raise
+        finally:
+            with self.changed:
+                self.busy.difference_update(nodes)
+                self.changed.notify_all()
+
+    def deploy(self, kind: str) -> None:
+        """Deploy anew, with another setting or another version."""
+        if kind == "redeployed":
+            self.play("rcron.cluster.site")
+            return
+        collections = FOLDER / "upgrade"
+        shutil.rmtree(collections, ignore_errors=True)
+        tree = collections / "ansible_collections" / "rcron" / "cluster"
+        tree.mkdir(parents=True)
+        for name in ("galaxy.yml", "meta", "rcron", "man", "plugins", "roles", "playbooks"):
+            source = CHECKOUT / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, tree / name)
+        self.version = str(int(self.version) + 1)
+        package = tree / "rcron" / "__init__.py"
+        package.write_text(re.sub(r'__version__ = "[^"]*"', f'__version__ = "9.0.{self.version}"', package.read_text()))
+        self.play("rcron.cluster.site", collections)
+
+    def check(self, name: str) -> None:
+        """Where the cluster is at peace: compare what keepalived says of itself with the state file."""
+        node = next(node for node in self.nodes if node.name == name)
+        said = node.run(
+            "rm -f /tmp/keepalived.data; kill -s $(keepalived --signum=DATA) $(pgrep -o -x keepalived);"
+            "for _ in $(seq 100); do"
+            " grep -Eq '^   State = (MASTER|BACKUP|FAULT)' /tmp/keepalived.data 2>/dev/null && break;"
+            " sleep 0.02; done; sed -En 's/^   State = (MASTER|BACKUP|FAULT).*/\\1/p' /tmp/keepalived.data; cat "
+            + STATE_FILE
+        ).split()
+        self.checked.append((time.monotonic(), name, said[0], said[1]))
+
+    def run(self) -> None:
+        """Do all faults of the list."""
+        self.start = time.monotonic() + 1
+        self.begin = self.start
+        for node in self.nodes:
+            self.watch(node)
+        time.sleep(4)
+        threads: list[threading.Thread] = []
+        last = time.monotonic()
+        for number, planned in enumerate(faults.draw(self.seed, self.seconds)):
+            time.sleep(max(0.0, last + planned.after - time.monotonic()))
+            nodes = self.pick(planned)
+            last = time.monotonic()
+            threads.append(threading.Thread(target=self.hit, args=(planned, nodes)))
+            threads[-1].start()
+            if self.broken or last - self.begin > self.seconds:
+                break
+            if number % CHECKED == CHECKED - 1 and not self.settled(threads):
+                break
+        self.settled(threads)
+        assert not self.broken, "\n".join(self.broken)
+        time.sleep(CALM - 4)
+
+    def settled(self, threads: list[threading.Thread]) -> bool:
+        """Let all faults end, the cluster come to peace, and look at it."""
+        for thread in threads:
+            thread.join()
+        time.sleep(4)
+        if not self.broken:
+            for node in self.nodes:
+                self.check(node.name)
+        return not self.broken
+
+    def collect(self) -> record.Record:
+        """End it, and bring home what the nodes have."""
+        end = time.monotonic()
+        for node in self.nodes:
+            self.unwatch(node)
+            log = node.run("cat /var/log/syslog")
+            (FOLDER / f"{node.name}.syslog").write_text(log, errors="surrogateescape")
+        about = {
+            "seed": self.seed,
+            "seconds": self.seconds,
+            "settings": dataclasses.asdict(self.settings),
+            "nodes": [node.name for node in self.nodes],
+            "begin": self.start,
+            "end": end,
+            "wall": time.time() - time.monotonic(),
+            "checked": self.checked,
+        }
+        (FOLDER / "run.json").write_text(json.dumps(about, indent=1) + "\n")
+        return record.read(FOLDER)
+
+
+@contextmanager
+def containers(keep: bool) -> Iterator[None]:
+    """Remove the nodes at the end, whatever happens."""
+    try:
+        yield
+    finally:
+        if not keep:
+            destroy = str(CHECKOUT / "molecule" / "shared" / "destroy.yml")
+            subprocess.run(
+                ["ansible-playbook", "--inventory", str(INVENTORY), destroy], check=False, stdout=subprocess.DEVNULL
+            )
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="soak", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--seconds", type=float, default=600.0, help="for how long faults are done (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, help="which faults; the same number gives the same ones (default: any)")
+    parser.add_argument("--list", action="store_true", help="print the faults that would be done, and do nothing")
+    parser.add_argument("--keep", action="store_true", help="leave the nodes up")
+    parser.add_argument("--judge", type=Path, metavar="FOLDER", help="go through the record of a run once more")
+    options = parser.parse_args()
+    seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    if options.list:
+        for planned in faults.draw(seed, options.seconds):
+            print(f"{planned.after:6.2f} s later  {planned.kind} ({planned.whom}) {planned.seconds or ''}")
+        return
+    if options.judge:
+        found = record.read(options.judge)
+    else:
+        if os.geteuid():
+            sys.exit("soak: it cuts the nodes' networks with nsenter and nft, which takes root; run it as root")
+        print(
+            f"soak: {options.seconds:.0f} s of faults, seed {seed}; the record goes to {FOLDER.relative_to(CHECKOUT)}"
+        )
+        with containers(options.keep):
+            soak = Soak(options.seconds, seed)
+            soak.prepare()
+            soak.run()
+            found = soak.collect()
+    judged = oracle.judge(found)
+    print(oracle.report(judged))
+    # Of a long run, the minute around what was broken first, or the first one.
+    middle = judged.violations[0][0] if judged.violations else found.begin + PICTURE / 2
+    begin = max(found.begin, min(middle, found.end) - PICTURE / 2)
+    drawn = (options.judge or FOLDER) / "timeline.svg"
+    drawn.write_text(picture.draw(judged, begin, min(found.end, begin + PICTURE)))
+    print(f"\npicture of the time from {begin - found.begin:.0f} s on: {drawn}")
+    if judged.violations:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nsoak: interrupted")
+    except AssertionError as error:
+        sys.exit(f"soak: {error}")
