@@ -104,6 +104,12 @@ man: $(INSTALLED) ## The man pages, man/*.8 and man/*.5, from their sources besi
 bench: $(INSTALLED) $(COLLECTION) ## Time and size of rcron beside a bare Python, of prefixing, and of a deployment
 	@failed=0; for report in wrapper crontab deployment; do python tests/bench/$$report.py || failed=1; done; exit $$failed
 
+# One fault every few seconds; SECONDS= of them, and SEED= says which. What came of long runs: tests/soak/README.md
+soak: SECONDS ?= 600
+.PHONY: soak
+soak: $(INSTALLED) $(COLLECTION) containers ## SECONDS=600 SEED=…: three nodes in faults: no run lost, none doubled, or told why
+	@python tests/soak/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
 .PHONY: demo
 demo: $(INSTALLED) $(COLLECTION) containers ## Three nodes, a deployment, a failover; leaves the cluster up
 	@$(VENV)/bin/python molecule/demo/demo.py

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -318,6 +319,12 @@ def main() -> None:
         print(
             f"soak: {options.seconds:.0f} s of faults, seed {seed}; the record goes to {FOLDER.relative_to(CHECKOUT)}"
         )
+        FOLDER.parent.mkdir(exist_ok=True)
+        lock = FOLDER.with_suffix(".lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("soak: another one runs in this checkout; wait for its end, or use another checkout")
         with containers(options.keep):
             soak = Soak(options.seconds, seed)
             soak.prepare()
