@@ -122,33 +122,33 @@ FILL = "cat /dev/zero >/run/soak-fill 2>/dev/null || true"
 BOTH, CHILD = "$(pgrep -x keepalived)", "$(pgrep -x -P $(pgrep -o -x keepalived) keepalived)"
 
 NETWORK_KINDS = {
-    "network cut": Kind("nothing comes in, nothing goes out", network("all", "all"), heal, (1.0, 5.0)),
-    "hears nobody": Kind("nothing comes in", network("all", ""), heal, (1.0, 5.0)),
-    "heard by nobody": Kind("nothing goes out", network("", "all"), heal, (1.0, 5.0)),
-    "packets lost": Kind("30 % of them, both ways", network("30", "30"), heal, (2.0, 6.0)),
+    "network cut": Kind("nothing comes in, nothing goes out", network("all", "all"), heal, (1.0, 5.0), 0.6),
+    "hears nobody": Kind("nothing comes in", network("all", ""), heal, (1.0, 5.0), 0.6),
+    "heard by nobody": Kind("nothing goes out", network("", "all"), heal, (1.0, 5.0), 0.6),
+    "packets lost": Kind("30 % of them, both ways", network("30", "30"), heal, (2.0, 6.0), 0.6),
 }
 STATE_FILE_KINDS = {
-    "state deleted": Kind("rm", shell(f"rm -f {STATE}"), weight=0.7),
-    "state truncated": Kind("to nothing", shell(f": >{STATE}"), weight=0.7),
-    "state a folder": Kind("an empty one", shell(f"rm -f {STATE}; mkdir {STATE}"), weight=0.7),
+    "state deleted": Kind("rm", shell(f"rm -f {STATE}"), weight=0.3),
+    "state truncated": Kind("to nothing", shell(f": >{STATE}"), weight=0.3),
+    "state a folder": Kind("an empty one", shell(f"rm -f {STATE}; mkdir {STATE}"), weight=0.3),
 }
 KINDS = {
     "machine killed": Kind("all processes die at once; boots later", kill_machine, boot, (0.5, 3.0), 2.0),
     "keepalived stopped": Kind("and started later", shell("systemctl stop keepalived"), shell(START), (0.2, 4.0), 1.5),
     "keepalived restarted": Kind("systemctl restart", shell("systemctl restart keepalived"), weight=1.5),
-    "keepalived reloaded": Kind("systemctl reload", shell("systemctl reload keepalived")),
+    "keepalived reloaded": Kind("systemctl reload", shell("systemctl reload keepalived"), weight=0.4),
     "VRRP child killed": Kind("KILL; its parent starts another", shell(f"kill -KILL {CHILD}"), weight=1.5),
     "keepalived killed": Kind("both; started later", shell(f"kill -KILL {BOTH}"), shell(START), (0.2, 4.0), 2.0),
     "keepalived hung": Kind(
         "STOP and CONT", shell(f"kill -STOP {BOTH}"), shell(f"kill -CONT {BOTH}"), (0.5, 10.0), 1.5
     ),
     **NETWORK_KINDS,
-    "clock ahead": Kind("by 2 s", shell(f"echo +2 >{CLOCK}"), shell(f"echo +0 >{CLOCK}"), (2.0, 5.0), 0.7),
-    "clock behind": Kind("by 2 s", shell(f"echo -2 >{CLOCK}"), shell(f"echo +0 >{CLOCK}"), (2.0, 5.0), 0.7),
-    "/run full": Kind("to the last page", shell(FILL), shell("rm /run/soak-fill"), (1.0, 5.0)),
+    "clock ahead": Kind("by 2 s", shell(f"echo +2 >{CLOCK}"), shell(f"echo +0 >{CLOCK}"), (2.0, 5.0), 0.4),
+    "clock behind": Kind("by 2 s", shell(f"echo -2 >{CLOCK}"), shell(f"echo +0 >{CLOCK}"), (2.0, 5.0), 0.4),
+    "/run full": Kind("to the last page", shell(FILL), shell("rm /run/soak-fill"), (1.0, 5.0), 0.5),
     **STATE_FILE_KINDS,
-    "pinned passive": Kind("and unpinned", shell("rcronctl pin passive"), shell("rcronctl unpin"), (1.0, 4.0), 0.7),
-    "pinned active": Kind("and unpinned", shell("rcronctl pin active"), shell("rcronctl unpin"), (1.0, 4.0), 0.7),
+    "pinned passive": Kind("and unpinned", shell("rcronctl pin passive"), shell("rcronctl unpin"), (1.0, 4.0), 0.4),
+    "pinned active": Kind("and unpinned", shell("rcronctl pin active"), shell("rcronctl unpin"), (1.0, 4.0), 0.4),
 }
 
 #: What is done to the whole cluster, with Ansible, by soak.py: every so many seconds.
@@ -161,7 +161,7 @@ def draw(seed: int, seconds: float, deployments: bool = True) -> list[Planned]:
     names, weights = list(KINDS), [kind.weight for kind in KINDS.values()]
     planned: list[Planned] = []
     now = 0.0
-    due = {name: every * 0.4 for name, every in DEPLOYMENTS.items()}
+    due = {name: every * 0.2 for name, every in DEPLOYMENTS.items()}
     while now < seconds:
         after = round(chance.uniform(*PAUSE), 2)
         now += after

@@ -77,9 +77,21 @@ class Judgement:
     counts: dict[str, int] = field(default_factory=dict)
     doubled: Counter[tuple[str, str]] = field(default_factory=Counter)
     lost: Counter[tuple[str, str]] = field(default_factory=Counter)
+    told: list[str] = field(default_factory=list)
     overlaps: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     gaps: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     takeovers: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def twice(self, kind: str, tick: int, begun: float, ran: list[Run], cause: str) -> None:
+        """Note a tick that ran on several nodes."""
+        self.doubled[kind, cause] += 1
+        who = ", ".join(f"{run.node} {(run.ran or begun) - begun:.2f} s later" for run in ran)
+        self.told.append(f"{begun - self.record.begin:9.2f}  tick {tick} of {kind} ran on {who}: {cause}")
+
+    def nowhere(self, kind: str, tick: int, begun: float, cause: str) -> None:
+        """Note a tick that nobody ran."""
+        self.lost[kind, cause] += 1
+        self.told.append(f"{begun - self.record.begin:9.2f}  tick {tick} of {kind} ran nowhere: {cause}")
 
     def broken(self, when: float, text: str) -> None:
         """Note a broken promise."""
@@ -410,11 +422,11 @@ def _ticks(judged: Judgement, overlaps: list[Span], gaps: list[Span]) -> None:
             if not causes and all(_promotion(judged, run, begun) is not None for run in ran[1:]):
                 # One had looked at its state, and the role changed hands before the next one had.
                 causes = ["hand-over"]
-            judged.doubled[kind, causes[0] if causes else "unexplained"] += 1
+            judged.twice(kind, tick, begun, ran, causes[0] if causes else "unexplained")
             if not causes:
                 judged.broken(begun, f"tick {tick} of {kind} ran on {' and '.join(run.node for run in ran)}")
         elif len(ran) > 1:
-            judged.doubled[kind, _why_again(judged, overlaps, ran, begun)] += 1
+            judged.twice(kind, tick, begun, ran, _why_again(judged, overlaps, ran, begun))
         if ran or begun > record.end - 9:
             continue
         wait = settings.takeover_wait if kind == "wait" else 0.0
@@ -422,7 +434,7 @@ def _ticks(judged: Judgement, overlaps: list[Span], gaps: list[Span]) -> None:
             if judged.lanes[run.node].always(ACTIVE, begun - BLUR, begun + BLUR + SLACK):
                 judged.broken(begun, f"tick {tick} of {kind} was run by nobody, and {run.node} was active throughout")
         causes = [span.what for span in gaps if span.meets(begun - BLUR, begun + SLACK)]
-        judged.lost[kind, causes[0] if causes else "a hand-over"] += 1
+        judged.nowhere(kind, tick, begun, causes[0] if causes else "hand-over")
         if kind == "wait" and not any(
             span.meets(begun, begun + wait)
             and (span.end - begun > wait - BLUR or "pinned" in span.what or "/run full" in span.what)

@@ -332,12 +332,15 @@ def main() -> None:
             found = soak.collect()
     judged = oracle.judge(found)
     print(oracle.report(judged))
+    folder = options.judge or FOLDER
+    (folder / "ticks").write_text("".join(f"{line}\n" for line in sorted(judged.told)))
     # Of a long run, the minute around what was broken first, or the first one.
     middle = judged.violations[0][0] if judged.violations else found.begin + PICTURE / 2
     begin = max(found.begin, min(middle, found.end) - PICTURE / 2)
-    drawn = (options.judge or FOLDER) / "timeline.svg"
+    drawn = folder / "timeline.svg"
     drawn.write_text(picture.draw(judged, begin, min(found.end, begin + PICTURE)))
-    print(f"\npicture of the time from {begin - found.begin:.0f} s on: {drawn}")
+    print(f"\neach tick that ran twice or nowhere, and why: {folder / 'ticks'}")
+    print(f"picture of the time from {begin - found.begin:.0f} s on: {drawn}")
     if judged.violations:
         sys.exit(1)
 
