@@ -207,9 +207,9 @@ def _text(value: str) -> str:
 
 
 def _file(value: str) -> str:
-    if not value.startswith("/") or "\0" in value:
+    if not value.startswith("/"):
         raise ValueError(f'"{value}" is no absolute path; begin it with /')
-    return value
+    return _text(value)
 
 
 def _state(value: str) -> str:
@@ -228,7 +228,8 @@ def _level(value: str) -> int:
 
 
 def _constant(value: str, known: "dict[str, int]", kind: str) -> int:
-    number = known.get(value.upper())
+    # Some letters of other scripts have one of ours as their capital.
+    number = known.get(value.upper()) if value.isascii() else None
     if number is None:
         raise ValueError(f'"{value}" is no {kind} of syslog(3); take one of {", ".join(known)}')
     return number

@@ -10,7 +10,7 @@ import errno
 import importlib
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rcron import __version__, feeders, hook, log, pin, process, state, status
 from rcron import config as configuration
@@ -31,7 +31,14 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(EX_USAGE, f"{self.prog}: {message}\n")
+        self.exit(EX_USAGE, f"{self.prog}: {log.one_line(message)}\n")
+
+    def _get_values(self, action: argparse.Action, arg_strings: "list[str]") -> Any:
+        # `--for=--` and `-- --`: before Python 3.13, argparse takes the value away and hands on a list without any.
+        values = super()._get_values(action, arg_strings)
+        if action.nargs is None and values == []:
+            raise argparse.ArgumentError(action, "-- is no value")
+        return values
 
 
 def main(argv: "list[str] | None" = None) -> int:
@@ -40,7 +47,7 @@ def main(argv: "list[str] | None" = None) -> int:
     try:
         return int(options.command(options))
     except configuration.ConfigError as error:
-        return _complain(log.one_line(str(error)), EX_CONFIG)
+        return _complain(str(error), EX_CONFIG)
     except BrokenPipeError:
         return EX_OK  # `rcronctl status | head`
     except OSError as error:
@@ -185,7 +192,7 @@ def _unpin(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     config = configuration.load(options.file or options.conf)
     print(
-        f"{config.path}: valid: cluster {log.one_line(config.cluster_name)}, state file {config.state_file}, "
+        f"{log.one_line(config.path)}: valid: cluster {config.cluster_name}, state file {config.state_file}, "
         f"default state {config.default_state}"
     )
     return EX_OK
@@ -198,7 +205,7 @@ def _feed(options: argparse.Namespace) -> int:
         _report(f"{options.feeder}: {error}; nothing changed")
         return EX_USAGE
     except configuration.ConfigError as error:
-        _report(log.one_line(str(error)))
+        _report(str(error))
         return EX_CONFIG
     except OSError as error:
         _report(_told(error))
@@ -208,7 +215,7 @@ def _feed(options: argparse.Namespace) -> int:
 def _report(line: str) -> None:
     """Tell syslog and standard error alike: most daemons throw a hook's standard error away."""
     log.warning(None, line)
-    print(f"rcronctl: {line}", file=sys.stderr)
+    _complain(line, 0)
 
 
 def _told(error: OSError) -> str:
@@ -216,7 +223,8 @@ def _told(error: OSError) -> str:
 
 
 def _complain(line: str, status: int) -> int:
-    print(f"rcronctl: {line}", file=sys.stderr)
+    """Print a line to standard error, whatever the words hold that it quotes. Returns the status."""
+    print(f"rcronctl: {log.one_line(line)}", file=sys.stderr)
     return status
 
 

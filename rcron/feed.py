@@ -16,6 +16,9 @@ from typing import NamedTuple
 from rcron import log, process, state
 from rcron.config import ACTIVE, PASSIVE, Config
 
+#: The end of the year 9999, in seconds since the epoch: what is later, or no number (float reads nan), is no date.
+_LATEST = 253402300800
+
 
 class Moment(NamedTuple):
     """When a hook was started, which tells the order of two events whose hooks run beside each other.
@@ -85,7 +88,10 @@ def read_record(config: Config) -> "Record | None":
     values = dict(line.partition("=")[::2] for line in lines)
     try:
         ticks, hook, boot = values.get("moment", "0 0 -").split()
-        record = Record(values["feeder"], values["event"], float(values["since"]), Moment(int(ticks), int(hook)))
+        since = float(values["since"])
+        if not 0 <= since < _LATEST:
+            return None
+        record = Record(values["feeder"], values["event"], since, Moment(int(ticks), int(hook)))
         record.pid = int(values["pid"])
         record.started = values["started"]
     except (KeyError, ValueError):

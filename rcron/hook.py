@@ -16,7 +16,7 @@ EX_CONFIG = 78  # sysexits(3): unusable configuration
 
 
 class EventError(ValueError):
-    """What a feeder said is no event of its own. Its text is one line for a person, and nothing has been changed."""
+    """What a feeder said is no event of its own. Its text is for a person, and nothing has been changed."""
 
 
 def apply(config: Config, new: str, feeder: str, event: str, daemon: int = 0) -> None:

@@ -19,6 +19,9 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 #: The longest time that a pin may be limited to, in seconds: ten years.
 MAX_SECONDS = 10 * 365 * 86400
 
+#: More seconds than any pin has left, whatever the clock was set to: a thousand years.
+_ENDLESS = 1000 * 365 * 86400
+
 
 class Pin:
     """A pin that holds. state: `active` or `passive`. left: seconds until it ends by itself, or None."""
@@ -66,18 +69,19 @@ def read(config: Config) -> "Pin | None":
         mode = posix.fstat(fd).st_mode
         if mode & 0o170000 != 0o100000 or mode & 0o002:
             raise ValueError(f"{path}: not a regular file, or one that everyone may write; ignored")
-        data = posix.read(fd, MAX_BYTES)
+        data = posix.read(fd, MAX_BYTES + 1)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}; ignored") from None
     finally:
         posix.close(fd)
-    words = data.decode("ascii", "replace").split()
+    words = [word.decode("ascii", "replace") for word in data.split()]
     try:
         left = None if len(words) == 1 else _left(*words[1:])
-    except (TypeError, ValueError):
-        left = None
-        words = []
-    if not words or words[0] not in (ACTIVE, PASSIVE):
+        # float reads nan and inf as well, and numbers that no calendar has a day for.
+        known = len(data) <= MAX_BYTES and words[0] in (ACTIVE, PASSIVE) and (left is None or abs(left) < _ENDLESS)
+    except (IndexError, TypeError, ValueError):
+        known = False
+    if not known:
         raise ValueError(f"{path}: no pin as rcronctl writes it; ignored. Write it anew: rcronctl pin STATE, or unpin")
     if left is not None and left <= 0:
         return None

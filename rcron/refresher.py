@@ -143,8 +143,8 @@ class _End:
         try:
             self._poll.register(os.pidfd_open(pid), select.POLLIN)
             self._longest = TICK
-        except (AttributeError, OSError):
-            # No such call before Linux 5.3, or no such process any more.
+        except (AttributeError, OSError, OverflowError):
+            # No such call before Linux 5.3, no such process any more, or a number that no process can have.
             self._longest = 0.5
 
     def wait(self, seconds: float) -> None:

@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
         try:
             hook.apply(configuration.load(path), PASSIVE, "heartbeat", event)
         except (configuration.ConfigError, OSError) as error:
-            report(f"heartbeat: not made passive: {log.one_line(str(error))}")
+            report(f"heartbeat: not made passive: {error}")
     elif event == "status":
         return _status(path)
     else:
@@ -140,7 +140,7 @@ def _resync(config: Config, resources: "list[str]", report: "Callable[[str], Non
                     _start(config, "resync", report)
                 else:
                     hook.apply(config, PASSIVE, "heartbeat", "resync")
-                print(f"{config.path}: now {ACTIVE if held else PASSIVE}")
+                print(f"{log.one_line(config.path)}: now {ACTIVE if held else PASSIVE}")
             # Once more, since Heartbeat may have changed its mind meanwhile.
             told = held
 

@@ -18,13 +18,14 @@ and 2.3.3):
 
 import argparse
 import os
+import re
 import select
 import signal
 import time
 from collections.abc import Callable, Iterator
 
 from rcron import config as configuration
-from rcron import feed, hook, log, process
+from rcron import feed, hook, process
 from rcron.config import ACTIVE, PASSIVE, Config
 from rcron.hook import EventError
 from rcron.refresher import Schedule
@@ -41,7 +42,10 @@ NO_CHANGE = ("MASTER_RX_LOWER_PRI", "MASTER_PRIORITY", "BACKUP_PRIORITY")
 #: How long a reader that got TERM still waits for the STOP line, in seconds. keepalived sends KILL after one second.
 DRAIN = 0.8
 
-#: The longest line that can be an event, in bytes; more without a newline is thrown away.
+#: A line of the FIFO. The name may hold blanks; it cannot hold a quote (keepalived.conf(5), quoted strings).
+_LINE = re.compile(r'(INSTANCE|GROUP)\s+"([^"]*)"\s+(\S+)(?:\s.*)?', re.ASCII | re.DOTALL)
+
+#: The longest line that can be an event, in bytes. Of a longer one no more is kept than tells that it is longer.
 MAX_LINE = 4096
 
 
@@ -64,13 +68,10 @@ def parse_line(line: str) -> Event:
 
     line: such as `INSTANCE "VI_1" MASTER 100`, without its newline. Returns the Event. Raises EventError.
     """
-    # The name stands in quotes and may hold blanks; it cannot hold a quote (keepalived.conf(5), quoted strings).
-    head, quote, rest = line.partition('"')
-    name, closing, tail = rest.partition('"')
-    words = tail.split()
-    if not quote or not closing or not words:
+    found = _LINE.fullmatch(line)
+    if not found:
         raise EventError(f"no event of keepalived's FIFO: {line}")
-    return _event(head.strip(), name, words[0])
+    return Event(*found.groups())
 
 
 def parse_notify(words: "list[str]") -> Event:
@@ -80,13 +81,9 @@ def parse_notify(words: "list[str]") -> Event:
     """
     if len(words) not in (3, 4):
         raise EventError(f"{len(words)} words where keepalived's notify gives TYPE NAME STATE PRIORITY")
-    return _event(words[0], words[1], words[2])
-
-
-def _event(kind: str, name: str, state: str) -> Event:
-    if kind not in ("INSTANCE", "GROUP"):
-        raise EventError(f"neither INSTANCE nor GROUP: {kind}")
-    return Event(kind, name, state)
+    if words[0] not in ("INSTANCE", "GROUP"):
+        raise EventError(f"neither INSTANCE nor GROUP: {words[0]}")
+    return Event(*words[:3])
 
 
 def state_of(event: Event) -> "str | None":
@@ -149,7 +146,7 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
             clusters[kind, name] = configuration.load(path)
         except configuration.ConfigError as error:
             # The other clusters of this node still need their feeder.
-            report(log.one_line(str(error)))
+            report(str(error))
             status = hook.EX_CONFIG
     feeder = Feeder(clusters, report)
     fifo = len(options.words) == 1
@@ -213,6 +210,9 @@ class Feeder:
                     well = self._hear(line) and well
                 if schedule.is_due():
                     well = self._refresh(keepalived) and well
+        except OSError as error:
+            error.filename = path  # read(2) knows no name
+            raise
         finally:
             os.close(fd)
         if not _lives(keepalived):
@@ -220,9 +220,12 @@ class Feeder:
                 well = self._write(key, PASSIVE, "ended") and well
         return well
 
-    def _hear(self, line: str) -> bool:
+    def _hear(self, line: bytes) -> bool:
+        text = line.decode("utf-8", "surrogateescape")
         try:
-            return self._apply(parse_line(line))
+            if len(line) > MAX_LINE:
+                raise EventError(f"no event of keepalived's FIFO, a line of more than {MAX_LINE} bytes: {text[:80]}...")
+            return self._apply(parse_line(text))
         except EventError as error:
             self._report(f"keepalived: {error}; nothing changed")
             return False
@@ -284,7 +287,7 @@ class Feeder:
         return well
 
 
-def _lines(fd: int, keepalived: int, tick: float) -> "Iterator[str | None]":
+def _lines(fd: int, keepalived: int, tick: float) -> "Iterator[bytes | None]":
     """The FIFO's lines, until its end, DRAIN seconds after TERM, or the end of keepalived.
 
     fd: the FIFO, opened without blocking. keepalived: the process that started us. tick: the longest silence, in
@@ -312,11 +315,9 @@ def _lines(fd: int, keepalived: int, tick: float) -> "Iterator[str | None]":
             if not chunk:
                 return
             *lines, buffer = (buffer + chunk).split(b"\n")
-            for line in lines:
-                yield line.decode("utf-8", "backslashreplace")
-            if len(buffer) > MAX_LINE:
-                yield buffer.decode("utf-8", "backslashreplace")
-                buffer = b""
+            yield from lines
+            # What is cut off here must not pass for a line of its own.
+            buffer = buffer[: MAX_LINE + 1]
         elif not ready:
             # The FIFO may never have had a writer, and then it has no end either.
             if not _lives(keepalived):

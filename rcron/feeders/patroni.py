@@ -26,7 +26,7 @@ import signal
 from collections.abc import Callable
 
 from rcron import config as configuration
-from rcron import feed, hook, log, process
+from rcron import feed, hook, process
 from rcron.config import ACTIVE, PASSIVE
 
 NAME = "patroni"
@@ -80,9 +80,9 @@ def state_of(action: str, role: str) -> str:
     if action == STOP:
         return PASSIVE
     if action not in ACTIONS:
-        raise hook.EventError(f"unknown action {log.one_line(action)}")
+        raise hook.EventError(f"unknown action {action}")
     if role not in ROLES:
-        raise hook.EventError(f"unknown role {log.one_line(role)}")
+        raise hook.EventError(f"unknown role {role}")
     return ROLES[role]
 
 
@@ -100,7 +100,7 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
     except OSError as error:
         report(f"patroni: {error.filename}: {error.strerror}")
     except (hook.EventError, configuration.ConfigError) as error:
-        report(f"patroni: {log.one_line(str(error))}; nothing changed")
+        report(f"patroni: {error}; nothing changed")
     return _become(options.then, words, report)
 
 
@@ -113,8 +113,7 @@ def _apply(options: argparse.Namespace, words: "list[str]", report: "Callable[[s
         if options.action == RELOAD and not _has_made_active(config, daemon):
             return
         if not daemon:
-            name = log.one_line(options.process)
-            report(f"patroni: no process called {name} has started this one: nothing refreshes the state")
+            report(f"patroni: no process called {options.process} has started this one: nothing refreshes the state")
     hook.apply(config, new, NAME, " ".join(words), daemon=daemon)
 
 
@@ -133,5 +132,5 @@ def _become(command: str, words: "list[str]", report: "Callable[[str], None]") -
             signal.signal(number, signal.SIG_DFL)
         os.execvp(argv[0], argv)  # noqa: S606 - without a shell, as Patroni starts it
     except (OSError, ValueError) as error:
-        report(f"patroni: --then {log.one_line(command)}: cannot be started: {log.one_line(str(error))}")
+        report(f"patroni: --then {command}: cannot be started: {error}")
     return 127

@@ -158,3 +158,61 @@ def test_an_invalid_configuration_exits_78_and_changes_nothing(node: Any, words:
     out = node.ctl(*words)
     assert (out.returncode, out.stdout) == (78, "")
     assert not node.state_file.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["pin", "passive", "--for", "2h\n\x1b[2J"],
+        ["set", "act\nive"],
+        ["feed", "ucarp", "u\np", "eth0", "192.0.2.1"],
+        ["feed", "patroni", "on_start", "chi\nef", "scope"],
+        ["feed", "keepalived", "--instance", "VI_1", "mis\nsing"],
+        ["--conf", "mis\nsing", "is-active"],
+        ["check", "mis\nsing"],
+    ],
+)
+def test_words_that_are_quoted_break_no_line(node: Any, words: "list[str]") -> None:
+    out = node.ctl(*words)
+    assert out.returncode in (64, 73, 78)
+    *usage, last = out.stderr.splitlines()
+    assert last.startswith("rcronctl")
+    assert last.isprintable()
+    assert r"\n" in last
+    assert "".join(usage).isprintable()
+
+
+def test_a_configuration_may_have_any_name(node: Any) -> None:
+    name = node.folder / "z\udcfcrich\n.conf"
+    name.write_text("")
+    out = node.ctl("check", str(name))
+    assert (out.returncode, out.stderr) == (0, "")
+    assert out.stdout.startswith(rf"{node.folder}/z\xfcrich\n.conf: valid: ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--conf=--", "status"],
+        ["pin", "passive", "--for=--"],
+        ["set", "active", "--while=--"],
+        ["feed", "patroni", "on_start", "--", "--", "scope"],
+    ],
+)
+def test_two_dashes_are_no_value(node: Any, words: "list[str]") -> None:
+    """argparse gives a list without a value there, before Python 3.13."""
+    out = node.ctl(*words)
+    assert out.returncode in (64, 78)
+    assert "Traceback" not in out.stderr
+    assert not node.state_file.exists()
+
+
+@pytest.mark.parametrize("since", ["nan", "inf", "-1", "1e300", "9" * 400])
+def test_a_record_with_a_time_that_is_none_is_no_record(node: Any, since: str) -> None:
+    node.ctl("set", "active")
+    record = node.state_file.with_name("state.feeder")
+    lines = [f"since={since}" if line.startswith("since=") else line for line in record.read_text().splitlines()]
+    record.write_text("\n".join(lines))
+    out = node.ctl("status")
+    assert (out.returncode, out.stderr) == (0, "")
+    assert "feeder:         none has spoken yet\n" in out.stdout

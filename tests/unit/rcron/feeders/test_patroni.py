@@ -15,10 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from rcron import config, feed, hook, process
+from rcron import config, feed, process
 from rcron.feeders import patroni
 
 #: Starts each line that it is given as a callback, and says when that has ended.
@@ -108,19 +106,9 @@ def test_only_the_leader_of_a_cluster_of_its_own_is_active(action: str) -> None:
     ]
 
 
-@given(st.text())
+@pytest.mark.parametrize("role", [*patroni.ROLES, "chief"])
 def test_a_database_that_has_stopped_means_passive_whatever_it_was(role: str) -> None:
     assert patroni.state_of("on_stop", role) == "passive"
-
-
-@given(st.text(), st.text())
-def test_unknown_words_are_no_event(action: str, role: str) -> None:
-    if action not in ACTIONS:
-        with pytest.raises(hook.EventError):
-            patroni.state_of(action, "primary")
-    if role not in patroni.ROLES:
-        with pytest.raises(hook.EventError):
-            patroni.state_of("on_start", role)
 
 
 def test_unknown_role_is_logged_and_changes_nothing(node: Any, daemon: Patroni) -> None:

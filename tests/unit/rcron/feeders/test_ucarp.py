@@ -9,11 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from rcron import hook
-from rcron.feeders import ucarp
 
 
 def until(true: Callable[[], object], what: str, seconds: float = 15) -> None:
@@ -66,15 +61,6 @@ def test_what_no_script_is_given_is_logged_and_changes_nothing(
     assert node.state_file.read_text() == state + "\n"
 
 
-@given(st.lists(st.text()))
-def test_any_words_are_an_event_or_refused(words: "list[str]") -> None:
-    try:
-        state = ucarp.state_of(words)
-    except hook.EventError:
-        return
-    assert state == {"up": "active", "down": "passive"}[words[0]]
-
-
 def test_the_node_turns_passive_when_ucarp_is_killed(node: Any, tmp_path: pathlib.Path) -> None:
     # A process that is called ucarp, and whose script hands its words on without knowing its number.
     daemon = tmp_path / "ucarp"
@@ -98,3 +84,10 @@ def test_ucarp_may_be_named_by_its_number_and_be_dead_already(node: Any) -> None
     process.wait()
     assert node.ctl("feed", "ucarp", "--daemon", str(process.pid), "up", "eth0", "192.0.2.10").returncode == 0
     until(lambda: node.state_file.read_text() == "passive\n", "nobody stays active for a ucarp that is dead")
+
+
+@pytest.mark.parametrize("number", ["99999999999", "9999999999999999999999", "-1"])
+def test_a_number_that_no_process_can_have_is_that_of_a_dead_ucarp(node: Any, number: str) -> None:
+    """The process that a hook leaves behind died of it, and the node stayed active for ever."""
+    assert node.ctl("feed", "ucarp", "--daemon", number, "up", "eth0", "192.0.2.10").returncode == 0
+    until(lambda: node.state_file.read_text() == "passive\n", "nobody stays active for a ucarp that cannot be")
