@@ -96,6 +96,18 @@ cluster: $(INSTALLED) $(COLLECTION) containers ## Clusters of containers that bo
 	@echo "cluster: Molecule scenarios $(SCENARIOS)"
 	@tests/lanes.sh $(foreach scenario,$(SCENARIOS),"tests/cluster.sh $(scenario)")
 
+# What is found is printed with the command that repeats it. Inputs that reached new code stay in .build/fuzz, for the
+# next run to begin with.
+fuzz: SECONDS ?= 300
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## SECONDS=300: hostile input for all that reads any, so long for each of SUBJECTS, from SEED on
+	@nice python -m tests.fuzz long --seconds $(SECONDS) --seed $(or $(SEED),$(shell date +%s)) $(SUBJECTS)
+
+.PHONY: fuzz-short
+fuzz-short: $(INSTALLED) ## The same for a fixed number of inputs, the same ones each time
+	@echo "fuzz: hostile input for all that reads any"
+	@tests/check.sh fuzz python -m tests.fuzz short
+
 .PHONY: man
 man: $(INSTALLED) ## The man pages, man/*.8 and man/*.5, from their sources beside them
 	@$(VENV)/bin/python -m man.build

@@ -14,9 +14,9 @@ rm -rf .build/results
 clusters=("${@/#/tests/cluster.sh }")
 # The short form of the soak: some 50 faults.
 tests/lanes.sh "nice make lint" "${clusters[@]:0:1}" "make unit" "tests/check.sh soak make soak SECONDS=100 SEED=5" \
-    "nice make sanity" "nice make newest" "${clusters[@]:1}" ||
+    "nice make sanity" "nice make newest" "nice make fuzz-short" "${clusters[@]:1}" ||
     [[ $? -eq 1 ]] # what has failed stands in the results; an interruption ends this too
 
 echo
 python tests/summary.py ruff-check ruff-format mypy yamllint ansible-lint shellcheck licences changelog collection-build \
-    docs-lint docs-current importer unit soak sanity sanity-newest "${@/#/cluster-}"
+    docs-lint docs-current importer unit soak sanity sanity-newest fuzz "${@/#/cluster-}"
