@@ -2,15 +2,21 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
 #
-# lanes.sh COMMAND...
+# lanes.sh [--beside COMMAND] COMMAND...
 #
 # Runs commands, two at a time, each begun as soon as one before it has ended: a cluster scenario waits for cron and for
 # daemons half of its time. More at a time, and these waits run into the scenarios' own limits. A command is one argument,
 # its words separated by blanks. Says when each begins and ends, and at last shows what they printed, in the order of the
-# arguments. Exits with 1 if one of them failed.
+# arguments. Exits with 1 if one of them failed. The command behind --beside is begun at once and runs beside the two: one
+# that does not mind a busy machine.
 set -euo pipefail
 
 lanes=2
+beside=
+if [[ ${1:-} == --beside ]]; then
+    beside=$2
+    shift
+fi
 cd "$(dirname "$0")/.."
 mkdir -p .build/lanes
 
@@ -37,8 +43,22 @@ end_one() {
     unset "names[$pid]"
 }
 
+# How many may run now.
+room() {
+    local pid
+    for pid in "${!names[@]}"; do
+        [[ ${names[$pid]} != "$beside" ]] || {
+            echo $((lanes + 1))
+            return
+        }
+    done
+    echo "$lanes"
+}
+
 for command; do
-    [[ ${#names[@]} -lt $lanes ]] || end_one
+    while [[ ${#names[@]} -ge $(room) ]]; do
+        end_one
+    done
     begin "$command"
 done
 while [[ ${#names[@]} -gt 0 ]]; do
