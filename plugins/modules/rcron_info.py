@@ -17,7 +17,9 @@ description:
     C(rcronctl status) tells them.
   - Returns every crontab entry of every user, of C(/etc/crontab) and of C(/etc/cron.d), and whether it is prefixed with
     C(rcron) and for which cluster.
-  - Returns the last run of each job, out of the host's journal.
+  - Returns the last run of each job, out of the host's journal, and out of syslog's files where there is no journal or
+    it does not go back far enough.
+  - Returns all that rcron has logged, if asked to.
   - Measures how far the host's clock is from the controller's.
   - Changes nothing.
 notes:
@@ -53,9 +55,21 @@ options:
     default: /usr/bin/rcronctl
   history:
     description:
-      - How many seconds the journal is read back for RV(runs). V(0) does not read it.
+      - How many seconds the log is read back for RV(runs) and RV(events). V(0) does not read it.
     type: int
     default: 86400
+  events:
+    description:
+      - Return also RV(events), all that rcron has logged within O(history).
+    type: bool
+    default: false
+  syslog_files:
+    description:
+      - Syslog's files, without what rotation adds to their names. They are read where there is no journal or it does
+        not go back far enough; the first that has a line of rcron's is taken.
+    type: list
+    elements: path
+    default: [/var/log/cron.log, /var/log/cron, /var/log/syslog, /var/log/messages]
 seealso:
   - module: rcron.cluster.rcron_crontab
 """
@@ -182,7 +196,7 @@ unreadable:
   elements: str
   sample: []
 runs:
-  description: The last run of each job that the journal has, within O(history).
+  description: The last run of each job that the log has, within O(history).
   returned: success, with O(history) other than V(0)
   type: list
   elements: dict
@@ -202,7 +216,7 @@ runs:
     status:
       description:
         - V(ok), V(fail), V(demoted) for a job that was ended because its node turned passive, V(running), or V(lost)
-          where the journal knows of no end and there is no such process.
+          where the log knows of no end and there is no such process.
       type: str
       sample: ok
     duration:
@@ -218,6 +232,75 @@ ignored:
   returned: success, with O(history) other than V(0)
   type: dict
   sample: {"billing": 60}
+events:
+  description:
+    - What rcron has logged within O(history), the oldest first, and no more than the last 20,000 lines.
+    - Up to 50 lines from before come first, so that the state is known in which the host was then.
+    - See rcron(8) and rcronctl(8), LOG LINES.
+  returned: success, with O(events) and O(history) other than V(0)
+  type: list
+  elements: dict
+  contains:
+    time:
+      description: When, in seconds since the epoch.
+      type: float
+      sample: 1767322985.25
+    pid:
+      description: The process that logged it.
+      type: int
+      sample: 4711
+    cluster:
+      description: The cluster's name; null where a warning tells none.
+      type: str
+      sample: billing
+    status:
+      description:
+        - Of a job, V(start), V(ok), V(fail), V(demoted), V(ignore) or V(stale).
+        - Of a state, V(changed), V(confirmed), V(pinned) or V(unpinned).
+        - V(warning).
+      type: str
+      sample: changed
+    state:
+      description: V(active) or V(passive); null for a warning.
+      type: str
+      sample: active
+    told:
+      description: The job's command, the feeder's event, the end of the pin, or the warning, its first 300 characters.
+      type: str
+      sample: "keepalived:INSTANCE \"VI_rcron\" MASTER"
+    duration:
+      description: How long a job ran, in seconds; null where no end is told.
+      type: int
+      sample: null
+    exit:
+      description: A job's exit status; null where no end is told.
+      type: int
+      sample: null
+events_since:
+  description: From when on RV(events) are complete, in seconds since the epoch; null where there is no log at all.
+  returned: success, with O(events) and O(history) other than V(0)
+  type: float
+  sample: 1767300000.0
+running:
+  description: The processes of those runs in RV(events) that have not ended.
+  returned: success, with O(events) and O(history) other than V(0)
+  type: list
+  elements: int
+  sample: []
+boots:
+  description: When the host was up, as far as its log tells; the last one has not ended.
+  returned: success, with O(events) and O(history) other than V(0)
+  type: list
+  elements: dict
+  contains:
+    begin:
+      description: When it was booted, in seconds since the epoch; V(0) where the log does not tell.
+      type: float
+      sample: 1767300000.0
+    end:
+      description: The last sign of life before the next boot, in seconds since the epoch.
+      type: float
+      sample: 1767323985.0
 time:
   description: The host's clock when the module began, in seconds since the epoch.
   returned: success
@@ -241,6 +324,8 @@ import json
 import os
 import subprocess
 import time
+from collections import deque
+from collections.abc import Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
@@ -255,6 +340,9 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
 
 DEFAULT_CONF = "/etc/rcron/rcron.conf"  # what a prefix without --conf means
 HOUR = 3600
+MOST_EVENTS = 20000
+EARLIER = 50  # lines of the log, for the state that a host is in when the history begins
+LONGEST = 300  # characters of what an event tells
 
 
 def cluster(rcronctl: str, conf: str) -> dict:
@@ -310,24 +398,55 @@ def entries() -> tuple[list[dict], list[str]]:
     return found, unreadable
 
 
-def runs(history: int, now: float) -> tuple[list[dict], dict[str, int]]:
-    """Read the journal.
+def logged(history: int, now: float, files: list[str], events: bool) -> dict:
+    """Read the log.
 
     :param history: seconds to read back.
-    :returns: the last run of each job, and how many were ignored in the last hour, as RETURN describes them.
+    :param files: syslog's.
+    :param events: whether all that is in there is wanted.
+    :returns: what RETURN describes of it.
     """
-    found = job_log.from_journal(int(now) - history, now - HOUR)
-    return [
-        {
-            "cluster": run.cluster,
-            "command": run.command,
-            "started": run.started,
-            "status": _status(run),
-            "duration": run.duration,
-            "exit": run.exit,
-        }
-        for run in found.last
-    ], found.ignored
+    log = job_log.Log(now - history, files, now)
+    newest: deque[job_log.Line] = deque(maxlen=MOST_EVENTS if events else 0)
+
+    def lines() -> Iterator[job_log.Line]:
+        for line in log.lines():
+            newest.append(line)
+            yield line
+
+    found = job_log.runs(lines(), now - HOUR)
+    result = {
+        "runs": [
+            {
+                "cluster": run.cluster,
+                "command": run.command,
+                "started": run.started,
+                "status": _status(run),
+                "duration": run.duration,
+                "exit": run.exit,
+            }
+            for run in found.last
+        ],
+        "ignored": found.ignored,
+    }
+    if events:
+        earlier = [] if len(newest) == MOST_EVENTS else log.earlier(EARLIER)
+        told = [event for event in map(job_log.event, [*earlier, *newest]) if event is not None]
+        result["events"] = [event._replace(told=event.told[:LONGEST])._asdict() for event in told]
+        result["events_since"] = newest[0].when if len(newest) == MOST_EVENTS else log.since
+        result["running"] = _running(told)
+        result["boots"] = [boot._asdict() for boot in log.boots()]
+    return result
+
+
+def _running(events: list[job_log.Event]) -> list[int]:
+    open_runs = set()
+    for event in events:
+        if event.status == "start":
+            open_runs.add(event.pid)
+        elif event.status in ("ok", "fail"):
+            open_runs.discard(event.pid)
+    return sorted(pid for pid in open_runs if os.path.exists(f"/proc/{pid}"))
 
 
 def _status(run: job_log.Run) -> str:
@@ -349,6 +468,8 @@ def main() -> None:
             "conf": {"type": "list", "elements": "path"},
             "rcronctl_path": {"type": "path", "default": "/usr/bin/rcronctl"},
             "history": {"type": "int", "default": 24 * HOUR},
+            "events": {"type": "bool", "default": False},
+            "syslog_files": {"type": "list", "elements": "path", "default": list(job_log.SYSLOG_FILES)},
         },
         supports_check_mode=True,
     )
@@ -362,7 +483,7 @@ def main() -> None:
         "time": now,
     }
     if given["history"]:
-        result["runs"], result["ignored"] = runs(given["history"], now)
+        result.update(logged(given["history"], now, given["syslog_files"], given["events"]))
     # The part on the controller takes this out again.
     module.exit_json(changed=False, elapsed=time.monotonic() - began, **result)
 

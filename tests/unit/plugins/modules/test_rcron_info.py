@@ -9,6 +9,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 import yaml
@@ -139,7 +140,9 @@ def test_the_last_runs_come_from_the_journal(program):
         f"6400.0 {cluster % 5}=passive status=ignore cmd=/bin/b",
     ]
     program("journalctl", f'echo "$*" >"$(dirname "$0")/asked"; cat <<\'EOF\'\n{chr(10).join(lines)}\nEOF')
-    found, ignored = rcron_info.runs(500, 10000.0)
+    told = rcron_info.logged(500, 10000.0, [], False)
+    found, ignored = told.pop("runs"), told.pop("ignored")
+    assert told == {}
     assert [(run["command"], run["status"], run["started"], run["duration"], run["exit"]) for run in found] == [
         ("/bin/mine", "running", 9000.5, None, None),
         ("/bin/gone", "lost", 9000.5, None, None),
@@ -153,7 +156,30 @@ def test_the_last_runs_come_from_the_journal(program):
 
 def test_a_host_without_a_journal_has_no_runs(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert rcron_info.runs(500, 1.0) == ([], {})
+    assert rcron_info.logged(500, 1.0, ["/nonexistent"], False) == {"runs": [], "ignored": {}}
+
+
+def test_all_that_is_logged_is_told_where_it_is_asked_for(program, monkeypatch):
+    monkeypatch.setattr(rcron_info, "MOST_EVENTS", 3)
+    monkeypatch.setattr(rcron_info, "LONGEST", 6)
+    cluster = "node1 rcron[%d]: cluster=billing state"
+    lines = [
+        f"9000.0 {cluster % 1}=active status=start cmd=/bin/older",
+        f"9001.0 {cluster % os.getpid()}=active status=start cmd=/bin/mine",
+        f"9002.0 {cluster % 2}=active status=start cmd=/bin/gone",
+        f"9003.0 {cluster % 3}=passive status=changed event=keepalived:INSTANCE",
+    ]
+    program("journalctl", f"cat <<'EOF'\n{chr(10).join(lines)}\nEOF")
+    told = rcron_info.logged(2000, 10000.0, [], True)
+    assert [(event["time"], event["status"], event["told"]) for event in told["events"]] == [
+        (9001.0, "start", "/bin/m"),
+        (9002.0, "start", "/bin/g"),
+        (9003.0, "changed", "keepal"),
+    ]
+    assert told["events_since"] == 9001.0
+    assert os.getpid() in told["running"]
+    assert len(told["runs"]) == 3
+    assert told["boots"][-1]["end"] == 10000.0
 
 
 # --- as a task ---
@@ -188,11 +214,14 @@ def test_a_task_is_told_all_of_it_and_how_far_the_clock_is_off(tmp_path):
 
 
 def test_all_that_is_documented_is_returned_and_nothing_else(module, crontabs, program):
-    program("journalctl", "true")
-    told = module(rcron_info.main, conf=["/nonexistent.conf"], rcronctl_path="/nonexistent")
+    line = f"{time.time():.6f} node1 rcron[1]: cluster=billing state=active status=start cmd=/bin/a"
+    program("journalctl", f"echo '{line}'")
+    told = module(rcron_info.main, conf=["/nonexistent.conf"], rcronctl_path="/nonexistent", events=True)
     documented = yaml.safe_load(rcron_info.RETURN)
     theirs = {"clock_offset", "clock_uncertainty"}  # the action plugin's, which takes `elapsed` out
     assert set(told) - {"invocation", "changed", "elapsed"} == set(documented) - theirs
     assert set(told["entries"][0]) == set(documented["entries"]["contains"])
-    assert told["runs"] == []
+    for name in ("runs", "events", "boots"):
+        assert set(told[name][0]) == set(documented[name]["contains"])
+    assert "events" not in module(rcron_info.main, conf=[])
     assert "runs" not in module(rcron_info.main, conf=[], history=0)
