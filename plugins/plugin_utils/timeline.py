@@ -103,7 +103,7 @@ MONOSPACE = "DejaVu Sans Mono, Liberation Mono, Menlo, Consolas, monospace"
 SMALL, NORMAL, LARGE = 9, 10.5, 15
 
 LABEL = 44  # characters of a fault's label in a line
-MOST_LABELS = 150  # the height up to which faults are labelled where they are; beyond, they have numbers and a list
+MOST_LABELS = 190  # the height up to which faults are labelled where they are; beyond, they have numbers and a list
 MOST_LISTED = 200  # faults
 LONGEST = 300  # characters of a job, a fault or a name
 MOST_TOLD = 12  # runs that a mark's tooltip names
@@ -249,7 +249,7 @@ class _Picture:
         until = _clock(self.end, "%H:%M:%S" if same else "%Y-%m-%d %H:%M:%S")
         return (
             f"{day} to {until} UTC; {_count(self.nodes, 'node')}; "
-            f"{_count(self.runs, 'run')}{': ' * bool(counts)}{', '.join(counts)}; {_count(self.faults, 'fault')}"
+            f"{_count(self.runs, 'run')}{': ' * bool(counts)}{', '.join(counts)}; {_count(self.faults, 'event')}"
         )
 
     def _used(self) -> list[str]:
@@ -340,7 +340,8 @@ class _Picture:
     def _list(self, y: float) -> float:
         """The faults that have only a number above the lanes. Returns the lower edge."""
         told = [
-            f"{number:>3}  {self._told_in_full(fault)}" for number, fault in enumerate(self.faults[:MOST_LISTED], 1)
+            f"{number:>3}  {_clock(fault.begin, '%H:%M:%S')}  {self._told_in_full(fault)}"
+            for number, fault in enumerate(self.faults[:MOST_LISTED], 1)
         ]
         if len(self.faults) > MOST_LISTED:
             told.append(f"     and {len(self.faults) - MOST_LISTED} more, which are not drawn")
@@ -422,7 +423,7 @@ class _Picture:
                 _add(
                     held, "rect", x=mark.x + 5, y=y - 4.5, width=_width(count, SMALL) + 2, height=MARK - 1, fill="#fff"
                 )
-                _text(held, mark.x + 6, y + 3, count, SMALL)
+                _text(held, mark.x + 6.5, y + 3, count, SMALL)
             _add(held, "use", href=f"#rcron-{outcome}", x=mark.x, y=y)
 
     def _marks(self, runs: list[Run]) -> list[_Mark]:
@@ -478,7 +479,7 @@ class _Picture:
             x += 14 + _width(outcome, SMALL) + 14
         if self.faults:
             _add(self.svg, "path", d=f"M{_number(x + 1.5)},{_number(y - 6)}h7l-3.5,7z")
-            _text(self.svg, x + 14, y, "fault", SMALL)
+            _text(self.svg, x + 14, y, "event", SMALL)
         if self.merged:
             y += SMALL + 5
             told = "Runs that would overlap share a mark; the number beside it tells how many they are."

@@ -1,10 +1,12 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What check.yml and status.yml say of a cluster that is well, and of one where nearly everything is wrong. The tests
-need a minute of cron behind them, and leave the cluster as it was."""
+"""What check.yml, status.yml and timeline.yml say of a cluster that is well, and check.yml of one where nearly all
+is wrong. The tests need a minute of cron behind them, and leave the cluster as it was."""
 
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
@@ -49,6 +51,23 @@ def test_status_shows_the_cluster_in_one_table(cluster: Cluster, play: Playbook)
     assert words[-6] == str(active)
     # The columns are aligned.
     assert len({line.index("billing") for line in shown[6:]}) == 1
+
+
+def test_timeline_draws_the_last_minutes(cluster: Cluster, play: Playbook, tmp_path: Path) -> None:
+    path = tmp_path / "timeline.svg"
+    ran = play("rcron.cluster.timeline", "-e", "rcron_timeline_hours=0.5", "-e", f"rcron_timeline_file={path}")
+    assert ran.returncode == 0, ran.stdout
+    svg = ET.parse(path).getroot()  # noqa: S314 - our own document
+    told = [title.text or "" for title in svg.iter("{http://www.w3.org/2000/svg}title")]
+    assert told[0].startswith("billing: ")
+    active = cluster.active()
+    for node in cluster.nodes:
+        state = "active" if node is active else "passive"
+        # Its last band ends when the picture does; and the last minute's job.
+        assert [title for title in told if title.startswith(f"{node} ")][-1].startswith(f"{node} {state}, "), told
+        outcome = "ok" if node is active else "ignored"
+        assert any(f"/usr/local/bin/record user on {node}: {outcome}, " in title for title in told), told
+    assert any(re.search(rf"{active}: active, keepalived:INSTANCE .* MASTER", title) for title in told), told
 
 
 @pytest.fixture

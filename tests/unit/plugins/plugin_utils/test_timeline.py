@@ -210,7 +210,9 @@ def test_every_fault_has_its_label_or_where_they_are_many_its_number_in_a_list()
     assert all(f"packet loss {number} %" in few for number in range(8))
     for number in range(1, 61):
         assert str(number) in many
-        assert sum(bool(re.match(rf" *{number}  \d+ s: .*packet loss \d+ %$", text)) for text in many) == 1
+        assert (
+            sum(bool(re.match(rf" *{number}  \d\d:\d\d:\d\d  \d+ s: .*packet loss \d+ %$", text)) for text in many) == 1
+        )
 
 
 def test_outcomes_and_states_differ_without_colour():
@@ -269,7 +271,7 @@ def test_it_tells_itself_to_a_screen_reader():
     assert svg.attrib["role"] == "img"
     assert [*named] == svg.attrib["aria-labelledby"].split()
     assert named["rcron-title"] == "A failover"
-    assert "4 runs: 1 ok, 1 ignored, 1 failed, 1 lost; 1 fault. 75.0 s: node1: killed." in named["rcron-desc"]
+    assert "4 runs: 1 ok, 1 ignored, 1 failed, 1 lost; 1 event. 75.0 s: node1: killed." in named["rcron-desc"]
     assert "billing on node2: failed, 120.0 s to 122.0 s" in titles(svg)
 
 
