@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """`make demo`: three machines with the same cron jobs, a deployment, a failover; leaves the machines up.
 
-They are deployed with playbooks/site.yml, as a user's own hosts would be. What Ansible says goes to .build/demo.log.
+They are deployed with playbooks/site.yml, as a user's own hosts would be. What Ansible says goes to .build/demo.log,
+and a picture of all that happened to .build/demo.svg.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 INVENTORY = HERE / "inventory"
 LOG = CHECKOUT / ".build" / "demo.log"
+PICTURE = CHECKOUT / ".build" / "demo.svg"
 
-sys.path.insert(0, str(HERE.parent / "shared"))
-from nodes import DOWN, Cluster, stay_clear_of_minute  # noqa: E402 - found through the line above
+sys.path[:0] = [str(HERE.parent / "shared"), str(CHECKOUT / ".build")]
+from ansible_collections.rcron.cluster.plugins.filter import rcron_timeline  # noqa: E402 - found through the line above
+from ansible_collections.rcron.cluster.plugins.module_utils import job_log  # noqa: E402
+from ansible_collections.rcron.cluster.plugins.plugin_utils import timeline  # noqa: E402
+from nodes import DOWN, Change, Cluster, Node, stay_clear_of_minute  # noqa: E402
 
 #: The jobs of root.crontab: those that rcron is to run on one machine, and the one that it leaves alone.
 JOBS = {"billing": "on one machine", "report": "on one machine", "cleanup": "on each machine"}
@@ -70,6 +75,47 @@ def show_minute(cluster: Cluster) -> None:
         say(f"      {job:<10}{where:<18}{' '.join(cluster.who_ran(job, minute)) or 'nobody'}")
 
 
+class Record:
+    """What the nodes did since a time, for the picture: the changes of their states, and what rcron has logged."""
+
+    def __init__(self) -> None:
+        self.begin = time.time()
+        self.changes: dict[str, list[Change]] = {}
+        self.said: dict[str, dict[str, object]] = {}
+
+    def read(self, node: Node) -> None:
+        """Read a node's record; of one that is to be killed, before."""
+        self.changes[node.name] = node.changes()
+        lines = node.run("journalctl --quiet --identifier=rcron --output=short-unix").splitlines()
+        events = [event for event in map(job_log.event, job_log.from_journal(lines)) if event]
+        now = time.time()
+        self.said[node.name] = {  # as the module rcron_info says it
+            "clusters": [],
+            "events": [event._asdict() for event in events],
+            "events_since": self.begin,
+            "running": [],
+            "boots": [{"begin": 0, "end": now}],
+            "time": now,
+            "clock_offset": 0,
+            "clock_uncertainty": 0,
+        }
+
+    def draw(self, faults: list[timeline.Fault], killed: timeline.Fault) -> None:
+        """Draw it. faults: what happened; killed: the one that a node did not come back from."""
+        end = time.time()
+        bands = []
+        for name, changes in self.changes.items():
+            states = [(change.time, change.state) for change in changes if change.state in timeline.STATES]
+            if name == killed.node:
+                states.append((killed.begin, DOWN))
+            for (since, state), (until, _next) in zip(states, [*states[1:], (end, "")]):
+                bands.append(timeline.Band(name, max(since, self.begin), until, state))
+        ran = rcron_timeline.model(self.said, hours=1)
+        title = "make demo: three machines, a job for one of them, and a power cut"
+        drawn = ran._replace(title=title, begin=self.begin, end=end, bands=bands, faults=[*faults, killed])
+        PICTURE.write_text(timeline.draw(drawn))
+
+
 def main() -> None:
     """Run the demo."""
     LOG.parent.mkdir(exist_ok=True)
@@ -85,6 +131,7 @@ def main() -> None:
     step("Deploying rcron with playbooks/site.yml")
     play("rcron.cluster.site")
 
+    record = Record()
     step("Who is active, and who runs what?")
     cluster.settle()
     show_states(cluster)
@@ -93,6 +140,7 @@ def main() -> None:
     stay_clear_of_minute()
     active = cluster.settle()
     step(f"Killing {active}, which is active, as a power cut would")
+    record.read(active)
     killed = active.kill()
     new = cluster.settle()
     show_states(cluster)
@@ -104,6 +152,12 @@ def main() -> None:
     say(f"      Its first job ran {first:.1f} s after the kill, at cron's next minute.")
 
     say()
+    for node in cluster.nodes:
+        if node is not active:
+            record.read(node)
+    took_over = timeline.Fault(new.name, killed + flip, None, f"active, {flip:.1f} s after")
+    record.draw([took_over], timeline.Fault(active.name, killed, None, "killed"))
+    say(f"A picture of all that:              {PICTURE.relative_to(CHECKOUT)}   (open it in a browser)")
     say(f"The nodes stay up. Look around:     podman exec -it {new.container} bash   (rcronctl status; crontab -l)")
     say(f"Switch {active} on again:              podman start {active.container}")
     say("Remove all of it:                   make demo-stop")
