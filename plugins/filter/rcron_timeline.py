@@ -21,7 +21,8 @@ CLOCKS = 0.5
 #: A run that begins so shortly before a full minute is that minute's: clocks differ by as much. Seconds.
 EARLY = 2.0
 
-MINUTE, HOUR = 60, 3600
+MINUTE = 60
+HOUR = 3600
 MOST_HOURS = 24 * 31
 LONGEST = 80  # characters of why a host was not reached
 
