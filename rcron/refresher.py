@@ -23,27 +23,48 @@ from rcron.config import ACTIVE, PASSIVE, Config
 TICK = 5.0
 
 
-class Schedule:
-    """When states are to be refreshed: three times in the shortest state_max_age, and at once after the clock was set,
-    which makes a fresh state look stale or a stale one fresh.
+#: How long after a stopped daemon goes on its state is refreshed, in seconds. It has adverts to read, and perhaps to
+#: say that another host took its role; but where it kept the role, no host is active until its state is fresh again.
+SETTLED = 0.25
 
-    limits: the state_max_age of each cluster, in seconds; 0 where it has none. `tick`: how long to sleep at most.
+
+class Schedule:
+    """When states are to be refreshed: three times in the shortest state_max_age; at once after the clock was set,
+    which makes a fresh state look stale or a stale one fresh; not while the daemon is stopped, when it speaks to no
+    peer and one of them is about to take over; and soon after it goes on.
+
+    daemon: the process that the states hang on. limits: the state_max_age of each cluster, in seconds; 0 where it has
+    none.
     """
 
-    def __init__(self, limits: "list[int]") -> None:
+    def __init__(self, daemon: int, limits: "list[int]") -> None:
         aged = [limit / 3 for limit in limits if limit]
+        self._daemon = daemon
         self._interval = min([*aged, TICK])
-        self.tick = min(1.0, self._interval) if aged else TICK
+        self._tick = min(1.0, self._interval) if aged else TICK
+        self._settled: "float | None" = None
         self._start()
 
     def _start(self) -> None:
         self._due = time.monotonic() + self._interval
         self._clock = time.time() - time.monotonic()
 
+    @property
+    def tick(self) -> float:
+        """How long to sleep at most until the next question whether a refresh is due, in seconds."""
+        return self._tick if self._settled is None else SETTLED
+
     def is_due(self) -> bool:
         """Whether to refresh now. The next time counts from here then."""
         now = time.monotonic()
-        if now < self._due and abs(time.time() - now - self._clock) <= 0.5:
+        if process.is_stopped(self._daemon):
+            self._settled = now + SETTLED
+            return False
+        if self._settled is not None:
+            if now < self._settled:
+                return False
+            self._settled = None
+        elif now < self._due and abs(time.time() - now - self._clock) <= 0.5:
             return False
         self._start()
         return True
@@ -97,14 +118,13 @@ def _stay(config: Config, feeder: str, moment: "feed.Moment", daemon: int, start
     if not feed.hand_on(config, moment, os.getpid(), f"{daemon} {started}"):
         return
     end = _End(daemon)
-    schedule = Schedule([config.state_max_age])
+    schedule = Schedule(daemon, [config.state_max_age])
     written = True
     while started and process.start(daemon) == started:
         end.wait(schedule.tick)
         if not _is_mine(config):
             return
-        # A daemon that is stopped speaks to no peer: one of them is about to take over.
-        if schedule.is_due() and not process.is_stopped(daemon):
+        if schedule.is_due():
             written = _try(config, written, ACTIVE)
     # The daemon has ended. Where the state cannot be written, going on to try is all there is to do.
     written = True

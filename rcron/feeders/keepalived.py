@@ -204,12 +204,12 @@ class Feeder:
         try:
             for key in self._clusters:
                 well = self._attach(key) and well
-            schedule = Schedule([config.state_max_age for config in self._clusters.values()])
-            for line in _lines(fd, keepalived, schedule.tick):
+            schedule = Schedule(keepalived, [config.state_max_age for config in self._clusters.values()])
+            for line in _lines(fd, keepalived, schedule):
                 if line is not None:
                     well = self._hear(line) and well
                 if schedule.is_due():
-                    well = self._refresh(keepalived) and well
+                    well = self._refresh() and well
         except OSError as error:
             error.filename = path  # read(2) knows no name
             raise
@@ -265,10 +265,7 @@ class Feeder:
             self._said[key] = (state, "restored")
         return True
 
-    def _refresh(self, keepalived: int) -> bool:
-        # A keepalived that is stopped sends no adverts: its peer is about to take over.
-        if process.is_stopped(keepalived):
-            return True
+    def _refresh(self) -> bool:
         well = True
         for key, config in self._clusters.items():
             if key in self._unwritten:
@@ -287,11 +284,11 @@ class Feeder:
         return well
 
 
-def _lines(fd: int, keepalived: int, tick: float) -> "Iterator[bytes | None]":
+def _lines(fd: int, keepalived: int, schedule: Schedule) -> "Iterator[bytes | None]":
     """The FIFO's lines, until its end, DRAIN seconds after TERM, or the end of keepalived.
 
-    fd: the FIFO, opened without blocking. keepalived: the process that started us. tick: the longest silence, in
-    seconds, after which None stands in for a line.
+    fd: the FIFO, opened without blocking. keepalived: the process that started us. schedule: tells the longest silence,
+    after which None stands in for a line.
     """
     wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(woken)
@@ -303,7 +300,7 @@ def _lines(fd: int, keepalived: int, tick: float) -> "Iterator[bytes | None]":
     deadline = None
     buffer = b""
     while True:
-        wait = tick if deadline is None else deadline - time.monotonic()
+        wait = schedule.tick if deadline is None else deadline - time.monotonic()
         if wait <= 0:
             return
         ready = [event[0] for event in poll.poll(wait * 1000)]
