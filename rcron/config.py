@@ -112,8 +112,8 @@ def load(path: str) -> Config:
     """Read and validate a configuration file.
 
     path: the file's name. Returns its Config.
-    Raises ConfigError for a file that is missing, unreadable, no regular file, larger than MAX_BYTES or writable for
-    everyone, and for whatever `parse` refuses.
+    Raises ConfigError for a file that is missing, unreadable, no regular file, larger than MAX_BYTES, writable for
+    everyone or in a folder where everyone could replace it, and for whatever `parse` refuses.
     """
     try:
         # O_NONBLOCK: opening a FIFO of that name must not wait for a writer.
@@ -121,11 +121,14 @@ def load(path: str) -> Config:
     except (OSError, ValueError) as error:
         raise ConfigError(_unreadable(path, error)) from None
     try:
-        mode = posix.fstat(fd).st_mode
-        if mode & 0o170000 != 0o100000:
+        status = posix.fstat(fd)
+        if status.st_mode & 0o170000 != 0o100000:
             raise ConfigError(f"{path}: not a regular file; name a configuration file with --conf FILE")
-        if mode & 0o002:
+        if status.st_mode & 0o002:
             raise ConfigError(f"{path}: everyone may write it, so it cannot be trusted; chmod o-w {path}")
+        if is_exposed(path, status.st_uid):
+            folder = folder_of(path)
+            raise ConfigError(f"{path}: everyone may write its folder, so it cannot be trusted; chmod o-w {folder}")
         data = posix.read(fd, MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(_unreadable(path, error)) from None
@@ -136,6 +139,21 @@ def load(path: str) -> Config:
             f"{path}: larger than {MAX_BYTES} bytes, so no rcron.conf; name the right file with --conf FILE"
         )
     return parse(data.decode("utf-8", "surrogateescape"), path)
+
+
+def folder_of(path: str) -> str:
+    """The folder that a path names a file in, with a slash at its end."""
+    return path[: path.rfind("/") + 1] or "./"
+
+
+def is_exposed(path: str, owner: int) -> bool:
+    """Whether everyone could have put a file where it is: its own mode says nothing then. path: the file. owner: its
+    user. Raises OSError where its folder cannot be looked at.
+
+    In a sticky folder (/tmp) nobody can replace another's file, but a stranger's file may be there by his own doing.
+    """
+    mode = posix.stat(folder_of(path)).st_mode
+    return bool(mode & 0o002) and not (mode & 0o1000 and owner in (0, posix.geteuid()))
 
 
 def parse(text: str, path: str) -> Config:

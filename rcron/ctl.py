@@ -167,7 +167,8 @@ def _set(options: argparse.Namespace) -> int:
 def _pin(options: argparse.Namespace) -> int:
     config = configuration.load(options.conf)
     folder = os.path.dirname(state.pin_path(config))
-    os.makedirs(folder, mode=0o755, exist_ok=True)
+    os.umask(0o022)  # whatever the administrator's: every user's jobs look for a pin
+    os.makedirs(folder, exist_ok=True)
     pin.write(config, options.state, options.seconds)
     held = pin.read(config)
     until = status.moment(held.until) if held and held.until else "rcronctl unpin"

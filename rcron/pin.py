@@ -10,7 +10,7 @@ the boot BOOT_ID (/proc/sys/kernel/random/boot_id, random(4)) BOOT_UNTIL counts 
 import posix
 import time
 
-from rcron.config import ACTIVE, PASSIVE, Config
+from rcron.config import ACTIVE, PASSIVE, Config, is_exposed
 from rcron.state import MAX_BYTES, PIN, Verdict, pin_path, replace
 
 #: The units of a duration, in seconds.
@@ -66,9 +66,9 @@ def read(config: Config) -> "Pin | None":
     except OSError as error:
         raise ValueError(f"{path}: cannot be opened: {error.strerror}; ignored") from None
     try:
-        mode = posix.fstat(fd).st_mode
-        if mode & 0o170000 != 0o100000 or mode & 0o002:
-            raise ValueError(f"{path}: not a regular file, or one that everyone may write; ignored")
+        status = posix.fstat(fd)
+        if status.st_mode & 0o170000 != 0o100000 or status.st_mode & 0o002 or is_exposed(path, status.st_uid):
+            raise ValueError(f"{path}: not a regular file, or one that everyone may write or replace; ignored")
         data = posix.read(fd, MAX_BYTES + 1)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}; ignored") from None

@@ -9,7 +9,7 @@ The state file holds exactly `active\\n` or `passive\\n`. `current` is the one f
 import posix
 import time
 
-from rcron.config import ACTIVE, PASSIVE, Config
+from rcron.config import ACTIVE, PASSIVE, Config, is_exposed
 
 #: What a state file may hold at most, in bytes, white space included.
 MAX_BYTES = 4096
@@ -51,8 +51,10 @@ def current(config: Config) -> Verdict:
     """
     try:
         posix.stat(pin_path(config))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return from_file(config)
+    except OSError:
+        pass  # in a folder that this user may not search, perhaps: reading it tells, and that is logged
     from rcron import pin
 
     return pin.verdict(config) or from_file(config)
@@ -85,6 +87,8 @@ def from_file(config: Config) -> Verdict:
             return _default(config, f"{path}: not a regular file")
         if status.st_mode & 0o002:
             return _default(config, f"{path}: everyone may write it, so it cannot be trusted")
+        if is_exposed(path, status.st_uid):
+            return _default(config, f"{path}: everyone may write its folder, so it cannot be trusted")
         data = posix.read(fd, MAX_BYTES + 1)
     except OSError as error:
         return _default(config, f"{path}: cannot be read: {error.strerror}")

@@ -150,3 +150,12 @@ def test_an_unreadable_file_is_refused_with_the_mend(tmp_path: pathlib.Path) -> 
         config.load("/etc/passwd/rcron.conf")
     with pytest.raises(config.ConfigError, match="not a file name"):
         config.load("a\0b")
+
+
+def test_a_configuration_in_a_folder_that_everyone_may_write_is_refused(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "rcron.conf"
+    path.write_text("")
+    assert config.load(str(path))
+    tmp_path.chmod(0o777)
+    with pytest.raises(config.ConfigError, match=f"everyone may write its folder, .* chmod o-w {tmp_path}/"):
+        config.load(str(path))

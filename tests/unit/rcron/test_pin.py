@@ -149,7 +149,7 @@ def test_a_pin_that_everyone_may_write_is_ignored_with_a_warning(node: Any, pin_
     assert pin_file.stat().st_mode & 0o7777 == 0o644
     pin_file.chmod(0o666)
     assert node.run("echo", "ran").stdout == "ran\n"
-    assert "everyone may write; ignored" in node.log()[1]
+    assert "everyone may write or replace; ignored" in node.log()[1]
 
 
 def test_unpin_without_a_pin_says_so(node: Any) -> None:
@@ -162,3 +162,20 @@ def test_a_bad_time_is_wrong_usage_and_pins_nothing(node: Any, pin_file: pathlib
     assert out.returncode == 64
     assert "such as 2h30m" in out.stderr
     assert not pin_file.exists()
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_every_user_may_look_for_a_pin_whatever_the_administrators_umask(node: Any, umask: int) -> None:
+    node.conf.write_text(f"state_file = {node.folder}/new/below/state\n")
+    assert node.ctl("pin", "passive", umask=umask).returncode == 0
+    for path in (node.folder / "new", node.folder / "new" / "below"):
+        assert path.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_pin_that_everyone_could_replace_is_ignored(node: Any, pin_file: pathlib.Path) -> None:
+    node.become("active")
+    node.ctl("pin", "passive")
+    pin_file.parent.chmod(0o777)
+    node.configure("default_state = active")
+    assert node.run("echo", "ran").stdout == "ran\n"
+    assert f"{pin_file}: not a regular file, or one that everyone may write or replace; ignored" in node.log()[1]

@@ -164,3 +164,32 @@ def test_a_reader_never_sees_a_torn_state(conf: config.Config) -> None:
         reads += 1
     writer.join()
     assert reads > 100
+
+
+@pytest.mark.parametrize(("mode", "owner", "believed"), [(0o777, 0, False), (0o1777, 0, True), (0o1777, 12345, False)])
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_file_where_everyone_could_have_put_it_is_not_believed(
+    conf: config.Config, tmp_path: pathlib.Path, mode: int, owner: int, believed: bool
+) -> None:
+    conf.default_state = "passive"
+    state.write(conf.state_file, "active")
+    os.chown(conf.state_file, owner, 0)
+    tmp_path.chmod(mode)
+    verdict = state.current(conf)
+    assert verdict.state == ("active" if believed else "passive")
+    assert believed or "everyone may write its folder, so it cannot be trusted" in str(verdict.warning)
+
+
+def test_a_pin_that_cannot_be_looked_for_is_told(
+    conf: config.Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where its folder is root's alone; root himself may look everywhere."""
+    told = []
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    monkeypatch.setattr("rcron.state.pin_path", lambda conf: str(loop / "state.pin"))
+    monkeypatch.setattr("rcron.pin.pin_path", lambda conf: str(loop / "state.pin"))
+    monkeypatch.setattr("rcron.log.warning", lambda conf, text: told.append(text))
+    state.write(conf.state_file, "active")
+    assert state.current(conf).state == "active"
+    assert told == [f"{loop}/state.pin: cannot be opened: Too many levels of symbolic links; ignored"]
