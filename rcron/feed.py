@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import posix
+import stat
 import time
 from typing import NamedTuple
 
@@ -18,6 +19,12 @@ from rcron.config import ACTIVE, PASSIVE, Config
 
 #: The end of the year 9999, in seconds since the epoch: what is later, or no number (float reads nan), is no date.
 _LATEST = 253402300800
+
+#: The most of a record that is read, in bytes.
+MAX_RECORD = 4096
+
+#: How long a writer waits for the lock, in seconds. A writer holds it for some milliseconds.
+PATIENCE = 5.0
 
 
 class Moment(NamedTuple):
@@ -63,7 +70,7 @@ class Record:
     @property
     def alive(self) -> "bool | None":
         """Whether the feeding process lives; None where there is none to live."""
-        return None if self.pid == 0 else process.start(self.pid) == self.started
+        return None if self.pid == 0 else bool(self.started) and process.start(self.pid) == self.started
 
     def is_fed_by(self, pid: int, daemon: str = "") -> None:
         """Note the process that goes on feeding, 0 for none, and whom it watches."""
@@ -78,14 +85,23 @@ def record_path(config: Config) -> str:
 
 
 def read_record(config: Config) -> "Record | None":
-    """What the feeder last said. config: the cluster's. Returns None where nobody spoke yet, or it is unreadable."""
+    """What the feeder last said. config: the cluster's. Returns None where nobody spoke yet, or it is unreadable.
+
+    In a folder of the feeder's user it holds whatever that user likes, and root reads it too.
+    """
     try:
-        with open(record_path(config), encoding="utf-8", errors="replace") as stream:
-            lines = stream.read(4096).splitlines()
-            spoke = os.fstat(stream.fileno()).st_mtime
+        # O_NONBLOCK: opening a FIFO of that name must not wait for a writer.
+        fd = posix.open(record_path(config), posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY)
     except OSError:
         return None
-    values = dict(line.partition("=")[::2] for line in lines)
+    try:
+        status = posix.fstat(fd)
+        data = posix.read(fd, MAX_RECORD) if stat.S_ISREG(status.st_mode) else b""
+    except OSError:
+        return None
+    finally:
+        posix.close(fd)
+    values = dict(line.partition("=")[::2] for line in data.decode("utf-8", "replace").split("\n"))
     try:
         ticks, hook, boot = values.get("moment", "0 0 -").split()
         since = float(values["since"])
@@ -98,7 +114,7 @@ def read_record(config: Config) -> "Record | None":
         return None
     record.boot = boot
     record.daemon = values.get("daemon", "")
-    record.spoke = spoke
+    record.spoke = status.st_mtime
     return record
 
 
@@ -268,6 +284,8 @@ class Lock:
 
     The lock is a file beside the state file, which is itself replaced, and not the folder: whoever may read a folder
     may lock it, and every user could hold the feeder off. It belongs to the folder's owner, whose feeder it serves.
+    Who cannot have it in PATIENCE seconds goes on without: better two events in the wrong order than a node that cannot
+    be made passive because a writer was stopped, or its user holds the lock on purpose.
     Raises OSError where the folder is missing or not to be written.
     """
 
@@ -288,9 +306,22 @@ class Lock:
             self._fd = posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
         else:
             owner = os.stat(folder)
-            if posix.geteuid() == 0 and owner.st_uid != 0:
+            # Not where it is another file's second name, planted there by the folder's owner.
+            if posix.geteuid() == 0 and owner.st_uid != 0 and posix.fstat(self._fd).st_nlink == 1:
                 posix.fchown(self._fd, owner.st_uid, owner.st_gid)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        deadline = time.monotonic() + PATIENCE
+        while not self._is_ours():
+            if time.monotonic() >= deadline:
+                log.warning(None, f"{self._path}.lock: somebody holds it (fuser tells who); going on without it")
+                return
+            time.sleep(0.01)
+
+    def _is_ours(self) -> bool:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def __exit__(self, *_: object) -> None:
         posix.close(self._fd)

@@ -95,7 +95,10 @@ def _ago(seconds: float) -> str:
 
 def moment(seconds: float) -> str:
     """A moment as this node's clock tells it. seconds: since the epoch."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds))
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds:.0f} s after 1970"  # a file's time may be set to anything
 
 
 def span(seconds: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rcron import __version__
+from rcron import __version__, status
 
 
 def test_status_tells_state_reason_and_where_from(node: Any) -> None:
@@ -216,3 +216,19 @@ def test_a_record_with_a_time_that_is_none_is_no_record(node: Any, since: str) -
     out = node.ctl("status")
     assert (out.returncode, out.stderr) == (0, "")
     assert "feeder:         none has spoken yet\n" in out.stdout
+
+
+def test_a_time_that_no_calendar_has_is_shown_as_a_number() -> None:
+    """As that of a file may be: tmpfs keeps 64 bits."""
+    assert status.moment(2**62) == "4611686018427387904 s after 1970"
+
+
+def test_status_bears_whatever_a_feeders_user_has_left_in_a_records_place(node: Any) -> None:
+    node.ctl("set", "active")
+    record = node.state_file.with_name("state.feeder")
+    record.write_text("feeder=a\nevent=b\nsince=1\npid=-1\nstarted=\n")
+    assert "a, gone, spoke" in node.ctl("status").stdout
+    record.unlink()
+    os.mkfifo(record)
+    assert "none has spoken yet" in node.ctl("status", timeout=10).stdout
+    assert node.ctl("set", "passive", timeout=10).returncode == 0

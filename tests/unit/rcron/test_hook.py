@@ -277,6 +277,26 @@ def test_the_lock_of_a_folder_of_another_users_is_his(node: Any) -> None:
     assert pathlib.Path(f"{node.state_file}.lock").stat().st_uid == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_file_of_roots_under_the_locks_name_stays_roots(node: Any) -> None:
+    """A hard link that the folder's owner has made, where the kernel lets him."""
+    os.chown(node.state_file.parent, 1, 1)
+    other = node.folder / "other"
+    other.touch(0o600)
+    os.link(other, f"{node.state_file}.lock")
+    assert node.ctl("set", "active").returncode == 0
+    assert other.stat().st_uid == 0
+
+
+def test_a_lock_that_is_never_given_back_holds_nobody_off_for_good(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    monkeypatch.setattr(feed, "PATIENCE", 0.2)
+    monkeypatch.setattr(feed.log, "warning", lambda conf, text: told.append(text))
+    conf = config.load(str(node.conf))
+    with feed.Lock(conf.state_file), feed.Lock(conf.state_file):
+        assert told == [f"{conf.state_file}.lock: somebody holds it (fuser tells who); going on without it"]
+
+
 # --- /proc ---
 
 

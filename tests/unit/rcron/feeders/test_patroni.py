@@ -6,7 +6,6 @@ without a shell, as the real one does."""
 import fcntl
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import sys
@@ -158,8 +157,10 @@ def test_callback_that_patroni_kills_changes_nothing_and_the_next_one_counts(nod
         fcntl.flock(lock, fcntl.LOCK_EX)
         words = [str(node.rcronctl), "--conf", str(node.conf), "feed", "patroni"]
         waiting = subprocess.Popen([*words, "on_role_change", "primary", "billing"])
-        queue = pathlib.Path("/proc/locks")
-        until(lambda: re.search(rf"-> FLOCK .* {waiting.pid} ", queue.read_text()), "it waits for the lock")
+        files = pathlib.Path(f"/proc/{waiting.pid}/fd")
+        until(
+            lambda: any(path.resolve() == pathlib.Path(lock.name) for path in files.iterdir()), "it waits for the lock"
+        )
         waiting.kill()
         waiting.wait()
     assert daemon.call("on_role_change", "replica") == 0
