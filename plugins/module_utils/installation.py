@@ -11,6 +11,7 @@ configuration that this wrapper takes.
 from __future__ import annotations
 
 import contextlib
+import grp
 import hashlib
 import json
 import os
@@ -341,6 +342,9 @@ def present(places: Places, wanted: Wanted) -> Plan:
             f"state_file is {places.state_file}, in a folder that is not rcron's own: put it into a folder of its own, "
             f"such as /var/run/rcron/state"
         )
+    open_to_others = exposed_by(places)
+    if open_to_others:
+        raise InstallError("; ".join(open_to_others))
     refusal = refusal_of(wanted.package.files.get("rcron/config.py", ""), wanted.conf_content, places.conf)
     if refusal:
         raise InstallError(f"the wrapper would refuse this configuration: {refusal}")
@@ -365,6 +369,88 @@ def present(places: Places, wanted: Wanted) -> Plan:
         ),
     ]
     return Plan(library, [step for step in steps if step is not None])
+
+
+def exposed_by(places: Places) -> list[str]:
+    """Say where somebody else than root could replace what root's jobs run, or what they go by."""
+    libraries = [path for path in entries(places.lib_dir) if LIBRARY.search(path)]
+    chosen = {
+        "lib_dir": [
+            places.lib_dir,
+            *(
+                os.path.join(at, name)
+                for path in libraries
+                for at, _folders, names in os.walk(path)
+                for name in ["", *names]
+            ),
+        ],
+        "bin_dir": [places.bin_dir],
+        "man_dir": [places.man_dir],
+        "conf": [os.path.dirname(places.conf)],
+        "tmpfiles_dir": [places.tmpfiles_dir],
+        # The folder itself may be state_user's, and what is above it not.
+        "state_file": [os.path.dirname(os.path.dirname(places.state_path))],
+    }
+    found = {option: next(filter(None, map(exposed, paths)), None) for option, paths in chosen.items()}
+    return [f"{option}: {sentence}" for option, sentence in found.items() if sentence]
+
+
+def exposed(path: str) -> str | None:
+    """Say who else than root (and whoever runs this) could replace what is at a path, and the mend.
+
+    Of a path that a link is part of, both the link's folders and those that it leads to count. What is not there yet
+    will be made by us.
+    """
+    for start in (path, os.path.realpath(path)):
+        for place in above(start):
+            try:
+                status = os.stat(place)
+            except OSError:
+                continue
+            if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
+                continue  # that it stands in the way is told elsewhere
+            if status.st_uid not in (0, os.geteuid()):
+                return (
+                    f"{place} belongs to {name_of(status.st_uid)}, who could replace what root runs: "
+                    f"chown root {place}, or name another place"
+                )
+            # In a sticky folder (/tmp) nobody can replace another's file.
+            loose = status.st_mode & 0o022 if not status.st_mode & stat.S_ISVTX else 0
+            if loose & 0o020 and is_trusted(status.st_gid):
+                loose &= ~0o020
+            if loose:
+                who = "everyone" if loose & 0o002 else f"the group {group_of(status.st_gid)}"
+                mend = "chmod o-w" if loose & 0o002 else "chmod g-w"
+                return f"{who} may write {place}, and so replace what root runs: {mend} {place}, or name another place"
+    return None
+
+
+def above(path: str) -> list[str]:
+    """Name a path and every folder above it, the nearest first."""
+    places = [path]
+    while os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+        places.append(path)
+    return places
+
+
+def is_trusted(gid: int) -> bool:
+    """Say whether a group may write where root's programs are: root's, ours, or staff, Debian's for /usr/local."""
+    return gid in (0, os.getegid()) or group_of(gid) == "staff"
+
+
+def group_of(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def launchers_first(places: Places, conf: Step | None, library: str) -> bool:

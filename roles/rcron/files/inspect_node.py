@@ -3,12 +3,14 @@
 """What the role rcron wants to know of a node before it changes anything there.
 
 Run on the node by the role's tasks/preflight.yml, with -I, as `rcron_python`. Reads one JSON object from standard
-input: config_source (str, the text of rcron/config.py), conf_text (str, the rcron.conf that would be written),
-conf_path (str), links (list of str, the paths that are to lead to the launchers and man pages), state_user (str, the
-owner of the state's folder), unknown and known (lists of str, names of role variables).
+input: config_source and installation_source (str, the texts of rcron/config.py and of the module rcron_wrapper's
+installation.py), conf_text (str, the rcron.conf that would be written), places (dict, where things are to be, as
+installation.Places takes them), state_user (str, the owner of the state's folder), unknown and known (lists of str,
+names of role variables).
 Writes one to standard output: uid (int), conf_error (str, empty where rcron/config.py accepts the text), foreign (list
-of str, what stands in a link's place and was not put there by this role), has_state_user (bool), meant (dict: unknown
-name -> the known name that it resembles, or nothing).
+of str, what stands in a link's place and was not put there by this role), exposed (list of str, where somebody else
+than root could replace what root's jobs run), has_state_user (bool), meant (dict: unknown name -> the known name that
+it resembles, or nothing).
 """
 
 import sys
@@ -21,7 +23,7 @@ import difflib
 import json
 import os
 import pwd
-import re
+import types
 
 asked = json.load(sys.stdin)
 
@@ -30,17 +32,14 @@ config: dict = {}
 exec(compile(asked["config_source"], "config.py", "exec"), config)  # noqa: S102 - the collection's own file
 conf_error = ""
 try:
-    config["parse"](asked["conf_text"], asked["conf_path"])
+    config["parse"](asked["conf_text"], asked["places"]["conf"])
 except config["ConfigError"] as error:
     conf_error = str(error)
 
-#: What a link points to when this role made it: LIB/VERSION-DIGEST/bin/NAME or …/man/NAME.
-OURS = re.compile(r"/[^/]+-[0-9a-f]{8}/(bin|man)/rcron[^/]*\Z")
-foreign = [
-    path
-    for path in asked["links"]
-    if os.path.lexists(path) and not (os.path.islink(path) and OURS.search(os.readlink(path)))
-]
+# dataclasses looks for the module of its classes.
+installation = sys.modules["installation"] = types.ModuleType("installation")
+exec(compile(asked["installation_source"], "installation.py", "exec"), installation.__dict__)  # noqa: S102 - likewise
+places = installation.Places(**asked["places"])
 
 
 def has_user(name: str) -> bool:
@@ -55,7 +54,8 @@ json.dump(
     {
         "uid": os.geteuid(),
         "conf_error": conf_error,
-        "foreign": foreign,
+        "foreign": places.foreign(),
+        "exposed": installation.exposed_by(places),
         "has_state_user": has_user(asked["state_user"]),
         "meant": {name: (difflib.get_close_matches(name, asked["known"], n=1) or [""])[0] for name in asked["unknown"]},
     },

@@ -516,3 +516,60 @@ def test_a_process_without_a_folder_of_ours_is_no_user(places):
         mine.kill()
         mine.wait()
     assert installation.age_of(mine.pid) == float("inf")
+
+
+def give_away(path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
+    os.makedirs(path, exist_ok=True)
+    os.chmod(path, mode)
+    os.chown(path, uid, gid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda root: give_away(f"{root}/lib", uid=12345),
+            "lib_dir: .*/lib belongs to uid 12345, .*: chown root .*/lib,",
+        ),
+        (lambda root: give_away(f"{root}/bin", 0o777), "bin_dir: everyone may write .*/bin, .*: chmod o-w .*/bin,"),
+        (
+            lambda root: give_away(f"{root}/etc", 0o775, gid=12345),
+            "conf: the group 12345 may write .*: chmod g-w .*/etc,",
+        ),
+        (lambda root: give_away(root, 0o777), "state_file: everyone may write .*/root, and so replace what root runs"),
+        (
+            lambda root: give_away(f"{root}/lib/0.1.0-00000000/rcron/x", uid=12345),
+            "lib_dir: .*/x/? belongs to uid 12345",
+        ),
+        (lambda root: give_away(f"{root}/run", uid=12345), None),
+        (lambda root: give_away(f"{root}/lib", 0o1777), None),
+        (lambda root: give_away(f"{root}/lib", 0o775), None),
+        (
+            lambda root: os.chown(write(root, "lib/0.1.0-00000000/rcron/config.py"), 12345, 0),
+            "config.py belongs to uid 12345",
+        ),
+        (lambda root: os.chmod(write(root, "lib/0.1.0-00000000/bin/rcron"), 0o777), "everyone may write .*/bin/rcron"),
+        (
+            lambda root: (give_away(f"{root}/a", uid=12345), os.symlink(f"{root}/a", f"{root}/man")),
+            "man_dir: .*/man belongs to",
+        ),
+    ],
+)
+def test_a_place_where_others_could_replace_what_root_runs_is_refused(root, places, wanted, spoil, message):
+    root.mkdir()
+    spoil(str(root))
+    before = everything(root)
+    if message is None:
+        present(places, wanted(package()))
+    else:
+        with pytest.raises(InstallError, match=message):
+            install(places, wanted(package()))
+        assert everything(root) == before
+
+
+def write(root: str, name: str) -> str:
+    path = os.path.join(root, name)
+    os.makedirs(os.path.dirname(path))
+    pathlib.Path(path).write_text("")
+    return path
