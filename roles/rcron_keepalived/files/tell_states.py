@@ -51,6 +51,7 @@ def dump(pid: int) -> str:
     # Through /proc: the unit may have a /tmp of its own (PrivateTmp=).
     folder = f"/proc/{pid}/root/tmp/"
     path = folder + "keepalived.data"
+    move_aside(path)
     there = set(os.listdir(folder))
     before = identity(path)
     number = subprocess.run(["keepalived", "--signum=DATA"], check=False, stdout=subprocess.PIPE, text=True).stdout
@@ -68,16 +69,25 @@ def dump(pid: int) -> str:
             if re.fullmatch(r"keepalived(_[a-z]+)?\.data", name):
                 os.unlink(folder + name)
         return text
-    sys.exit(f"keepalived does not tell its state: it did not write {path} within {PATIENCE:.0f} s")
+    foreign = "" if identity(path) or not os.path.lexists(path) else "; what is there is another user's: remove it"
+    sys.exit(f"keepalived does not tell its state: it did not write {path} within {PATIENCE:.0f} s{foreign}")
+
+
+def move_aside(path: str) -> None:
+    """Make room where another user has put something, which anybody may do in /tmp: keepalived could not replace a
+    folder, and what it did not write is not to be read."""
+    if identity(path) is None and os.path.lexists(path):
+        os.rename(path, f"{path}.{os.urandom(8).hex()}")
 
 
 def identity(path: str) -> "tuple[int, int, int] | None":
+    """What tells a file of root's from the one before; None where there is none."""
     try:
         status = os.lstat(path)
     except OSError:
         return None
     if not stat.S_ISREG(status.st_mode) or status.st_uid != 0:
-        sys.exit(f"{path} is not a file of root's, so it is not read")
+        return None
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
