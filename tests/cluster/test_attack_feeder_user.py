@@ -1,0 +1,113 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The user whose feeder sets the state of a cluster (rcron_state_user, as Patroni's postgres is): he may do that, and
+root, who looks at what he has written, and writes beside it, is neither led astray nor held up."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from nodes import Node
+
+from tests.cluster.attacker import as_user
+
+FOLDER, CONF = "/run/rcron-theirs", "/etc/rcron/theirs.conf"
+CTL = f"timeout 20 rcronctl --conf {CONF}"
+
+
+@pytest.fixture(autouse=True)
+def theirs(node: Node) -> Iterator[None]:
+    """A second cluster, as the role makes it with rcron_state_user: postgres."""
+    node.run(
+        f"install -d -o postgres {FOLDER}; printf 'cluster_name = theirs\nstate_file = {FOLDER}/state\n"
+        f"default_state = passive\nstate_max_age = 60\n' >{CONF}; {CTL} set active"
+    )
+    yield
+    node.run(f"rm -rf {FOLDER} {CONF} /var/lib/rcron-theirs /run/kept")
+
+
+def by_postgres(node: Node, script: str) -> str:
+    ran = as_user(node, f"cd {FOLDER}; {script}", "postgres")
+    assert ran.returncode == 0, ran.stdout
+    return ran.stdout
+
+
+def test_he_sets_the_state_of_his_cluster_and_nothing_else(node: Node) -> None:
+    assert by_postgres(node, f"{CTL} set passive; {CTL} is-active || true") == "passive\n"
+    for more in (
+        f"{CTL} pin active",
+        "rcronctl set passive",
+        f"echo >>{CONF}",
+        "rcronctl pin passive",
+    ):
+        ran = as_user(node, more, "postgres")
+        assert ran.returncode != 0, more
+        assert "ermission denied" in ran.stdout, more
+    assert node.state() == "active"
+
+
+#: What may stand in a record: a line's name and its value, for printf(1).
+RECORDS = {
+    "escape sequences": r"feeder=\033[2J\033]0;mine\007\nevent=\302\2331m\342\200\256\033[1A\nsince=1\npid=0\nstarted=",
+    "line separators": r"feeder=a\342\200\250b\302\205c\rd\nevent=\013\014\034\nsince=1\npid=0\nstarted=\n",
+    "no number": r"feeder=a\nevent=b\nsince=nan\npid=0\nstarted=\n",
+    "no end": r"feeder=a\nevent=b\nsince=inf\npid=0\nstarted=\n",
+    "no time": r"feeder=a\nevent=b\nsince=1e300\npid=0\nstarted=\n",
+    "no process": r"feeder=a\nevent=b\nsince=1\npid=-1\nstarted=\n",
+    "no process's number": r"feeder=a\nevent=b\nsince=1\npid=99999999999999999999999999999999999999\nstarted=0\n",
+    "no UTF-8": r"feeder=\377\300\257\nevent=\000\001\nsince=1\npid=0\nstarted=\n",
+    "another's process": r"feeder=a\nevent=b\nsince=1\npid=1\nstarted=1\ndaemon=1 1\nmoment=99999999999999 1 x\n",
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_what_he_writes_is_shown_to_root_as_plain_lines(node: Node, name: str) -> None:
+    by_postgres(node, f"printf '{RECORDS[name]}' >state.feeder; touch -d '2800-01-01' state")
+    ran = node.try_run(f"{CTL} status; {CTL} status --json")
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
+    assert re.sub("[\n]", "", ran.stdout).isprintable()
+    assert len(ran.stdout[: ran.stdout.index("{")].splitlines()) == 10
+    assert json.loads(ran.stdout[ran.stdout.index("{") :])["cluster_name"] == "theirs"
+
+
+@pytest.mark.parametrize("name", ["state", "state.feeder", "state.lock"])
+@pytest.mark.parametrize("what", ["mkfifo", "mkdir", "ln -s /run/kept", "ln -s /dev/zero", "ln -s /nowhere"])
+def test_what_he_puts_in_a_files_place_neither_holds_root_up_nor_leads_him_astray(
+    node: Node, name: str, what: str
+) -> None:
+    node.run("echo kept >/run/kept; chmod 600 /run/kept")
+    by_postgres(node, f"rm -f {name}; {what} {name}")
+    ran = node.try_run(
+        f"{CTL} status >/dev/null; echo $?; {CTL} set passive; echo $?; timeout 20 rcron --conf {CONF} true"
+    )
+    told = ran.stdout.split()
+    assert told[0] == "0"
+    # 73: told that it cannot be written, as a folder or a link in the lock's place cannot be locked.
+    assert told[1] in ("0", "73"), ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert node.run("cat /run/kept; stat -c '%U %a' /run/kept").split() == ["kept", "root", "600"]
+    assert node.run("stat -c '%U %a' /dev/zero").split() == ["root", "666"]
+
+
+def test_a_file_of_roots_under_the_locks_name_stays_roots(node: Node) -> None:
+    """A hard link, as an older kernel lets anybody make one (fs.protected_hardlinks=0): made by root here."""
+    node.run(f"echo kept >/run/kept; chmod 600 /run/kept; ln -f /run/kept {FOLDER}/state.lock; {CTL} set passive")
+    assert node.run("cat /run/kept; stat -c '%U %a' /run/kept").split() == ["kept", "root", "600"]
+
+
+def test_what_root_writes_there_is_his(node: Node) -> None:
+    node.run(f"rm -f {FOLDER}/*; {CTL} set active; {CTL} set passive")
+    assert node.run(f"stat -c %U {FOLDER}/state {FOLDER}/state.feeder {FOLDER}/state.lock").split() == ["postgres"] * 3
+
+
+def test_he_has_no_part_in_the_pin(node: Node) -> None:
+    """Whatever his feeder says, and however root's umask is."""
+    node.run(f"umask 077; {CTL} pin passive")
+    by_postgres(node, f"rcronctl --conf {CONF} set active")
+    for user in ("alice", "postgres"):
+        assert as_user(node, f"rcronctl --conf {CONF} is-active", user).stdout == "passive\n"
+    assert node.run("stat -c '%U %a' /var/lib/rcron-theirs /var/lib/rcron-theirs/state.pin").split() == [
+        *("root", "755"),
+        *("root", "644"),
+    ]

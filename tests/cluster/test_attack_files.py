@@ -1,0 +1,223 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""An ordinary user of a deployed node tries to change what decides whether jobs run, and what runs them.
+
+Each attempt is made on the node as it is, and once more with its protection taken away, where it must have its effect:
+an attempt that cannot work would hold nothing.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from nodes import Node
+
+from tests.cluster.attacker import Attempt, as_user, outcome, outcome_without_protection
+
+EVENT = 'INSTANCE "VI_rcron" BACKUP 100'
+IS_PASSIVE = "grep -q passive /run/rcron/state"
+
+ATTEMPTS = {
+    "state file, written": Attempt("echo passive >/run/rcron/state", IS_PASSIVE, "chmod 666 /run/rcron/state"),
+    "state file, replaced": Attempt(
+        "echo passive >mine; mv -f mine /run/rcron/state", IS_PASSIVE, "chmod 777 /run/rcron"
+    ),
+    "state file, removed": Attempt("rm -f /run/rcron/state", "! test -e /run/rcron/state", "chmod 777 /run/rcron"),
+    "state file, a link": Attempt(
+        "ln -sfn $HOME/mine /run/rcron/state", "test -L /run/rcron/state", "chmod 777 /run/rcron"
+    ),
+    "state file, made stale": Attempt(
+        "touch -d '1 hour ago' /run/rcron/state",
+        "test $(($(date +%s) - $(stat -c %Y /run/rcron/state))) -gt 3000",
+        "chown alice /run/rcron/state",
+    ),
+    "FIFO in a temporary file's place": Attempt(
+        "mkfifo /run/rcron/state.1.00000000", "test -p /run/rcron/state.1.00000000", "chmod 777 /run/rcron"
+    ),
+    "feeder's record": Attempt(
+        "echo pid=1 >>/run/rcron/state.feeder",
+        "grep -qx pid=1 /run/rcron/state.feeder",
+        "chmod 666 /run/rcron/state.feeder",
+    ),
+    # flock(2) takes a file that is open for reading.
+    "feeder's lock, held": Attempt(
+        "flock --nonblock /run/rcron/state.lock touch mine", "test -e $HOME/mine", "chmod 644 /run/rcron/state.lock"
+    ),
+    "keepalived's FIFO, written": Attempt(
+        f"echo {shlex.quote(EVENT)} >$FIFO", f"sleep 0.5; {IS_PASSIVE}", "chmod 666 $FIFO"
+    ),
+    # Whoever reads it takes the events away from rcron.
+    "keepalived's FIFO, read": Attempt(
+        "exec 3<$FIFO; touch mine", "test -e $HOME/mine", "chmod 666 $FIFO; exec 4<>$FIFO"
+    ),
+    "keepalived's configuration": Attempt(
+        "echo '# mine' >>/etc/keepalived/rcron.conf",
+        "grep -q mine /etc/keepalived/rcron.conf",
+        "chmod 666 /etc/keepalived/rcron.conf",
+    ),
+    "keepalived's password": Attempt(
+        "cat /etc/keepalived/keepalived.conf >mine; test -s mine || rm mine",
+        "test -e $HOME/mine",
+        "chmod 644 /etc/keepalived/keepalived.conf",
+    ),
+    "keepalived's unit": Attempt(
+        "echo '# mine' >>/etc/systemd/system/keepalived.service.d/rcron.conf",
+        "grep -q mine /etc/systemd/system/keepalived.service.d/rcron.conf",
+        "chmod 666 /etc/systemd/system/keepalived.service.d/rcron.conf",
+    ),
+    "pin": Attempt(
+        "mkdir -p /var/lib/rcron; echo passive >/var/lib/rcron/state.pin",
+        "test -e /var/lib/rcron/state.pin",
+        "mkdir -p /var/lib/rcron; chmod 777 /var/lib/rcron",
+    ),
+    "pin's folder": Attempt(
+        "mkdir -p /var/lib/rcron/mine", "test -d /var/lib/rcron/mine", "chmod 777 /var/lib; rm -rf /var/lib/rcron"
+    ),
+    "configuration, written": Attempt(
+        "echo '# mine' >>/etc/rcron/rcron.conf", "grep -q mine /etc/rcron/rcron.conf", "chmod 666 /etc/rcron/rcron.conf"
+    ),
+    "configuration, replaced": Attempt(
+        "echo '# mine' >mine; mv -f mine /etc/rcron/rcron.conf",
+        "grep -q mine /etc/rcron/rcron.conf",
+        "chmod 777 /etc/rcron",
+    ),
+    "configuration, by another name": Attempt(
+        "ln /etc/rcron/rcron.conf mine && echo '# mine' >>mine",
+        "grep -q mine /etc/rcron/rcron.conf",
+        "chmod 666 /etc/rcron/rcron.conf",
+    ),
+    "configuration, a second one": Attempt(
+        "touch /etc/rcron/b.conf", "test -e /etc/rcron/b.conf", "chmod 777 /etc/rcron"
+    ),
+    "what happens at boot": Attempt(
+        "echo '# mine' >>/etc/tmpfiles.d/rcron.conf",
+        "grep -q mine /etc/tmpfiles.d/rcron.conf",
+        "chmod 666 /etc/tmpfiles.d/rcron.conf",
+    ),
+    "library, a module": Attempt(
+        "echo '# mine' >>$LIB/rcron/config.py", "grep -q mine $LIB/rcron/config.py", "chmod 666 $LIB/rcron/config.py"
+    ),
+    "library, bytecode": Attempt(
+        "for file in $LIB/rcron/__pycache__/__init__.*.pyc; do echo mine >$file; done",
+        "grep -q mine $LIB/rcron/__pycache__/__init__.*.pyc",
+        "chmod 666 $LIB/rcron/__pycache__/*",
+    ),
+    # In front of the standard library in sys.path.
+    "library, a module beside it": Attempt("touch $LIB/syslog.py", "test -e $LIB/syslog.py", "chmod 777 $LIB"),
+    "library, a version to come": Attempt(
+        "mkdir /usr/lib/rcron/.staging-mine", "test -d /usr/lib/rcron/.staging-mine", "chmod 777 /usr/lib/rcron"
+    ),
+    "launcher": Attempt("echo mine >$LIB/bin/rcron", "grep -q mine $LIB/bin/rcron", "chmod 777 $LIB/bin/rcron"),
+    "launcher's link": Attempt(
+        "ln -sfn $HOME/mine /usr/bin/rcron", "test -L /usr/bin/rcron -a ! -e /usr/bin/rcron", "chmod 777 /usr/bin"
+    ),
+    "lock of the deployment": Attempt(
+        "mkfifo /run/rcron_crontab.lock", "test -e /run/rcron_crontab.lock", "chmod 777 /run"
+    ),
+    "rcronctl set": Attempt("rcronctl set passive", IS_PASSIVE, "chown -R alice /run/rcron"),
+    "rcronctl pin": Attempt(
+        "rcronctl pin passive",
+        "test -e /var/lib/rcron/state.pin",
+        "mkdir -p /var/lib/rcron; chown alice /var/lib/rcron",
+    ),
+    "rcronctl feed keepalived": Attempt(
+        f"rcronctl feed keepalived --instance VI_rcron {EVENT}", IS_PASSIVE, "chown -R alice /run/rcron"
+    ),
+    "rcronctl feed patroni": Attempt(
+        "rcronctl feed patroni on_stop primary billing", IS_PASSIVE, "chown -R alice /run/rcron"
+    ),
+    "rcronctl feed ucarp": Attempt("rcronctl feed ucarp down eth0 192.0.2.10", IS_PASSIVE, "chown -R alice /run/rcron"),
+}
+
+
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_no_user_changes_what_decides_or_runs(node: Node, name: str) -> None:
+    done, said = outcome(node, ATTEMPTS[name])
+    assert not done, said
+    assert re.search("permission denied|not permitted", said, re.IGNORECASE), said
+
+
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_the_attempt_works_where_its_protection_is_gone(node: Node, name: str) -> None:
+    done, said = outcome_without_protection(node, ATTEMPTS[name])
+    assert done, said
+
+
+@pytest.mark.parametrize("user", ["keepalived_script", "postgres"])
+def test_a_feeders_user_can_no_more_than_others(node: Node, user: str) -> None:
+    """Whom keepalived and Patroni start scripts as; this cluster's state is root's."""
+    for name in (
+        "state file, replaced",
+        "keepalived's FIFO, written",
+        "pin",
+        "rcronctl set",
+        "rcronctl feed keepalived",
+    ):
+        done, said = outcome(node, ATTEMPTS[name], user)
+        assert not done, said
+        assert "ermission denied" in said, said
+
+
+def test_what_everybody_may_read_and_so_lock_holds_no_feeder_off(node: Node) -> None:
+    said = node.run(
+        """
+        cd /run/rcron
+        for place in . state state.feeder /etc/rcron/rcron.conf /usr/bin/rcronctl; do
+            su alice -c "exec flock --nonblock $place sleep 4" &
+        done
+        sleep 1
+        for place in . state state.feeder; do flock --nonblock $place true || echo held; done
+        timeout 20 rcronctl set active --feeder test; echo $?
+        for place in . /usr/bin/rcronctl; do flock --nonblock $place true || echo held; done
+        wait
+        """
+    )
+    # root was done while they were still held.
+    assert said.split() == ["held", "held", "held", "0", "held", "held"]
+
+
+def test_a_lock_that_is_never_given_back_holds_nobody_off_for_good(node: Node) -> None:
+    """The feeder's user may hold his own lock, and so may every user the folder, which is what is left where no room is
+    for a lock file."""
+    ctl = "timeout 20 rcronctl --conf /etc/rcron/attack.conf"
+    said = node.run(
+        f"""
+        exec 3>&1 >/dev/null 2>&1
+        mkdir /run/attack; trap 'rm -r /run/attack /etc/rcron/attack.conf' EXIT
+        echo "state_file = /run/attack/state" >/etc/rcron/attack.conf
+        {ctl} set active
+        flock --no-fork /run/attack/state.lock sleep 30 & holder=$!
+        unshare -Urm sh -ec '
+            mount -t tmpfs -o nr_inodes=3 none /run/attack; echo active >/run/attack/state; touch /run/attack/full
+            touch /run/attack/more 2>/dev/null && echo room >&3
+            flock --no-fork /run/attack sleep 30 & holder=$!; sleep 1
+            {ctl} set passive; cat /run/attack/state >&3; kill $holder' & full=$!
+        sleep 1; {ctl} set passive; cat /run/attack/state >&3; kill $holder; wait $full
+        """
+    )
+    assert said.split() == ["passive", "passive"]
+
+
+#: What somebody has put where keepalived writes down its state for the deployment, in /tmp.
+PLANTED = {
+    "a file": "echo ' VRRP Instance = VI_rcron' >/tmp/keepalived.data",
+    "a link": "ln -s /etc/rcron/rcron.conf /tmp/keepalived.data",
+    "a FIFO": "mkfifo /tmp/keepalived.data",
+    "a folder": "mkdir -p /tmp/keepalived.data/full",
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_what_is_planted_in_tmp_neither_stops_nor_misleads_a_deployment(node: Node, planted: str) -> None:
+    program = Path(__file__).parents[2].joinpath("roles/rcron_keepalived/files/tell_states.py").read_text()
+    follow = '[{"kind": "instance", "name": "VI_rcron", "conf": "/etc/rcron/rcron.conf"}]'
+    words = ["/run/rcron-keepalived.fifo", "keepalived", "/usr/bin/rcronctl", follow]
+    before = node.run("cat /etc/rcron/rcron.conf")
+    as_user(node, PLANTED[planted])
+    try:
+        said = node.run(f"python3 -I -c {shlex.quote(program)} {shlex.join(words)}")
+    finally:
+        node.run("rm -rf /tmp/keepalived.data*")
+    assert said == "instance VI_rcron MASTER\n"
+    assert node.run("cat /etc/rcron/rcron.conf") == before

@@ -1,0 +1,223 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""An ordinary user of a deployed node tries to have root's jobs do his work: by the environment, by what his own jobs
+are called, by signals, and by looking into processes."""
+
+import json
+import shlex
+from collections.abc import Iterator
+
+import pytest
+from nodes import Node, wait_until
+
+from tests.cluster.attacker import Attempt, as_user, outcome, outcome_without_protection
+
+# --- the environment ---
+
+#: Where the user keeps what is to be run for him, and notes that it was.
+HOME = "/home/alice/trap"
+TRAP = f"""
+mkdir -p {HOME}/py/rcron {HOME}/bin {HOME}/gconv {HOME}/tmp; cd {HOME}
+for name in rcron/__init__ syslog fcntl site sitecustomize usercustomize encodings _signal difflib; do
+    echo "import posix; posix.open('{HOME}/sprung', 0o101, 0o666)" >py/$name.py
+done
+for name in python3 sh env true id logger dirname readlink; do
+    printf '#!/bin/sh\\n: >{HOME}/sprung\\nexec /usr/bin/"${{0##*/}}" "$@"\\n' >bin/$name
+done
+echo ': >{HOME}/sprung' >rc
+echo 'module UTF-8// X// trap 1' >gconv/gconv-modules
+chmod -R a+rwX .; chmod 755 bin/*
+"""
+ENVIRONMENT = {
+    "PYTHONPATH": f"{HOME}/py",
+    "PYTHONSTARTUP": f"{HOME}/py/site.py",
+    "PYTHONUSERBASE": f"{HOME}/py",
+    "PYTHONPYCACHEPREFIX": f"{HOME}/tmp",
+    "PYTHONINSPECT": "1",
+    "PYTHONBREAKPOINT": "site.main",
+    "PYTHONPLATLIBDIR": f"{HOME}/py",
+    "PYTHONWARNINGS": "error",
+    "PYTHONIOENCODING": "ascii:strict",
+    "LD_LIBRARY_PATH": f"{HOME}/lib",
+    "GCONV_PATH": f"{HOME}/gconv",
+    "PATH": f"{HOME}/bin:/usr/bin:/bin",
+    "IFS": "/",
+    "SHELL": f"{HOME}/bin/sh",
+    "ENV": f"{HOME}/rc",
+    "BASH_ENV": f"{HOME}/rc",
+    "PS4": f"$(: >{HOME}/sprung)",
+    "SHELLOPTS": "xtrace",
+    "LC_ALL": "xx_YY",
+    "LANGUAGE": "../../../../home/alice/trap",
+    "TMPDIR": f"{HOME}/tmp",
+    "HOME": f"{HOME}/py",
+    "TZ": f":{HOME}/rc",
+    "HOSTALIASES": f"{HOME}/rc",
+}
+SPRUNG = f"test -e {HOME}/sprung && echo sprung || echo not; rm -f {HOME}/sprung"
+#: What ends a Python that minds it.
+DEADLY = {"PYTHONHASHSEED": "none", "PYTHONTRACEMALLOC": "none", "PYTHONHOME": f"{HOME}/py"}
+IN_TRAP = f"cd {HOME}/py; env -i {shlex.join(f'{name}={value}' for name, value in ENVIRONMENT.items())}"
+
+
+@pytest.fixture
+def trap(node: Node) -> Iterator[None]:
+    node.run(TRAP)
+    yield
+    node.run(f"rm -rf {HOME}; rcronctl unpin")
+
+
+@pytest.mark.usefixtures("trap")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rcron /bin/ls /",
+        "rcron ls /",
+        "rcron -c 'ls / | cat'",
+        "rcron --takeover-wait 1 ls",
+        "rcronctl status",
+        "rcronctl is-active",
+        "rcronctl set passive",
+    ],
+)
+def test_no_variable_has_a_passive_node_run_anything(node: Node, command: str) -> None:
+    node.run("rcronctl pin passive")
+    deadly = shlex.join(f"{name}={value}" for name, value in DEADLY.items())
+    ran = node.run(f"({IN_TRAP} {deadly} /usr/bin/{command} </dev/null 2>&1 || true); {SPRUNG}").splitlines()
+    assert ran[-1] == "not", ran
+    assert "Traceback" not in "".join(ran)
+    assert "Fatal Python error" not in "".join(ran)
+    node.run("rcronctl unpin; rcronctl set active")
+
+
+@pytest.mark.usefixtures("trap")
+def test_the_wrapper_itself_runs_nothing_of_the_environments_on_an_active_node(node: Node) -> None:
+    """What the job makes of its environment is the job's, as without the prefix."""
+    ran = node.run(f"{IN_TRAP} /usr/bin/rcron /bin/echo ran </dev/null 2>&1; {SPRUNG}")
+    assert ran == "ran\nnot\n"
+
+
+@pytest.mark.usefixtures("trap")
+@pytest.mark.parametrize(
+    "command", ["/usr/bin/python3 -c ''", "/usr/bin/env python3 -I -S -c ''", "/bin/bash -c :", "/bin/sh -c true\\;id"]
+)
+def test_the_trap_works_on_what_does_not_mind(node: Node, command: str) -> None:
+    assert node.run(f"({IN_TRAP} {command} >/dev/null 2>&1 || true); {SPRUNG}") == "sprung\n"
+
+
+def test_a_job_has_no_more_rights_than_its_user(node: Node) -> None:
+    assert node.run("find $(readlink -f /usr/bin/rcron | xargs dirname | xargs dirname) -perm /7000") == ""
+    ran = as_user(node, "LD_PRELOAD=$HOME/mine.so rcron id -u; rcron cat /etc/shadow")
+    assert "1000" in ran.stdout.split()
+    assert "/etc/shadow: Permission denied" in ran.stdout
+    # ld.so would not even look at it where a program gave rights.
+    assert "mine.so" in ran.stdout
+
+
+# --- the log ---
+
+FORGED = "Nov 24 00:00:00 node1 rcron[1]: cluster=billing state=active status=ok dur=1 exit=0 cmd=/usr/local/bin/record"
+
+#: What a job may be called, for printf(1).
+NAMES = {
+    "newline": rf"x\n{FORGED}",
+    "carriage return": rf"x\r{FORGED}",
+    "line separator": r"x\342\200\250y",
+    "next line": r"x\302\205y",
+    "escape sequences": r"\033[2J\033]0;mine\007\302\2331m",
+    "right to left": r"\342\200\256x\342\201\246",
+    "no UTF-8": r"\377\300\257\355\240\200",
+    "format": r"%%s%%n%%100000d",
+    "end of its field": r"x exit=0 cmd=y status=ok",
+}
+
+
+@pytest.mark.parametrize("name", [*NAMES, "overlong"])
+def test_a_job_is_one_plain_line_of_the_log_whatever_it_is_called(node: Node, name: str) -> None:
+    word = f"printf '{NAMES[name]}'" if name in NAMES else "head -c 100000 /dev/zero | tr '\\0' x"
+    pid = as_user(node, f'rcron true "$({word})" & echo $!; wait').stdout.strip()
+    read = f"journalctl -o json --output-fields=MESSAGE -t rcron _UID=1000 _PID={pid}"
+    lines = wait_until(
+        lambda: found if len(found := node.run(read).split("\n")[:-1]) >= 2 else None, 10, "two lines in the journal"
+    )
+    messages = [json.loads(line)["MESSAGE"] for line in lines]
+    assert [message.partition(" cmd=")[0] for message in messages] == [
+        "cluster=billing state=active status=start",
+        "cluster=billing state=active status=ok dur=0 exit=0",
+    ]
+    for message in messages:
+        assert message.isprintable()
+        assert len(message) < 2200
+    assert node.run("grep -ac '^Nov 24 00:00:00' /var/log/syslog || true") == "0\n"
+
+
+def test_who_fills_the_log_keeps_no_job_from_running(node: Node) -> None:
+    ran = node.run(
+        "su alice -c 'timeout 2 sh -c \"yes | logger\"' & sleep 0.5; timeout 20 rcron echo ran; echo $?; wait; true"
+    )
+    assert ran == "ran\n0\n"
+
+
+# --- processes ---
+
+#: Each of root's: what reads keepalived's FIFO, what a hook has left behind, rcron with a job, and the job.
+PROCESSES = """
+    mkdir -p /run/attack; echo 'state_file = /run/attack/state' >/etc/rcron/attack.conf
+    sleep 60 & rcronctl --conf /etc/rcron/attack.conf set active --while $!
+    MINE=secret rcron sleep 60 & sleep 0.7
+    { pgrep -f '[f]eed keepalived'; sed -n 's/^pid=//p' /run/attack/state.feeder; echo $!
+      cat /proc/$!/task/$!/children; } | xargs -n1 >/run/attack/pids
+"""
+NO_PROCESSES = "tail -n 3 /run/attack/pids | xargs kill -9; rm -r /run/attack /etc/rcron/attack.conf"
+
+#: The same for processes of the user's own.
+OWN = """
+    cp /run/attack/pids /run/attack/roots
+    su alice -c 'MINE=secret exec rcron sleep 60' >/dev/null 2>&1 & sleep 0.5
+    ps -u alice -o pid= >/run/attack/pids
+"""
+
+INTO = {
+    "signals": Attempt(
+        "for pid in $(cat /run/attack/pids); do kill -STOP $pid; kill -TERM $pid; done",
+        "for pid in $(cat /run/attack/pids); do grep -q ') T ' /proc/$pid/stat && exit 0; done; exit 1",
+        OWN,
+    ),
+    "environment": Attempt(
+        "for pid in $(cat /run/attack/pids); do tr '\\0' '\\n' </proc/$pid/environ | grep MINE >mine; done",
+        "test -s $HOME/mine",
+        OWN,
+    ),
+    # As ptrace(2) asks for the same rights.
+    "memory": Attempt(
+        "for pid in $(cat /run/attack/pids); do (exec 3</proc/$pid/mem) && touch mine; done", "test -e $HOME/mine", OWN
+    ),
+    "priority": Attempt(
+        "for pid in $(cat /run/attack/pids); do renice -n 19 -p $pid; done && touch mine",
+        "test -e $HOME/mine",
+        OWN,
+    ),
+}
+
+
+@pytest.fixture
+def processes(node: Node) -> Iterator[None]:
+    node.run(f"({PROCESSES}) >/dev/null 2>&1")
+    assert len(node.run("cat /run/attack/pids").split()) == 4
+    yield
+    node.run(f"cd /run/attack; [ ! -e roots ] || mv roots pids; {NO_PROCESSES}; pkill -9 -u alice; true")
+
+
+@pytest.mark.usefixtures("processes")
+@pytest.mark.parametrize("name", INTO)
+def test_no_user_reaches_into_roots_processes(node: Node, name: str) -> None:
+    done, said = outcome(node, INTO[name])
+    assert not done, said
+    assert "not permitted" in said or "ermission denied" in said
+
+
+@pytest.mark.usefixtures("processes")
+@pytest.mark.parametrize("name", INTO)
+def test_a_user_reaches_into_his_own(node: Node, name: str) -> None:
+    done, said = outcome_without_protection(node, INTO[name])
+    assert done, said
