@@ -201,7 +201,7 @@ class _Host:
         """What befell it, and what its state changed for."""
         with_boot = self.since is not None and self.boots[0][0] > self.since - MINUTE  # there was nothing to log before
         if self.since is None or (self.since > begin + MINUTE and not with_boot):
-            yield Fault(self.name, begin, self.since, "no log of this time")
+            yield Fault(self.name, begin, self.since, "no log of this time, or more lines than are read")
         for booted, _end in self.boots:
             yield Fault(self.name, booted, None, "booted")
         for event in self.events:

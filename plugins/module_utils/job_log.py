@@ -279,7 +279,8 @@ def from_journal(printed: Iterable[str]) -> Iterator[Line]:
 def moment(match: re.Match[str], now: float) -> float | None:
     """Tell the time of a file's line, in seconds since the epoch; None for what is no time.
 
-    The older format tells this host's local time, and no year: it is the last one in which that day is not to come.
+    The older format tells this host's local time, and no year: it is the last one in which that day is not to come. Of
+    the hour that is twice when summer time ends, it is the first.
     """
     try:
         if match["full"]:

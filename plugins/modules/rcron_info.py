@@ -234,7 +234,7 @@ ignored:
   sample: {"billing": 60}
 events:
   description:
-    - What rcron has logged within O(history), the oldest first, and no more than the last 20,000 lines.
+    - What rcron has logged within O(history), the oldest first, and no more than the last 50,000 lines.
     - Up to 50 lines from before come first, so that the state is known in which the host was then.
     - See rcron(8) and rcronctl(8), LOG LINES.
   returned: success, with O(events) and O(history) other than V(0)
@@ -277,7 +277,9 @@ events:
       type: int
       sample: null
 events_since:
-  description: From when on RV(events) are complete, in seconds since the epoch; null where there is no log at all.
+  description:
+    - From when on RV(events) are complete, in seconds since the epoch, because the log begins there or there are more
+      lines; null where there is no log at all.
   returned: success, with O(events) and O(history) other than V(0)
   type: float
   sample: 1767300000.0
@@ -340,7 +342,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
 
 DEFAULT_CONF = "/etc/rcron/rcron.conf"  # what a prefix without --conf means
 HOUR = 3600
-MOST_EVENTS = 20000
+MOST_EVENTS = 50000  # ten minutes of 500 jobs are 10,000 lines on an active node
 EARLIER = 50  # lines of the log, for the state that a host is in when the history begins
 LONGEST = 300  # characters of what an event tells
 

@@ -92,15 +92,20 @@ def test_the_picture_is_written_where_the_playbook_was_started(draw, tmp_path):
     assert "changed=1" in tried.stdout
     assert not path.exists()
 
-    done = draw()
-    assert done.returncode == 0, done.stdout
-    assert f'"msg": "{path}"' in done.stdout
-    svg = ET.parse(path).getroot()  # noqa: S314 - our own document
-    titles = [element.text for element in svg.iter("{http://www.w3.org/2000/svg}title")]
+    def drawn(*words: str) -> list[str]:
+        """The titles of what is drawn."""
+        done = draw(*words)
+        assert done.returncode == 0, done.stdout
+        assert f'"msg": "{path}"' in done.stdout
+        svg = ET.parse(path).getroot()  # noqa: S314 - our own document
+        return [element.text for element in svg.iter("{http://www.w3.org/2000/svg}title")]
+
+    titles = drawn()
     assert titles[0] == "billing: who was active, and what ran where"
     assert any(title.startswith("/bin/report <b> {{ lookup('pipe', 'touch ") for title in titles)
     assert any(title.startswith("gone unknown, 0 s to ") for title in titles)
     assert any("gone: unreachable: No route to host" in title for title in titles)
+    assert any("gone: not asked" in title for title in drawn("--limit", "node1"))
     # What a host says is no template.
     assert not (tmp_path / "template").exists()
     assert [entry.name for entry in path.parent.iterdir()] == ["timeline.svg"]
