@@ -185,7 +185,7 @@ def test_an_exit_status_that_is_not_the_job_s_is_told(tick: int, status: int) ->
     story = Story()
     run = story.run("node1", "plain", tick)
     own, run.status = run.status, status
-    assert f"node1: tick {tick} of plain: exit status {status}, and the job's own was {own}" in story.broken()
+    assert f"node1: tick {tick} of plain: exit status {status}, and not [{own}]" in story.broken()
 
 
 def test_a_waiting_tick_that_the_successor_forgets_is_told() -> None:
