@@ -66,7 +66,7 @@ class Story:
             return
         run.started = start + 0.02
         end = start + (6.0 if kind == "long" else 0.15)
-        demoted = next((t for name, _begin, t in self.active if name == node and start < t < end), None)
+        demoted = next((t for name, _begin, t in self.active if name == node and start < t < min(end, END)), None)
         run.left = end if demoted is None else demoted + 0.01
         run.ended = end if demoted is None else None
         run.status = (3 if tick % 5 == 0 else 0) if demoted is None else 143
