@@ -164,7 +164,7 @@ class Soak:
         try:
             begun = time.monotonic()
             if planned.whom == faults.CLUSTER:
-                name, (node, *_) = "", nodes
+                name = ""
                 self.say(f"{planned.kind} all nodes")
                 self.deploy(planned.kind)
                 done = ended = over = time.monotonic()

@@ -214,14 +214,10 @@ def test_priorities_fall_by_as_much_as_there_is_room_for(tmp_path: Path, hosts: 
     (tmp_path / "hosts").write_text("[rcron]\n" + "".join(f"host{number}\n" for number in range(hosts)))
     asked = sorted({0, min(1, hosts - 1), hosts - 1})
     said = subprocess.run(
-        ["ansible", "-i", tmp_path / "hosts", ",".join(f"host{number}" for number in asked), "-c", "local"]
-        + [
-            "-m",
-            "ansible.builtin.debug",
-            "-a",
-            "msg={{ __rcron_keepalived_priority }}",
-            "-e",
-            f"@{ROLE}/vars/main.yml",
+        [
+            *("ansible", "-i", tmp_path / "hosts", ",".join(f"host{number}" for number in asked), "-c", "local"),
+            *("-m", "ansible.builtin.debug", "-a", "msg={{ __rcron_keepalived_priority }}"),
+            *("-e", f"@{ROLE}/vars/main.yml"),
         ],
         check=True,
         stdout=subprocess.PIPE,
