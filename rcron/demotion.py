@@ -38,7 +38,7 @@ def wait(config: Config, pid: int, own_group: bool, command: str) -> int:
             fields = f"state=passive{verdict.field} status=demoted dur={int(time.monotonic() - began)}{reason}"
             log.event(config, fields, command)
             return _terminate(config.kill_after, pid, own_group)
-        info = watch.wait(job.WAITED_FOR, 3600.0)
+        info = watch.wait(job.WAITED_FOR, 3600.0, verdict)
         if info is not None:
             status = job.handle(info, pid)
     return status
@@ -85,23 +85,21 @@ class _Members:
         self._group = pid if own_group else 0
         self._leader = pid
         self._strays: "set[tuple[int, bytes]]" = set()
-        self._ended = False
+        #: One that was found in the group, its leader aside.
+        self._member = 0
+        self._seen_living = False
         self._find()
 
     def _find(self) -> None:
-        children: "dict[int, list[tuple[int, bytes, int]]]" = {}
-        for name in posix.listdir("/proc"):
-            if name.isdecimal():
-                found = _stat(int(name))
-                if found is not None:
-                    parent, group, started = found
-                    children.setdefault(parent, []).append((int(name), started, group))
+        table = None if _has_children_files() else _all_children()
         line = [self._leader, *(stray[0] for stray in self._strays)]
         while line:
-            for pid, started, group in children.get(line.pop(), ()):
+            parent = line.pop()
+            for pid in _children(parent) if table is None else table.get(parent, ()):
                 line.append(pid)
-                if not self._group or group != self._group:
-                    self._strays.add((pid, started))
+                found = _stat(pid)
+                if found is not None and (not self._group or found[1] != self._group):
+                    self._strays.add((pid, found[2]))
 
     def _living(self) -> "list[int]":
         return [pid for pid, started in self._strays if (_stat(pid) or (0, 0, b""))[2] == started]
@@ -116,19 +114,75 @@ class _Members:
 
     def left(self) -> bool:
         """Whether any of them still lives, the job's own process aside."""
-        if self._group and _group_lives(self._group):
+        return bool(self._living()) or bool(self._group and self._group_lives())
+
+    def _group_lives(self) -> bool:
+        """Whether a process of the group lives. All of /proc is looked through when one of them has outlived the job,
+        and when one that was found so has ended."""
+        if (_stat(self._member) or (0, 0, b""))[1] == self._group:
             return True
-        return bool(self._living())
-
-
-def _group_lives(group: int) -> bool:
-    # kill(2) with signal 0 counts zombies, which nothing can end; those are their parents' affair.
-    for name in posix.listdir("/proc"):
-        if name.isdecimal():
-            found = _stat(int(name))
-            if found is not None and found[1] == group:
+        try:
+            posix.kill(-self._group, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            pass  # there is one, which is somebody else's by now
+        if not self._seen_living:
+            # Most end with their leader, and will have done so when they are asked for again.
+            self._seen_living = True
+            return True
+        # kill(2) counts zombies, which nothing can end; those are their parents' affair.
+        for pid in _numbers("/proc"):
+            if (_stat(pid) or (0, 0, b""))[1] == self._group:
+                self._member = pid
                 return True
-    return False
+        return False
+
+
+def _numbers(folder: str) -> "list[int]":
+    """The processes or threads that a folder of /proc lists."""
+    try:
+        return [int(name) for name in posix.listdir(folder) if name.isdecimal()]
+    except OSError:
+        return []
+
+
+def _has_children_files() -> bool:
+    """Whether the kernel has /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN; Debian's and Red Hat's have it)."""
+    try:
+        posix.stat("/proc/thread-self/children")
+    except OSError:
+        return False
+    return True
+
+
+def _children(pid: int) -> "set[int]":
+    """A process's children. To ask for them costs the same whatever else runs: many jobs may be demoted at once."""
+    found: set[int] = set()
+    # One that ends while such a file is read may hide another (proc_tid_children(5)): they are read twice.
+    for thread in 2 * _numbers(f"/proc/{pid}/task"):
+        try:
+            fd = posix.open(f"/proc/{pid}/task/{thread}/children", posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
+            continue  # it has ended
+        try:
+            while data := posix.read(fd, 1 << 16):
+                found.update(map(int, data.split()))
+        except OSError:
+            pass
+        finally:
+            posix.close(fd)
+    return found
+
+
+def _all_children() -> "dict[int, set[int]]":
+    """Every process's children, by its number, for a kernel that does not tell those of one."""
+    table: "dict[int, set[int]]" = {}
+    for pid in _numbers("/proc"):
+        found = _stat(pid)
+        if found is not None:
+            table.setdefault(found[0], set()).add(pid)
+    return table
 
 
 def _kill(pid: int, number: int) -> None:

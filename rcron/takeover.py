@@ -26,4 +26,4 @@ def wait(config: Config, seconds: int) -> "tuple[state.Verdict, set[int]]":
         if verdict.state != PASSIVE or verdict.source == state.PIN or left <= 0:
             watch.close()
             return verdict, watch.mask
-        watch.wait((), left)
+        watch.wait((), left, verdict)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rcron import config, state
+from rcron import config, demotion, state
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -92,6 +92,27 @@ def test_a_state_that_goes_stale_ends_the_job(active: Any) -> None:
     assert job.end()[0] < 6
     assert " state=passive status=demoted " in active.log()[1]
     assert " reason=stale " in active.log()[1]
+
+
+def test_an_active_state_that_is_refreshed_is_looked_at_no_oftener_than_it_could_be_stale(active: Any) -> None:
+    active.configure("on_demotion = terminate", "state_max_age = 4")
+    active.become("active")
+    job = Job(active, "touch {ready}; exec sleep 60")
+    time.sleep(0.5)
+    status = pathlib.Path(f"/proc/{job.process.pid}/status")
+
+    def looks() -> int:
+        return int(status.read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+    before = looks()
+    for _turn in range(3):
+        time.sleep(1)
+        os.utime(active.state_file)
+    assert looks() - before <= 1
+    time.sleep(2)
+    assert job.process.poll() is None  # it was refreshed after the last look
+    job.demote()
+    assert job.end()[1] == 143
 
 
 def test_a_pin_ends_the_job(active: Any) -> None:
@@ -226,3 +247,35 @@ def test_jobs_that_start_while_the_state_flips_log_what_they_did(active: Any) ->
         else:
             assert lines == [f"cluster=c1 state=passive status=ignore cmd=echo ran-{i}"]
     assert not any("warning" in line for line in log)
+
+
+def test_a_demotion_does_not_look_through_all_processes(active: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five hundred jobs that did, all at once, kept two processors busy for 15 s."""
+    listed = []
+    listdir = demotion.posix.listdir
+    monkeypatch.setattr(demotion.posix, "listdir", lambda path: listed.append(path) or listdir(path))
+    job = os.posix_spawn("/bin/sleep", ["sleep", "60"], {}, setpgroup=0)
+    other = os.posix_spawn("/bin/sleep", ["sleep", "60"], {}, setpgroup=job)
+    members = demotion._Members(job, own_group=True)
+    members.signal(signal.SIGTERM)
+    os.waitpid(job, 0)
+    assert members.left()  # nobody has asked yet how the other one ended
+    os.waitpid(other, 0)
+    assert not members.left()
+    assert listed.count("/proc") == 0
+
+
+def test_where_the_kernel_does_not_tell_of_children_all_processes_are_looked_through(
+    active: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = subprocess.Popen(["sh", "-c", "setsid sleep 60 & setsid sleep 60 & wait"], start_new_session=True)
+    while len(demotion._children(process.pid)) < 2:
+        time.sleep(0.01)
+    assert demotion._all_children()[process.pid] == demotion._children(process.pid)
+    monkeypatch.setattr(demotion, "_has_children_files", lambda: False)
+    members = demotion._Members(process.pid, own_group=True)
+    members.signal(signal.SIGTERM)
+    process.wait()
+    while members.left():
+        time.sleep(0.01)
+    assert not members._living()

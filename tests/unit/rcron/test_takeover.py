@@ -4,14 +4,18 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from typing import Any
 
 import pytest
 
 from rcron import state
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -80,6 +84,73 @@ def test_the_job_has_the_signal_mask_of_before_the_wait(passive: Any) -> None:
     time.sleep(0.5)
     state.write(str(passive.state_file), "active")
     assert process.communicate(timeout=10)[0] == "SigBlk:\t0000000000000000\n"
+
+
+def looks(pid: int) -> int:
+    """How often a process has slept, which is how often it has looked at the state in between."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+def test_who_is_told_of_changes_does_not_look_each_second(passive: Any) -> None:
+    """Two thousand jobs may be waiting at once."""
+    process = passive.start("--takeover-wait", "60", "echo", "ran")
+    time.sleep(0.5)
+    before = looks(process.pid)
+    time.sleep(2.5)
+    assert looks(process.pid) - before <= 1
+    state.write(str(passive.state_file), "active")
+    assert process.communicate(timeout=5)[0] == "ran\n"
+
+
+def test_a_state_file_that_is_a_link_is_looked_at_each_second(passive: Any) -> None:
+    elsewhere = passive.folder / "elsewhere"
+    passive.state_file.rename(elsewhere)
+    passive.state_file.symlink_to(elsewhere)
+    process = passive.start("--takeover-wait", "60", "echo", "ran")
+    time.sleep(0.5)
+    elsewhere.write_text("active\n")
+    assert process.communicate(timeout=5)[0] == "ran\n"
+
+
+def test_the_folder_may_be_another_one_after_a_removal(passive: Any) -> None:
+    passive.configure("default_state = passive")
+    process = passive.start("--takeover-wait", "60", "echo", "ran")
+    time.sleep(0.5)
+    shutil.rmtree(passive.state_file.parent)
+    passive.state_file.parent.mkdir()
+    passive.become("passive")
+    time.sleep(1.5)
+    state.write(str(passive.state_file), "active")
+    assert process.communicate(timeout=5)[0] == "ran\n"
+
+
+# Arguments: rcron.conf, and a folder for pins, which is not there yet. Prints how long a state may go unseen before the
+# folder comes and after it, and whether its coming was told of.
+WATCH = """\
+import os, sys, time
+from rcron import config, state, watch
+watch.pin_path = lambda config: sys.argv[2] + "/state.pin"
+found = config.load(sys.argv[1])
+verdict = state.current(found)
+watching = watch.Watch(found)
+print(watching._interval(verdict) > 1)
+if os.fork() == 0:
+    time.sleep(0.5)
+    os.mkdir(sys.argv[2])
+    os._exit(0)
+began = time.monotonic()
+watching.wait((), 60, verdict)
+print(time.monotonic() - began < 5)
+print(watching._interval(verdict) > 1)
+"""
+
+
+def test_the_first_pin_ever_makes_a_folder_that_is_looked_at_each_second(passive: Any, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "lib").mkdir()
+    command = [sys.executable, "-c", WATCH, passive.conf, tmp_path / "lib" / "rcron"]
+    said = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said.split() == ["True", "True", "False"]
 
 
 def test_waiting_costs_next_to_no_cpu(passive: Any) -> None:
