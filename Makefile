@@ -122,6 +122,10 @@ soak: SECONDS ?= 600
 soak: $(INSTALLED) $(COLLECTION) containers ## SECONDS=600 SEED=…: three nodes in faults: no run lost, none doubled, or told why
 	@python tests/soak/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
+.PHONY: load
+load: $(INSTALLED) $(COLLECTION) containers ## 500 entries due in one minute on three nodes, 2,000 waiting jobs: half an hour
+	@$(VENV)/bin/python tests/bench/load.py
+
 .PHONY: demo
 demo: $(INSTALLED) $(COLLECTION) containers ## Three nodes, a deployment, a failover; leaves the cluster up
 	@$(VENV)/bin/python molecule/demo/demo.py

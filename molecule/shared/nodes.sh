@@ -81,10 +81,12 @@ up() {
         container=rcron-$run-${node%%=*}
         # Corosync and Pacemaker speak to one another through /dev/shm, and leave that behind when they are killed.
         # VRRP needs raw sockets, and the virtual address a change of the interface. systemd in a --privileged
-        # container would remount the host's cgroups read-only.
+        # container would remount the host's cgroups read-only. A machine has room for more than podman's 2048 processes,
+        # and its systemd for more than 10 datagrams in a socket's queue (journald drops what rsyslog's has no room for).
         id=$(podman run --detach --name "$container" --hostname "${node%%=*}" --label "rcron.run=$run" \
             ${reach:+--pidfile "$known/$container.pid"} \
-            "${options[@]}" --systemd always --shm-size 512m --cap-add NET_ADMIN,NET_RAW,NET_BROADCAST \
+            "${options[@]}" --systemd always --shm-size 512m --pids-limit 0 \
+            --sysctl net.unix.max_dgram_qlen=512 --cap-add NET_ADMIN,NET_RAW,NET_BROADCAST \
             --network "rcron-$run" --ip "${subnet%.*}.$address" --mac-address "$(mac "$run" "$address")" \
             "${node#*=}" /sbin/init)
         [[ -z $reach ]] || echo "$id" >"$known/$container.id"
