@@ -145,11 +145,14 @@ def apply(
         here = _boot()
         when = moment or Moment.now()
         if old is not None and old.boot == here and when < old.moment:
-            log.notice(config, f"state={_content(config)} status=overtaken {told}")
+            log.notice(config, f"state={_content(state.from_file(config))} status=overtaken {told}")
             return False
-        changed = _content(config) != new
+        found = state.from_file(config)
+        changed = _content(found) != new
         if changed:
             _write(config, new)
+        elif found.source == state.STALE:
+            _renew(config)
         else:
             os.utime(config.state_file, follow_symlinks=False)
         record = Record(feeder, event, time.time() if changed or old is None else old.since, when)
@@ -178,7 +181,7 @@ def attach(config: Config, feeder: str, pid: int) -> "str | None":
             record.event, record.since = old.event, old.since
         record.is_fed_by(pid)
         _write_record(config, record)
-        return _content(config)
+        return _content(state.from_file(config))
 
 
 def hand_on(config: Config, moment: Moment, pid: int, daemon: str) -> bool:
@@ -211,9 +214,12 @@ def refresh(config: Config, wanted: "str | None", follows: int = 0) -> bool:
                 posix.unlink(config.state_file + ".lock")
             if record is None or record.pid != follows:
                 return False
-        broken = _content(config) is None and wanted is not None
+        found = state.from_file(config)
+        broken = found.source == state.DEFAULT and wanted is not None
         if wanted is not None and broken:
             _write(config, wanted)
+        elif found.source == state.STALE:
+            _renew(config)
         for path in (config.state_file, record_path(config)):
             try:
                 os.utime(path, follow_symlinks=False)
@@ -222,9 +228,8 @@ def refresh(config: Config, wanted: "str | None", follows: int = 0) -> bool:
     return broken
 
 
-def _content(config: Config) -> "str | None":
-    """The state that the file holds, fresh or stale; None where it holds none."""
-    found = state.from_file(config)
+def _content(found: state.Verdict) -> "str | None":
+    """The state that the file holds, fresh or stale; None where it holds none. found: what state.from_file says."""
     if found.source == state.STALE:
         return ACTIVE
     return found.state if found.source == state.FILE else None
@@ -238,6 +243,14 @@ def _write(config: Config, new: str) -> None:
         # file become eight of the same page.
         if new != PASSIVE or not _overwrite(config.state_file, new):
             raise
+
+
+def _renew(config: Config) -> None:
+    """Write a stale `active` anew: jobs that wait for it are told of a file that is replaced, not of a new time."""
+    try:
+        _write(config, ACTIVE)
+    except OSError:
+        os.utime(config.state_file, follow_symlinks=False)  # no room: they look once a second
 
 
 def _overwrite(path: str, new: str) -> bool:

@@ -376,7 +376,7 @@ def _runs(judged: Judgement) -> None:
             if not lane.ever(ACTIVE, run.begun - BLUR, run.ran + BLUR):
                 judged.broken(run.begun, f"{who} was run, and the node was not active")
             expected: set[int | None] = {3 if run.tick % 5 == 0 else 0} if run.ended else set()
-            if run.left is not None and lane.ever(PASSIVE, run.begun, run.left + BLUR):
+            if run.left is not None and not lane.always(ACTIVE, run.begun, run.left + BLUR):
                 expected |= {143, 137}  # ended as demoted, perhaps with its last word said
             if run.left is not None and run.status not in expected:
                 judged.broken(run.begun, f"{who}: exit status {run.status}, and not {sorted(expected)}")

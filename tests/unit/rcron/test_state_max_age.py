@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: MIT
 """An `active` that nobody refreshed for state_max_age counts as passive."""
 
+import errno
 import json
 import os
 import time
 from typing import Any
 
 import pytest
+
+from rcron import config, feed, state
 
 
 @pytest.fixture
@@ -53,3 +56,39 @@ def test_set_refreshes_what_it_confirms(stale: Any) -> None:
     os.utime(stale.state_file, (0, 0))
     stale.ctl("set", "active")
     assert stale.ctl("is-active").returncode == 0
+
+
+@pytest.mark.parametrize("age", [0, 100])
+@pytest.mark.parametrize("told", ["again", "nothing"])
+def test_a_stale_file_is_replaced_where_a_fresh_one_is_touched(stale: Any, age: int, told: str) -> None:
+    # Jobs that wait for a promotion are told of a file that is replaced. Found by the soak: of one that was touched
+    # they heard up to a second later, when the node was passive again.
+    conf = config.load(str(stale.conf))
+    feed.apply(conf, "active", "test", "MASTER")
+    then = time.time() - age
+    os.utime(stale.state_file, (then, then))
+    inode = stale.state_file.stat().st_ino
+    if told == "again":
+        feed.apply(conf, "active", "test", "MASTER")
+    else:
+        feed.refresh(conf, "active")
+    assert stale.state_file.read_text() == "active\n"
+    assert time.time() - stale.state_file.stat().st_mtime < 50
+    assert (stale.state_file.stat().st_ino != inode) == (age > 10)
+
+
+@pytest.mark.parametrize("told", ["again", "nothing"])
+def test_a_stale_file_is_touched_where_there_is_no_room(stale: Any, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    conf = config.load(str(stale.conf))
+    feed.apply(conf, "active", "test", "MASTER")
+    os.utime(stale.state_file, (1, 1))
+
+    def no_room(_path: str, _text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(state, "replace", no_room)
+    if told == "again":
+        feed.apply(conf, "active", "test", "MASTER")
+    else:
+        feed.refresh(conf, "active")
+    assert time.time() - stale.state_file.stat().st_mtime < 50
