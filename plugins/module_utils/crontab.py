@@ -294,11 +294,12 @@ _PLAIN = rb"[A-Za-z0-9_./:,@+-]"
 _STATIC_WORD = rb"(?:%s|%s|%s)+" % (_PLAIN, _SINGLE_QUOTED, _DOUBLE_QUOTED_LITERAL)
 _QUOTED_OR_NOT = re.compile(rb"'([^']*)'|\"([^\"]*)\"|([^'\"]+)")
 
-# `rcron [OPTION…] [--] COMMAND…` and `rcron [OPTION…] -c STRING`. What follows must be able to begin a command.
+# `rcron [OPTION…] [--] COMMAND…` and `rcron [OPTION…] -c STRING`. What follows must be able to begin a command, and an
+# option in quotes is one to rcron.
 _PREFIXED = re.compile(
     rb"(?P<path>%(w)s)[ \t]+"
     rb"(?:--(?:conf(?:=|[ \t]+)(?P<conf>%(w)s)|takeover-wait(?:=|[ \t]+)(?P<takeover_wait>%(w)s))[ \t]+)*"
-    rb"(?:(?P<shell>-c[ \t]+)|--[ \t]+|(?!-))(?P<rest>[^ \t;&|<>()#].*)" % {b"w": _STATIC_WORD},
+    rb"(?:(?P<shell>-c[ \t]+)|--[ \t]+|(?!['\"\\]*-))(?P<rest>[^ \t;&|<>()#].*)" % {b"w": _STATIC_WORD},
     re.DOTALL,
 )
 # The strings after -c that can be read without a shell: our own, and one pair of double quotes.

@@ -311,6 +311,11 @@ def test_a_prefix_is_recognised_however_it_is_written(written, command, guard):
         b"myrcron job",
         b"$BIN/rcron job",
         b"echo rcron job",
+        # To rcron these are options.
+        b"rcron '-c' 'a | b'",
+        b"rcron --conf /c '--conf=/d' job",
+        b'rcron "--" job',
+        b"rcron \\-c a",
     ],
 )
 def test_anything_else_is_no_prefix(command):
