@@ -170,6 +170,8 @@ def _lines(draw: st.DrawFn) -> str:
     name = draw(st.sampled_from(sorted(DEFAULTS)))
     value = draw(_values(name)) if draw(st.integers(0, 9)) else draw(_TEXTS)
     quote = draw(st.sampled_from(["", "", "'", '"']))
+    if draw(st.booleans()):
+        return f"{name} = {quote}{value}{quote}"  # nothing can be wrong but the value
     if draw(st.integers(0, 19)) == 0:
         name = name[:-1] + draw(st.text(max_size=2))
     around = [draw(st.sampled_from(["", "", "", " ", "\t", "=", "\r", "#", ";", " x", " # x"])) for _turn in "12"]
@@ -182,9 +184,10 @@ def _files(draw: st.DrawFn) -> bytes:
     # Of random lines most are wrong, and only the first wrong one counts.
     lines = [line for line in lines if not isinstance(meant(line), int)] + draw(st.lists(_lines(), max_size=1))
     text = draw(st.sampled_from(["\n", "\n", "\r\n"])).join(lines) + draw(st.sampled_from(["", "\n"]))
-    return text.encode(
-        "utf-8", "surrogateescape" if not re.search("[\ud800-\udc7f\udd00-\udfff]", text) else "surrogatepass"
-    )
+    data = text.encode("utf-8", "surrogateescape")
+    if draw(st.integers(0, 99)) == 0:
+        data = (data + b"\n#").ljust(LARGEST + draw(st.integers(-1, 1)), b"x")
+    return data
 
 
 def _seeds() -> Iterator[bytes]:
@@ -195,6 +198,10 @@ def _seeds() -> Iterator[bytes]:
     yield b"cluster_name = web\r\nstate_file   = /var/run/rcron-web/state\r\n"
     for name, value in DEFAULTS.items():
         yield f"{name} = {value}\n".encode()
+    for facility in FACILITIES:
+        yield f"syslog_facility = {facility}\n".encode()
+    for level in LEVELS:
+        yield f"syslog_level {level.lower()}\n".encode()
 
 
 SUBJECT = Subject(

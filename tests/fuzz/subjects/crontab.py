@@ -46,10 +46,16 @@ BUILTINS = frozenset(
 )
 
 
-#: An entry as every cron knows it: five numbers or asterisks, the user in a system crontab, and a program's name.
+#: Shells that quote as POSIX has it.
+POSIX = frozenset(b"sh dash ash bash ksh ksh93 mksh lksh oksh yash zsh".split())
+
+#: An entry as every cron knows it: five numbers or asterisks, the user in a system crontab, and a program's name. And
+#: `@NUMBER`, which systemd-cron knows.
 CLEAR = {
     system: re.compile(
-        rb"(?:(?:\*|[0-9]{1,2})[ \t]+){5}%s[A-Za-z/].*" % (rb"[a-z]+[ \t]+" if system else b""), re.DOTALL
+        rb"(?:(?:(?:\*|[0-9]{1,2})[ \t]+){5}|@(?:reboot|daily|[0-9]+)[ \t]+)%s[A-Za-z/].*"
+        % (rb"[a-z]+[ \t]+" if system else b""),
+        re.DOTALL,
     )
     for system in (False, True)
 }
@@ -64,6 +70,7 @@ def holds(
     entries = product.parse(text, system=system)
     _positions(text, system, entries)
     chosen = _selector(selector, entries)
+    shells = _shells(text)
     options: dict[str, Any] = {"system": system, "rcron_path": path, "conf": conf, "takeover_wait": wait}
     try:
         after = product.rewrite(text, [chosen], state="present", **options)
@@ -74,9 +81,9 @@ def holds(
     if refusal:
         shown = re.fullmatch(r"line (\d+): SHELL is .*", refusal)
         assert shown, f"is refused on one line for its shell, and for nothing else: {refusal}"
-        assert int(shown[1]) in [entry.line for entry in entries if _selects(chosen, entry)], (
-            "the line is that of an entry"
-        )
+        line = int(shown[1])
+        assert line in [entry.line for entry in entries if _selects(chosen, entry)], "the line is that of an entry"
+        assert shells[line] is None or shells[line] not in POSIX, f"under {shells[line]!r} a prefix can be quoted"
         return
     selected = [entry for entry in entries if _selects(chosen, entry)]
     assert [change.line for change in after.entries] == [entry.line for entry in selected], (
@@ -88,7 +95,8 @@ def holds(
     assert after.text.count(b"\n") == text.count(b"\n"), "no line is added or removed"
     for entry, change in zip(selected, after.entries):
         assert change.before == text[entry.start : entry.end], "what an entry was is told"
-        _prefixed(entry, change, Guard(path, conf, None if wait is None else str(wait).encode()))
+        guard = Guard(path, conf, None if wait is None else str(wait).encode())
+        _prefixed(entry, change, guard, shells[entry.line])
 
     again = product.rewrite(after.text, [chosen], state="present", **options)
     assert again.text == after.text, "prefixing twice is prefixing once"
@@ -96,8 +104,11 @@ def holds(
     assert [_alike(entry) for entry in parsed] == [_alike(entry) for entry in entries], "entries stay the same ones"
     # An entry that was prefixed before loses that prefix as well: it has been moved.
     bare = {entry.line: entry.command for entry in selected}
-    absent = product.rewrite(after.text, [chosen], state="absent", system=system, conf=conf, rcron_path=path)
+    absent = product.rewrite(after.text, [chosen], state="absent", system=system, conf=conf)
     assert absent.text == _spliced(text, entries, bare), "the inverse gives back the original bytes"
+    for other in set(CONFS) - {conf}:
+        absent = product.rewrite(after.text, [chosen], state="absent", system=system, conf=other)
+        assert absent.text == after.text, "another cluster's prefixes stay"
 
 
 def _refused(text: bytes, system: bool) -> None:
@@ -122,11 +133,42 @@ def _positions(text: bytes, system: bool, entries: list[Entry]) -> None:
         start = sum(len(above) + 1 for above in lines[: entry.line - 1])
         assert start < entry.start < entry.end == start + len(line), "a command is the rest of its line"
         assert not line.lstrip(b" \t").startswith(b"#"), "a comment is no entry"
+        name = re.fullmatch(rb"#Ansible: (.*?)\r*", lines[entry.line - 2], re.DOTALL) if entry.line > 1 else None
+        assert entry.name == (name and name[1]), f"the comment above an entry is its name: {entry.name!r}"
         command, guard = product.unprefix(text[entry.start : entry.end])
         assert (command, guard) == (entry.command, entry.guard), "an entry's command is its line's"
+        if guard is not None:
+            _unprefixed(text[entry.start : entry.end], command)
         assert (entry.user is None) == (not system), "a user field is a system crontab's"
         if entry.guard is None:
             assert entry.command == text[entry.start : entry.end], "an entry without prefix is as it stands"
+
+
+def _unprefixed(before: bytes, command: bytes) -> None:
+    for cron in cron_run.CRONS:
+        line, stdin = cron_run.shell_input(before, cron)
+        bare, bare_stdin = cron_run.shell_input(command, cron)
+        assert bare_stdin == stdin, (
+            f"{cron} gives an unprefixed job the same standard input: {bare_stdin!r}, not {stdin!r}"
+        )
+        if bare.startswith(b"$SHELL -c "):
+            continue
+        try:
+            rest = _behind_options(_words(line))
+        except AssertionError:
+            continue  # nothing that a shell would run
+        if rest[:1] == [b"-c"]:
+            assert rest[1:] == [bare], f"{cron} runs what -c ran: {bare!r}, not {rest[1:]}"
+        else:
+            assert line.endswith(bare) or rest == [bare], f"{cron} runs what rcron ran: {bare!r}, not {line!r}"
+
+
+def _behind_options(words: list[bytes]) -> list[bytes]:
+    """Return what follows the options of a prefix, -c included."""
+    at = 1
+    while words[at].startswith((b"--conf", b"--takeover-wait")):
+        at += 1 if b"=" in words[at] else 2
+    return words[at + 1 :] if words[at] == b"--" else words[at:]
 
 
 def _selector(selector: tuple[str, bytes], entries: list[Entry]) -> Selector:
@@ -159,7 +201,19 @@ def _alike(entry: Entry) -> tuple[Any, ...]:
     return entry.line, entry.name, entry.user, entry.command
 
 
-def _prefixed(entry: Entry, change: product.Change, guard: Guard) -> None:
+def _shells(text: bytes) -> list[bytes | None]:
+    """Return the name of the shell that reads the command in each line, counted from 1: `?` where a file that bash
+    reads first can change any word's meaning; None where that depends on how a variable's line is read."""
+    found: list[bytes | None] = [b"sh"]
+    for line in text.split(b"\n"):
+        found.append(found[-1])
+        plain = re.fullmatch(rb"(SHELL|BASH_ENV)=/(?:[a-z]+/)*([a-z0-9]+)", line)
+        if b"?" not in found and (plain or re.match(rb"[ \t]*['\"]?(?:SHELL|BASH_ENV)", line)):
+            found[-1] = None if plain is None else plain[2] if plain[1] == b"SHELL" else b"?"
+    return found
+
+
+def _prefixed(entry: Entry, change: product.Change, guard: Guard, shell: bytes | None) -> None:
     command, found = product.unprefix(change.after)
     if guard.takeover_wait is None and entry.guard is not None:
         guard = guard._replace(takeover_wait=entry.guard.takeover_wait)
@@ -172,7 +226,13 @@ def _prefixed(entry: Entry, change: product.Change, guard: Guard) -> None:
             f"a moved prefix leaves a trace of the first: {moved!r}"
         )
     if change.after == change.before:
+        for cron in cron_run.CRONS:
+            rest = _behind_options(_words(cron_run.shell_input(change.after, cron)[0]))
+            whole = len(rest) == 2 if rest[0] == b"-c" else len(rest) == 1 and len(rest[0].split()) > 1
+            line = cron_run.shell_input(command, cron)[0]
+            assert whole or _leaves_no_trace(line), f"{cron}: a prefix that guards only a part stays: {change.after!r}"
         return
+    assert shell is None or shell in POSIX or shell == b"?", f"{shell!r} may quote otherwise"
     head = [guard.rcron_path]
     head += [b"--conf", guard.conf] if guard.conf is not None else []
     head += [b"--takeover-wait", guard.takeover_wait] if guard.takeover_wait is not None else []
@@ -190,6 +250,7 @@ def _prefixed(entry: Entry, change: product.Change, guard: Guard) -> None:
         else:
             assert after.endswith(b" " + line), f"{cron} has rcron run what the shell ran: {after!r}, not {line!r}"
             assert _leaves_no_trace(line), f"{cron}: the shell itself does something at {line!r}"
+            assert shell in (b"sh", b"dash", b"bash", None), f"{shell!r} may have a builtin of any name"
 
 
 def _arguments(guard: Guard) -> tuple[bytes, bytes | None, int | None]:
@@ -218,20 +279,22 @@ def _leaves_no_trace(line: bytes) -> bool:
         if quote == b"'"[0]:
             quote = 0 if byte == quote else quote
         elif byte == b"\\"[0]:
+            unquoted += b"," * (not quote)
             at += 1
             if at == len(line):
                 return False
         elif quote:
             quote = 0 if byte == quote else quote
-            if byte == b"`"[0] or line[at : at + 2] in (b"$(", b"$["):
+            if byte == b"`"[0] or re.match(rb"\$[(\[]|\$\{(?!\w+\})", line[at:]):
                 return False
         elif byte in b"'\"":
+            unquoted += b","
             quote = byte
         else:
             unquoted.append(byte)
         at += 1
     if quote or re.search(
-        rb"[;&|<>()`*?\[\]~{}!\r]|[\x80-\xff]|(?:^|[ \t])#|\$[^A-Za-z_]", re.sub(rb"\$\{\w+\}", b"", unquoted)
+        rb"[;&|<>()`*?\[\]~{}!\r]|[\x80-\xff]|(?:^|[ \t])#|\$[^A-Za-z_]", re.sub(rb"\$\{\w+\}", b",", unquoted)
     ):
         return False
     first = _words(line)[0] if line.strip(b" \t") else b""
@@ -260,12 +323,31 @@ _PREFIXED = st.tuples(
     st.sampled_from([b"", b"-c", b"--"]),
     _SHELLISH,
 ).map(b" ".join)
-_COMMANDS = _SHELLISH | _ANY_BYTES | _PREFIXED
+_GUARDED = st.tuples(
+    st.sampled_from([b"rcron", b"/usr/bin/rcron --conf /etc/rcron/b.conf"]),
+    st.sampled_from([b" -c ", b" "]),
+    st.lists(_PARTS, max_size=6).map(lambda parts: b"'" + b" ".join(parts).replace(b"'", b"")),
+    st.sampled_from([b"'", b"'", b"\\'"]),
+    st.sampled_from([b"", b"", b"%in", b" % in", b" > out", b"\r", b" \\"]),
+).map(b"".join)
+_BUILTIN = st.tuples(
+    st.sampled_from([*sorted(BUILTINS), *[b"-x", b"'-x'", b"job", b"/opt/app/run"] * 10]),
+    st.sampled_from([b"", b" a", b" -x 'y z' $X"]),
+).map(b"".join)
+_COMMANDS = _SHELLISH | _ANY_BYTES | _PREFIXED | _GUARDED | _BUILTIN
 _SCHEDULES = st.sampled_from(
-    [b"* * * * * ", b"0 5 * * *\t", b"\t */5 0-7 1,15 jan-mar Mon-Fri  ", b"@daily ", b"@reboot\t\t", b"-0~10 * * * * "]
+    [
+        b"* * * * * ",
+        b"0 5 * * *\t",
+        b"\t */5 0-7 1,15 jan-mar Mon-Fri  ",
+        b"@daily ",
+        b"@reboot\t\t",
+        b"@10 ",
+        b"-0~10 * * * * ",
+    ]
 )
 # What begins like a variable's value is one: `@daily = x`.
-_ENTRY_COMMANDS = _COMMANDS.map(lambda command: command.lstrip(b" \t-*=") or b"job")
+_ENTRY_COMMANDS = _COMMANDS.map(lambda command: command.lstrip(b" \t*=") or b"job")
 _OTHER_LINES = (
     _ANY_BYTES.map(lambda text: b"#" + text)
     | _ANY_BYTES.map(lambda text: b"#Ansible: " + text)
@@ -280,14 +362,22 @@ _OTHER_LINES = (
             b"PATH=/bin:/usr/bin",
             b'X="a = # b"',
             b"MAILTO=''",
-            b"SHELL=/bin/bash",
-            b"SHELL=/usr/bin/fish",
-            b"BASH_ENV=/x",
-            b"SHELL='/bin/ksh'",
             b"#Ansible: nightly",
         ]
     )
     | _ANY_BYTES
+)
+
+
+_SHELL_LINES = st.sampled_from(
+    [
+        b"SHELL=/bin/bash",
+        b"SHELL=/bin/ksh",
+        b"SHELL=/usr/bin/fish",
+        b"SHELL='/bin/ksh'",
+        b"BASH_ENV=/x",
+        b"BASH_ENV = y",
+    ]
 )
 
 
@@ -296,7 +386,9 @@ def _crontabs(draw: st.DrawFn) -> tuple[bytes, bool]:
     system = draw(st.booleans())
     user = draw(st.sampled_from([b"root ", b"root\t ", b"www-data "])) if system else b""
     entries = st.builds(lambda schedule, command: schedule + user + command, _SCHEDULES, _ENTRY_COMMANDS)
-    lines = draw(st.lists(entries | _OTHER_LINES, max_size=6))
+    lines = draw(st.lists(entries | _OTHER_LINES | _SHELL_LINES, max_size=6))
+    if draw(st.booleans()):
+        lines = [draw(_SHELL_LINES), *lines, b"0 1 2 3 4 " + user + b"job a"]
     ending = draw(st.sampled_from([b"\n", b"\n", b"\r\n"]))
     return ending.join(lines) + draw(st.sampled_from([b"", ending])), system
 
@@ -318,6 +410,8 @@ def _from_bytes(data: bytes) -> tuple[Any, ...]:
 
 
 def _seeds() -> Iterator[bytes]:
+    # Without the quote, the backslash would escape the %.
+    yield b"\0* * * * * rcron -c 'x\\'%in\n"
     for path in sorted((CHECKOUT / "molecule").glob("*/**/*.cron*")):
         if path.is_file():
             for first in (b"\0", b"\1") if "system" in path.name or path.suffix == ".cron" else (b"\0",):

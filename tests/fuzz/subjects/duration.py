@@ -31,11 +31,15 @@ def meant(text: str) -> int | None:
 
 def holds(text: str) -> None:
     expected = meant(text)
+    told = "such as 2h30m"
     try:
         seconds: int | None = pin.duration(text)
-    except ValueError:
+    except ValueError as error:
         seconds = None
+        told = str(error)
     assert seconds == expected, f"is a duration of {expected} seconds, and was read as {seconds}"
+
+    assert "such as 2h30m" in told, f"what is refused is told the form: {told}"
 
     # One word behind an equals sign, so that argparse cannot take it for an option. No argument holds a NUL.
     if "\0" in text:
@@ -63,9 +67,9 @@ _NUMBERS = st.integers(0, 120).map(str) | st.integers(0, 10**11).map(str) | st.j
 _PARTS = st.tuples(_NUMBERS, st.sampled_from("smhdw")).map("".join)
 _TEXTS = st.one_of(
     st.lists(_PARTS, min_size=1, max_size=4).map("".join),
-    st.lists(_PARTS | st.sampled_from(["", " ", "-", "+", ".5", "_", "y", "H", "\u0661", "\uff11"]), max_size=4).map(
-        "".join
-    ),
+    st.lists(
+        _PARTS | st.sampled_from(["", " ", "-", "--", "+", ".5", "_", "y", "H", "\u0661", "\uff11"]), max_size=4
+    ).map("".join),
     # Around the longest of each unit.
     st.tuples(st.sampled_from(sorted(SECONDS)), st.integers(-1, 1)).map(
         lambda pair: f"{LONGEST // SECONDS[pair[0]] + pair[1]}{pair[0]}"

@@ -33,6 +33,7 @@ BEYOND = {"heartbeat": {3}, "pacemaker": {1, 3, 5, 7, 8}, "patroni": {127}}
 NODE = Node()
 MISSING = "missing.conf"
 FIFO = "fifo"
+OWN = "own.conf"  # the same cluster's, by another name
 os.chdir(tempfile.mkdtemp(prefix="empty-"))
 
 
@@ -71,8 +72,10 @@ def meant(feeder: str, words: tuple[str, ...], environment: dict[str, str], befo
             return None if action == "on_reload" else "active"
         return "passive" if role in ("replica", "standby_leader", "demoted", "uninitialized") else None
     if feeder == "heartbeat":
-        # To resync, Heartbeat answers that this node has nothing.
-        return {"start": "active", "stop": "passive", "resync": "passive"}.get(rest[0]) if len(rest) == 1 else None
+        if len(rest) == 2 and rest[0] == OWN:
+            rest = rest[1:]
+        told = {"start": "active", "stop": "passive", "resync": "active" if before == "passive" else "passive"}
+        return told.get(rest[0]) if len(rest) == 1 else None
     if len(rest) != 1:
         return None
     promotable = environment.get("OCF_RESKEY_CRM_meta_promoted_max", "0") != "0"
@@ -104,7 +107,8 @@ def holds(feeder: str, words: tuple[str, ...], promotable: bool, valid: bool, be
     NODE.become(before.encode() + b"\n")
     NODE.put(f"{NODE.folder}/tmp/rcron-rcron", None)
     NODE.put(FIFO, b'INSTANCE "VI_1" MASTER 100\n')
-    asked = subprocess.CompletedProcess([], 0, stdout="none\n")
+    # Heartbeat's answer to resync is the other state than before.
+    asked = subprocess.CompletedProcess([], 0, stdout="none\n" if before == "active" else "all\n")
     stands_in = mock.patch.object
     with (
         mock.patch.dict(os.environ, environment),
@@ -127,13 +131,15 @@ def holds(feeder: str, words: tuple[str, ...], promotable: bool, valid: bool, be
     )
     after = (NODE.state() or b"").decode().rstrip("\n")
     changed = after != before
-    expected = meant(feeder, words, environment, before) if valid else None
+    configured = valid or (feeder == "heartbeat" and words[:1] == (OWN,))
+    expected = meant(feeder, words, environment, before) if configured else None
     options, rest = _options(feeder, words)
     values = [value for given in options.values() for value in given]
     # What argparse makes of these is its own matter.
     unusual = any(word.startswith("-") for word in (*rest, *values)) or not all(
         re.fullmatch("[0-9]{1,18}", value) for value in options.get("--daemon", [])
     )
+    unusual = unusual or (feeder == "keepalived" and any(OWN in value for value in values))
     # One of several clusters that keepalived feeds has no configuration: the others go on.
     partly = feeder == "keepalived" and any(value.partition("=")[2] not in ("", NODE.conf) for value in values)
     if expected is not None and not unusual:
@@ -147,24 +153,29 @@ def holds(feeder: str, words: tuple[str, ...], promotable: bool, valid: bool, be
     elif not unusual:
         assert not changed, f"{feeder} means nothing with these words, and the state became {after}"
     elif changed:
-        told = {"active": {"MASTER", "up", "master", "primary", "promoted", "start", FIFO}}.get(after)
+        told = {"active": {"MASTER", "up", "master", "primary", "promoted", "start", "resync", FIFO}}.get(after)
         assert told is None or told & set(words), f"{feeder} became active of no word that means it"
     if answer.status in (64, 78) and not partly:
         assert not changed, f"{feeder} exits {answer.status}, and changed the state to {after}"
 
 
-NODE.put(f"{NODE.folder}/haresources", f"{os.uname().nodename} rcron\n".encode())
+NODE.put(f"{NODE.folder}/haresources", f"{os.uname().nodename} rcron rcron::{OWN}\n".encode())
+with open(NODE.conf, "rb") as _stream:
+    NODE.put(OWN, _stream.read())
 os.mkdir(f"{NODE.folder}/tmp")
 
 _TEXTS = st.text(st.characters(exclude_characters="\0"), max_size=8)
 _ODD = st.sampled_from(
     ["", "-", "--", "--help", "-h", "\x1b[2J", "\udcff", "a\nb", "9" * 5000, "-1", "--conf", "/", "."]
 )
-_DAEMONS = st.lists(st.sampled_from(["--daemon", "1", "0", "-1", "99999999999", "9" * 5000, "x"]), max_size=2)
+_DAEMONS = st.just([]) | st.sampled_from(["1", "0", "-1", "99999999999", "9" * 5000, "x", "--daemon"]).map(
+    lambda number: ["--daemon", number]
+)
 _WORDS = {
-    "heartbeat": st.lists(st.sampled_from(["start", "stop", "status", "resync", MISSING]), min_size=1, max_size=2),
+    "heartbeat": st.lists(st.sampled_from(["start", "stop", "status", "resync", MISSING, OWN]), min_size=1, max_size=3),
     "keepalived": st.tuples(
-        st.lists(
+        st.just(["--instance", "VI_1"])
+        | st.lists(
             st.tuples(
                 st.sampled_from(["--instance", "--group"]),
                 st.sampled_from(["VI_1", "VI_2", f"VI_1={MISSING}", "=", ""]),
@@ -176,8 +187,8 @@ _WORDS = {
             st.sampled_from(["INSTANCE", "GROUP", "VS"]),
             st.sampled_from(["VI_1", "VI_2"]),
             st.sampled_from(["MASTER", "BACKUP", "FAULT", "STOP", "DELETED", "MASTER_PRIORITY", "master", "SHINY"]),
-            st.sampled_from(["100", "0", "x"]),
-        ).map(list),
+            st.sampled_from([["100"], ["0"], [], ["100", "x"]]),
+        ).map(lambda words: [*words[:3], *words[3]]),
     ).map(lambda pair: pair[0] + pair[1]),
     "pacemaker": st.sampled_from(
         ["start", "stop", "monitor", "promote", "demote", "notify", "meta-data", "validate-all", "status"]
@@ -221,10 +232,10 @@ def _from_bytes(data: bytes) -> tuple[Any, ...]:
 
 def _seeds() -> Iterator[bytes]:
     calls = {
-        "heartbeat": ["start", "stop", "status", "resync", "/etc/x.conf start"],
+        "heartbeat": ["start", "stop", "status", "resync", f"{OWN} start", "/etc/x.conf stop"],
         "keepalived": [
             "--instance VI_1 INSTANCE VI_1 MASTER 100", "--group VI_1 GROUP VI_1 FAULT 0", "--instance VI_1 fifo",
-            "--instance VI_1 --group G=/x INSTANCE VI_1 BACKUP 100",
+            "--instance VI_1 --group G=/x INSTANCE VI_1 BACKUP 100", "--instance VI_1 INSTANCE VI_1 MASTER 100 x",
         ],
         "pacemaker": ["start", "stop", "monitor", "promote", "demote", "notify", "meta-data", "validate-all"],
         "patroni": [
