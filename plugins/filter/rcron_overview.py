@@ -23,7 +23,9 @@ Info = Mapping[str, Any]
 def host_rows(host: str, info: Info) -> list[list[str]]:
     """Return a row for each cluster of a host. info: what rcron_info's task registered there, failures included."""
     if "clusters" not in info:
-        return [[host, "-", "unreachable" if info.get("unreachable") else "unknown", *["-"] * 5]]
+        why = " ".join(str(info.get("msg", "")).split())
+        why = why if len(why) <= WIDTH * 2 else why[: WIDTH * 2 - 3] + "..."
+        return [[host, "-", "unreachable" if info.get("unreachable") else "unknown", "-", why or "-", "-", "-", "-"]]
     rows = []
     for cluster in info["clusters"]:
         if cluster["error"]:

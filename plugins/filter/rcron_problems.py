@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.rcron.cluster.plugins.plugin_utils import table
+from ansible_collections.rcron.cluster.plugins.plugin_utils import answer, table
 
 #: How far two clocks may be apart, in seconds.
 CLOCKS = 1.0
@@ -79,6 +79,10 @@ def _unprefixed(loop: Info) -> list[str]:
     for result in loop.get("results", []):
         if "entries" not in result:
             found.append(_sentence(result))
+            continue
+        unlike = answer.unlike(result, answer.REWRITTEN)
+        if unlike:
+            found.append(f"the answer to its crontabs' trial is none of rcron_crontab's ({unlike})")
             continue
         item = result.get("item", {})
         where = item.get("user") or item.get("cron_file")

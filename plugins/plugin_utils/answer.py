@@ -1,0 +1,145 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What the modules return, held against what they say they return: a host that somebody else has taken over answers
+what he likes, and one such answer must not keep the others' from being read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+#: A time in seconds since the epoch, or a length of time. bool is a number to Python.
+SECONDS = float
+
+#: What a value must be: a type; a list or a dict (`...`) of such; a dict with these names; one of several; or what a
+#: function says of it.
+Shape = Any
+
+FEEDER = {"name": str, "event": str, "alive": (bool, None), "spoke": SECONDS}
+PIN = {"state": str, "until": (SECONDS, None)}
+CLUSTER = {
+    "conf": str,
+    "error": str,
+    "cluster_name": str,
+    "state": str,
+    "source": str,
+    "reason": str,
+    "since": (SECONDS, None),
+    "feeder": (FEEDER, None),
+    "pin": (PIN, None),
+    "default_state": str,
+    "state_file": str,
+    "settings": {...: (str, int)},
+    "version": str,
+}
+ENTRY = {
+    "crontab": str,
+    "line": int,
+    "name": (str, None),
+    "user": str,
+    "command": str,
+    "guarded": bool,
+    "conf": (str, None),
+    "takeover_wait": (int, None),
+}
+RUN = {
+    "cluster": str,
+    "command": str,
+    "started": (SECONDS, None),
+    "status": str,
+    "duration": (SECONDS, None),
+    "exit": (int, None),
+}
+EVENT = {
+    "time": SECONDS,
+    "pid": int,
+    "cluster": (str, None),
+    "status": str,
+    "state": (str, None),
+    "told": str,
+    "duration": (SECONDS, None),
+    "exit": (int, None),
+}
+
+
+def _cluster(value: object) -> Shape:
+    """Return what a cluster must be: of one that cannot be told of there are its conf and error alone."""
+    return {"conf": str, "error": str} if isinstance(value, Mapping) and value.get("error") else CLUSTER
+
+
+#: What rcron_info returns where it has not failed.
+INFO = {"clusters": [_cluster], "entries": [ENTRY], "unreadable": [str], "time": SECONDS}
+#: And what it returns beside that, where it is asked for.
+MORE = {
+    "runs": [RUN],
+    "ignored": {...: int},
+    "events": [EVENT],
+    "events_since": (SECONDS, None),
+    "running": [int],
+    "boots": [{"begin": SECONDS, "end": SECONDS}],
+    "elapsed": SECONDS,
+}
+
+#: What rcron_crontab returns where it has not failed, as far as a report needs it.
+REWRITTEN = {"entries": [{"line": int, "before": str, "after": str}]}
+
+#: What any module's result may hold beside its own: not facts, which would count more than the inventory's variables.
+COMMON = frozenset(
+    """changed deprecations exception failed invocation module_stderr module_stdout msg rc skipped unreachable
+    warnings""".split()  # noqa: SIM905 - one word after the other is read best
+)
+
+#: The most that a time may be, in seconds: some three thousand years.
+LATEST = 1e11
+
+
+def unlike(value: object, shape: Shape, where: str = "") -> str | None:
+    """Say in which way a value does not have a shape; None where it has it. where: its name, where it has one."""
+    if isinstance(shape, tuple):
+        said = [unlike(value, each, where) for each in shape if each is not None]
+        return None if (value is None and None in shape) or None in said else said[0]
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            return f"{where} is no list"
+        parts = [(each, shape[0], f"{where}[{number}]") for number, each in enumerate(value)]
+    elif isinstance(shape, dict):
+        if not isinstance(value, Mapping):
+            return f"{where} is no dict"
+        if ... in shape:
+            parts = [(each, shape[...], f"a value of {where}") for each in value.values()]
+        else:
+            parts = [
+                (value[name], each, f"{where}.{name}".lstrip(".")) for name, each in shape.items() if name in value
+            ]
+            missing = [name for name in shape if name not in value]
+            if missing:
+                return f"{where or 'it'} has no {missing[0]}"
+    elif shape is float:
+        known = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return None if known and math.isfinite(value) and abs(value) < LATEST else f"{where} is no time"
+    elif not isinstance(shape, type):
+        return unlike(value, shape(value), where)
+    else:
+        # An exact number: bool is an int to Python. Ansible's strings are subclasses of str.
+        known = isinstance(value, shape) and (shape is bool or not isinstance(value, bool))
+        return None if known else f"{where} is no {shape.__name__}"
+    return next(filter(None, (unlike(*part) for part in parts)), None)
+
+
+def checked(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what rcron_info's module returned, without anything that is none of its own.
+
+    A failure instead, where it is not what rcron_info returns.
+    """
+    kept = {name: value for name, value in result.items() if name in COMMON or name in INFO or name in MORE}
+    if kept.get("failed") or kept.get("unreachable") or kept.get("skipped"):
+        return {name: value for name, value in kept.items() if name in COMMON}
+    shape = {**INFO, **{name: each for name, each in MORE.items() if name in kept}}
+    said = unlike(kept, shape)
+    if said is None:
+        return kept
+    return {
+        "failed": True,
+        "msg": f"its answer is none of rcron_info's ({said}): look who has changed what is run there",
+    }

@@ -1,0 +1,427 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The playbooks beside a host that has been taken over, whose answers are whatever its new owner likes.
+
+A host is a program in the place of its Python (ansible_python_interpreter), which Ansible starts for each module: it
+prints an answer that the test has chosen. What it must not come to: that something is run on the controller, where
+each answer tries to have a canary made; that the terminal of whoever reads the output obeys the host; or a traceback in
+place of the host's name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+
+Play = Callable[..., "subprocess.CompletedProcess[str]"]
+
+#: The host's "Python": it prints the answer for the module that it is to run, or the answer for any.
+INTERPRETER = """\
+#!/bin/sh
+module=${1##*/AnsiballZ_}
+cat "$0.${module%.py}" 2>/dev/null || cat "$0.any"
+"""
+
+#: What a terminal would obey, and what would end a line of a table, or turn it round.
+CONTROL = "\x1b[2J\x1b]0;taken\x07\x9b1m\u2028\u202e\r\x00\x85"
+
+
+class Cluster:
+    """Hosts that answer what they are told to, and a controller with their inventory."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.canary = folder / "canary"
+        self.hosts: dict[str, dict] = {}
+
+    def add(self, name: str, variables: dict | None = None, **answers: Any) -> None:
+        """Add a host. answers: for each module, or `any`, what it prints: text as it is, anything else as JSON."""
+        program = self.folder / name
+        program.write_text(INTERPRETER)
+        program.chmod(0o755)
+        for module, answer in answers.items():
+            text = answer if isinstance(answer, str) else json.dumps(answer)
+            pathlib.Path(f"{program}.{module}").write_text(text)
+        self.hosts[name] = {"ansible_python_interpreter": str(program), **(variables or {})}
+
+    def play(self, playbook: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a playbook of the collection's on these hosts."""
+        variables = {"ansible_connection": "local", "ansible_become": False, "rcron_feeder": "none"}
+        inventory = {"rcron": {"hosts": self.hosts, "vars": variables}}
+        (self.folder / "inventory.json").write_text(json.dumps(inventory))
+        return subprocess.run(
+            [
+                pathlib.Path(sys.executable).parent / "ansible-playbook",
+                f"--inventory={self.folder / 'inventory.json'}",
+                f"rcron.cluster.{playbook}",
+                *options,
+            ],
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "PWD": str(self.folder),
+                "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"),
+                "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
+                "ANSIBLE_NOCOLOR": "1",
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            check=False,
+        )
+
+    def template(self, number: int = 0) -> str:
+        """What makes the canary where it is evaluated as a template, an expression, or a shell's words."""
+        command = f"touch {self.canary}"
+        return [
+            f"{{{{ lookup('ansible.builtin.pipe', '{command}') }}}}",
+            f"{{% if lookup('ansible.builtin.pipe', '{command}') %}}x{{% endif %}}",
+            f"lookup('ansible.builtin.pipe', '{command}') == ''",
+            f"$({command})`{command}`;{command};",
+            f"{{{{ cycler.__init__.__globals__.os.system('{command}') }}}}",
+        ][number % 5]
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    return Cluster(tmp_path)
+
+
+def everywhere(value: Any, text: Callable[[int], str], count: list[int] | None = None) -> Any:
+    """A value with each of its strings, and its dicts' keys that are no names of ours, replaced."""
+    count = [0] if count is None else count
+    if isinstance(value, dict):
+        return {name: everywhere(each, text, count) for name, each in value.items()}
+    if isinstance(value, list):
+        return [everywhere(each, text, count) for each in value]
+    if isinstance(value, str):
+        count[0] += 1
+        return text(count[0])
+    return value
+
+
+#: What rcron_info answers where all is well.
+NOW = time.time()
+WELL = {
+    "changed": False,
+    "elapsed": 0.1,
+    "time": NOW,
+    "clusters": [
+        {
+            "conf": "/etc/rcron/rcron.conf",
+            "error": "",
+            "cluster_name": "billing",
+            "state": "active",
+            "source": "file",
+            "reason": "/var/run/rcron/state says so",
+            "since": int(NOW) - 60,
+            "feeder": {"name": "keepalived", "event": "MASTER", "alive": True, "spoke": int(NOW)},
+            "pin": {"state": "active", "until": None},
+            "default_state": "active",
+            "state_file": "/var/run/rcron/state",
+            "settings": {"cluster_name": "billing", "nice_level": 19},
+            "version": "0.1.0",
+        }
+    ],
+    "entries": [
+        {
+            "crontab": "root",
+            "line": 1,
+            "name": "billing",
+            "user": "root",
+            "command": "/usr/local/bin/billing",
+            "guarded": True,
+            "conf": "/etc/rcron/rcron.conf",
+            "takeover_wait": None,
+        }
+    ],
+    "unreadable": ["/etc/cron.d/x cannot be read"],
+    "runs": [
+        {
+            "cluster": "billing",
+            "command": "/usr/local/bin/billing",
+            "started": NOW - 30,
+            "status": "ok",
+            "duration": 1,
+            "exit": 0,
+        }
+    ],
+    "ignored": {"billing": 1},
+    "events": [
+        {
+            "time": NOW - 30,
+            "pid": 7,
+            "cluster": "billing",
+            "status": "start",
+            "state": "active",
+            "told": "/usr/local/bin/billing",
+            "duration": None,
+            "exit": None,
+        }
+    ],
+    "events_since": NOW - 7200,
+    "running": [7],
+    "boots": [{"begin": 0, "end": NOW}],
+}
+
+#: What rcron_crontab answers in check mode.
+TRIED = {
+    "changed": False,
+    "entries": [{"line": 1, "user": "root", "before": "a", "after": "b", "selected_by": ["job: a"]}],
+}
+
+
+def hostile(cluster: Cluster) -> dict[str, Any]:
+    """Answers of hosts that mean harm, by the host's name."""
+    words = everywhere(WELL, lambda number: cluster.template(number) + CONTROL)
+    kept = {
+        **WELL,
+        "clusters": [{**words["clusters"][0], "error": "", "state": "active", "source": "file"}],
+        "entries": [{**words["entries"][0], "conf": words["clusters"][0]["conf"]}],
+        "runs": words["runs"],
+        "unreadable": words["unreadable"],
+        "ignored": {cluster.template(): 1},
+    }
+    one = WELL["clusters"][0]
+
+    def with_cluster(**change: Any) -> dict:
+        return {**WELL, "clusters": [{**one, **change}]}
+
+    return {
+        "templates": words,
+        "plausible": kept,
+        "error": with_cluster(error=cluster.template() + CONTROL),
+        "failing": {"failed": True, "msg": cluster.template() + CONTROL, "exception": cluster.template()},
+        "long": with_cluster(error="x" * 3_000_000),
+        "string": {**WELL, "clusters": cluster.template()},
+        "number": {**WELL, "clusters": 7},
+        "mapping": {**WELL, "clusters": {"a": 1}},
+        "nothing": {**WELL, "clusters": [None]},
+        "nested": with_cluster(cluster_name=[["billing"]], version={"a": []}, settings={"nice_level": [[]]}),
+        "bare": {**WELL, "clusters": [{}]},
+        "entry": {**WELL, "entries": [[["x"]]]},
+        "words": {**WELL, "entries": "x", "runs": "y", "unreadable": "z", "ignored": "w"},
+        "runless": {**WELL, "runs": [None], "ignored": []},
+        "clock": {**WELL, "time": "now", "elapsed": "long"},
+        "endless": {**WELL, "time": 1e400, "elapsed": -1e400},
+        "ages": with_cluster(since=1e300, feeder={"name": "a", "event": "b", "alive": 3, "spoke": "x"}),
+        "pin": with_cluster(pin={"state": [], "until": 1e300}),
+        "feeder": with_cluster(feeder="keepalived"),
+        "list": [1, 2, 3],
+        "garbage": f"Traceback (most recent call last):\n{cluster.template()}{CONTROL}\n",
+        "silent": "",
+        "deep": "[" * 5000 + "]" * 5000,
+        "facts": {
+            **WELL,
+            "ansible_facts": {
+                "ansible_connection": "local",
+                "ansible_python_interpreter": str(cluster.canary),
+                "rcron_timeline_file": str(cluster.folder / "taken"),
+                "rcron_group": cluster.template(),
+                "rcron_bin_dir": cluster.template(),
+                "rcron_feeder": "../../../taken",
+                "__rcron_problems": [],
+            },
+            "add_host": {"host_name": "taken", "groups": ["rcron"], "host_vars": {}},
+            "_ansible_delegated_vars": {"ansible_delegated_host": "localhost"},
+            "_ansible_notify": ["x"],
+        },
+    }
+
+
+@pytest.fixture
+def taken(cluster):
+    """One host that is well, and the others. The first one's variables are those of what is done once for all."""
+    answers = hostile(cluster)
+    entries = {"rcron_crontab_entries": [{"user": "root", "entries": [{"job": "a"}]}]}
+    cluster.add("facts", entries, rcron_info=answers.pop("facts"), rcron_crontab=TRIED)
+    cluster.add("well", entries, rcron_info=WELL, rcron_crontab=TRIED)
+    for name, answer in answers.items():
+        cluster.add(name, entries, rcron_info=answer, rcron_crontab=answer if name != "plausible" else TRIED)
+    return cluster
+
+
+def test_status_shows_each_host_whatever_another_one_answers(taken):
+    ran = taken.play("status")
+    harmless(taken, ran)
+    plain(ran)
+    assert ran.returncode == 0
+    for name in taken.hosts:
+        assert re.search(rf'^ +"{name} ', ran.stdout, re.MULTILINE), name
+    assert re.search('^ +"well +billing +active ', ran.stdout, re.MULTILINE)
+
+
+def test_check_names_each_host_whatever_another_one_answers(taken):
+    ran = taken.play("check")
+    harmless(taken, ran)
+    plain(ran)
+    assert ran.returncode != 0
+    for name in taken.hosts:
+        assert re.search(rf'^ +"{name} ', ran.stdout, re.MULTILINE), name
+    assert "problems; the table is above" in ran.stdout
+    assert "the answer to its crontabs' trial is none of rcron_crontab's (entries[0] is no dict)" in ran.stdout
+
+
+def test_timeline_draws_what_it_can_and_nowhere_else(taken):
+    ran = taken.play("timeline", "-e", "rcron_timeline_cluster=billing")
+    harmless(taken, ran)
+    assert ran.returncode == 0, ran.stdout
+    assert "<script" not in (taken.folder / "timeline.svg").read_text()
+
+
+def command(**answers: Any) -> dict:
+    """What the module command answers whose program prints JSON, as the roles' inspections do."""
+    return {"changed": True, "rc": 0, "stderr": "", "stdout": json.dumps(answers)}
+
+
+#: What the roles' inspections of a node print where all is well, rcron's and keepalived's in one.
+INSPECTED = {
+    "uid": 0,
+    "conf_error": "",
+    "foreign": [],
+    "exposed": [],
+    "has_state_user": True,
+    "meant": {},
+    "exists": True,
+    "managed": True,
+    "backup": False,
+    "installed": True,
+    "running": True,
+    "instances": [],
+    "groups": [],
+    "fifo": "",
+    "silent": [],
+    "notifies": [],
+    "included": False,
+    "foreign_hook": False,
+    "utf8": True,
+    "error": "",
+    "interfaces": ["eth0", "lo"],
+}
+
+
+def site_answers(cluster: Cluster) -> dict[str, dict[str, Any]]:
+    """What a host answers to the deployment's modules, by what is wrong with it."""
+    bad = cluster.template() + CONTROL
+    well = {"any": {"changed": True, "library": "/lib/x"}, "command": command(**INSPECTED), "rcron_crontab": TRIED}
+    return {
+        "messages": {**well, "command": command(**{**INSPECTED, "conf_error": bad, "error": bad, "foreign": [bad]})},
+        "expressions": {**well, "command": command(**{**INSPECTED, "has_state_user": cluster.template(2)})},
+        "strings": {
+            **well,
+            "command": command(**{**everywhere(INSPECTED, cluster.template), "uid": cluster.template(2)}),
+        },
+        "types": {**well, "command": command(**{name: [[7]] for name in INSPECTED})},
+        "lists": {**well, "command": {**command(), "stdout": "[1, 2]"}},
+        "garbage": {**well, "command": {**command(), "stdout": bad}},
+        "failing": {**well, "command": {"failed": True, "rc": 1, "msg": bad, "stderr": bad, "stdout": bad}},
+        "silent": {"any": ""},
+        "nested": {**well, "command": {"changed": [], "rc": {"a": 1}, "stdout": {"b": [bad]}, "stderr": 7}},
+        "facts": {
+            **well,
+            "command": {**command(**INSPECTED), "ansible_facts": {"rcron_feeder": "../" + bad, "rcron_conf": bad}},
+        },
+        "library": {
+            **well,
+            "any": {"changed": True, "library": bad, "paths": bad, "diff": bad, "msg": bad},
+            "rcron_crontab": {"changed": True, "entries": bad, "diff": bad, "msg": bad, "results": bad},
+        },
+    }
+
+
+@pytest.mark.parametrize("playbook", ["site", "remove"])
+def test_a_deployment_or_removal_ends_with_an_error_that_names_the_host(cluster, playbook):
+    """Or goes through, where all that the host has said is that all is well."""
+    entries = {"rcron_crontab_entries": [{"user": "root", "entries": [{"job": "a"}]}]}
+    for name, answers in site_answers(cluster).items():
+        if playbook == "remove" and name not in ("types", "garbage", "silent", "library", "facts"):
+            continue  # it has less to ask
+        one = Cluster(cluster.folder)
+        one.add(name, {**entries, "rcron_on_demotion": "terminate"}, **answers)
+        ran = one.play(playbook, "--diff")
+        harmless(one, ran)
+        assert ran.returncode == 0 or re.search(rf"^(fatal|failed): \[{name}\]", ran.stdout, re.MULTILINE), ran.stdout
+        if playbook == "site" and name not in ("facts", "library"):
+            assert ran.returncode != 0, name
+
+
+#: What would be a line of its own in another host's file.
+INJECTED = "192.0.2.1\n}\nvrrp_script taken {\n script /tmp/taken\n}\n"
+HEARTBEAT = {
+    "error": "",
+    "foreign": [],
+    "installed": True,
+    "there": ["ha.cf"],
+    "daemon": True,
+    "crm": "",
+    "owners": {},
+    "times": "",
+    "interfaces": ["eth0"],
+    "ours": True,
+    "running": True,
+    "name": "node",
+}
+PACEMAKER = {
+    "meant": {},
+    "foreign_agent": False,
+    "installed": True,
+    "running": True,
+    "managed": True,
+    "untouched": True,
+    "authkey": False,
+    "enabled": True,
+    "address": "192.0.2.1",
+}
+
+
+@pytest.mark.parametrize(
+    ("feeder", "node", "facts", "told"),
+    [
+        ("keepalived", {}, {"eth0": {"ipv4": {"address": INJECTED}}}, "its address is "),
+        ("heartbeat", HEARTBEAT, {"eth0": {"ipv4": {"address": INJECTED}}}, "one of which is none"),
+        ("heartbeat", {**HEARTBEAT, "name": f"node{INJECTED}"}, {}, "one of which is none"),
+        ("pacemaker", {**PACEMAKER, "address": INJECTED}, {}, "its address is "),
+    ],
+)
+def test_no_host_writes_into_the_files_of_the_others(cluster, feeder, node, facts, told):
+    variables = {"rcron_feeder": feeder, f"rcron_{feeder}_manage": True}
+    network = {"default_ipv4": {"interface": "eth0"}, "eth0": {"ipv4": {"address": "192.0.2.1"}}}
+    for name, more, found in (("well", {}, {}), ("taken", node, facts)):
+        kind = {"heartbeat": HEARTBEAT, "pacemaker": PACEMAKER}.get(feeder, {})
+        answer = command(**{**INSPECTED, **kind, **more})
+        cluster.add(
+            name, variables, command=answer, setup={"ansible_facts": {**network, **found}}, any={"changed": False}
+        )
+    ran = cluster.play("site")
+    assert ran.returncode != 0
+    assert "taken: its " in ran.stdout
+    assert told in " ".join(ran.stdout.split())
+    assert "Deploy rcron" not in ran.stdout
+
+
+def harmless(cluster: Cluster, ran: subprocess.CompletedProcess[str]) -> None:
+    """Fail where an answer had an effect on the controller, or came to words that are no person's."""
+    said = ran.stdout + ran.stderr
+    assert not cluster.canary.exists(), said
+    assert not (cluster.folder / "taken").exists(), said
+    for word in ("Unexpected", ' File "/', "KeyError", "TypeError", "unhashable", "operand"):
+        assert word not in said, said
+
+
+def plain(ran: subprocess.CompletedProcess[str]) -> None:
+    """Fail where what was printed holds more than lines of characters that a terminal shows."""
+    odd = re.findall(r"[^\n\x20-\x7e\u00a1-\u1fff\u2030-\u205f\u2070-\ud7ff]", ran.stdout + ran.stderr)
+    assert not odd, [line for line in ran.stdout.splitlines() if odd[0] in line][:3]
