@@ -51,8 +51,11 @@ class Schedule:
 
     @property
     def tick(self) -> float:
-        """How long to sleep at most until the next question whether a refresh is due, in seconds."""
-        return self._tick if self._settled is None else SETTLED
+        """How long to sleep at most until the next question whether a refresh is due, in seconds; never nothing."""
+        if self._settled is not None:
+            return SETTLED
+        # Not beyond the time that it is due: with ticks of a second, three times in 4 s would be every 2 s.
+        return max(0.001, min(self._tick, self._due - time.monotonic()))
 
     def is_due(self) -> bool:
         """Whether to refresh now. The next time counts from here then."""

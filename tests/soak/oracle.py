@@ -27,6 +27,9 @@ BLUR = 0.06
 #: What a busy machine may add to a time that keepalived, the hooks or a job need, in seconds.
 SLACK = 0.6
 
+#: By how many seconds a clock is set wrong (faults.py).
+CLOCK_OFF = 2.0
+
 #: How long before a machine's death its log may be missing, in seconds: rsyslog had not written it yet.
 UNWRITTEN = 5.0
 
@@ -373,10 +376,14 @@ def _runs(judged: Judgement) -> None:
         lane = judged.lanes[run.node]
         who = f"{run.node}: tick {run.tick} of {run.kind}"
         if run.ran is not None:
-            if not lane.ever(ACTIVE, run.begun - BLUR, run.ran + BLUR):
+            if not lane.ever(ACTIVE, run.begun - BLUR, run.ran + BLUR) and not _dies(
+                judged, run.node, run.begun, run.ran
+            ):
                 judged.broken(run.begun, f"{who} was run, and the node was not active")
             expected: set[int | None] = {3 if run.tick % 5 == 0 else 0} if run.ended else set()
-            if run.left is not None and not lane.always(ACTIVE, run.begun, run.left + BLUR):
+            if run.left is not None and (
+                not lane.always(ACTIVE, run.begun, run.left + BLUR) or _is_stale_there(judged, run.node, run.left)
+            ):
                 expected |= {143, 137}  # ended as demoted, perhaps with its last word said
             if run.left is not None and run.status not in expected:
                 judged.broken(run.begun, f"{who}: exit status {run.status}, and not {sorted(expected)}")
@@ -390,10 +397,23 @@ def _runs(judged: Judgement) -> None:
                     for span in lane.during(run.begun, run.left)
                 ):
                     judged.broken(run.begun, f"{who} waited, and was not run when the node was active")
-            elif lane.always(ACTIVE, run.begun - BLUR, run.left):
+            elif lane.always(ACTIVE, run.begun - BLUR, run.left) and not _is_stale_there(judged, run.node, run.left):
                 judged.broken(run.begun, f"{who} was ignored, and the node was active")
         elif not _dies(judged, run.node, run.begun, judged.record.end) and run.begun < judged.record.end - 9:
             judged.broken(run.begun, f"{who} never came to an end")
+
+
+def _is_stale_there(judged: Judgement, node: str, when: float) -> bool:
+    """Whether a node whose clock is ahead takes its state for stale, and by that clock rightly."""
+    record = judged.record
+    ahead = any(
+        fault.node == node and fault.kind.startswith("clock") and fault.begun <= when <= fault.over + 1 + SLACK
+        for fault in record.faults
+    )
+    # It looked a moment before its job had ended.
+    looked = when - 3 * BLUR
+    written = [event.written for event in record.seen if event.node == node and event.time <= looked and event.written]
+    return ahead and when - written[-1] > record.settings.state_max_age - CLOCK_OFF - BLUR
 
 
 def _pinned(judged: Judgement, node: str, begin: float, end: float) -> bool:
@@ -533,7 +553,10 @@ def _log(judged: Judgement) -> None:
             status = -1 if run.status is None else run.status
             expected = ["start", *(["demoted"] if "demoted" in words else []), "fail" if status else "ok"]
             right = words == expected and codes == [status if status >= 0 else 128 - status]
-            if "demoted" in words and not judged.lanes[run.node].ever(PASSIVE, run.begun, (run.left or 0) + BLUR):
+            left = run.left or record.end
+            if "demoted" in words and not (
+                judged.lanes[run.node].ever(PASSIVE, run.begun, left + BLUR) or _is_stale_there(judged, run.node, left)
+            ):
                 judged.broken(run.begun, f"{where} was ended as demoted, and the node was active throughout")
         if not right:
             judged.broken(run.begun, f"{where}: exit status {run.status}, and the log says {lines}")

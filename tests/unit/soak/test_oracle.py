@@ -329,3 +329,20 @@ def test_a_tick_at_the_moment_of_a_hand_over_may_run_on_both(tmp_path: Path) -> 
     judged = story.judge()
     assert judged.doubled["plain", "hand-over"] == 1
     assert [text for _when, text in judged.violations if "ran on" in text] == []
+
+
+@pytest.mark.parametrize(("kind", "told"), [("clock ahead", False), ("keepalived reloaded", True)])
+def test_a_clock_that_is_ahead_makes_a_state_stale_sooner(kind: str, told: bool) -> None:
+    story = Story()
+    story.record.seen = [seen for seen in story.record.seen if (seen.node, seen.what) != ("node1", "state")]
+    refreshes = [0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 17.5, *range(19, 60)]
+    story.record.seen += [Seen("node1", float(when), "state", "active", float(when)) for when in refreshes]
+    story.record.seen.sort(key=lambda seen: seen.time)
+    story.fails("node1", kind, 16.0, 18.0)
+    tick = 34  # at 17.00: 2 s after the refresh, 4 s by that clock
+    run = story.run("node1", "plain", tick)
+    run.started, run.ended, run.left, run.status = None, None, 17.2, 0
+    story.record.lines = [line for line in story.record.lines if not line.text.endswith(f"plain {tick}")]
+    for node in NODES:
+        story.says(node, 17.0, f"state=passive status=stale {COMMAND} plain {tick}")
+    assert (f"node1: tick {tick} of plain was ignored, and the node was active" in story.broken()) is told
