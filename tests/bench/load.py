@@ -9,8 +9,9 @@ group, so that what measures is not measured), and whether each job ran once, on
 lines. The same crontab unprefixed is beside it, and where RCRON_C names a binary of the C rcron, that too. In the cases
 "alone" only one node has a crontab: three nodes share this machine's processors, which three hosts would not.
 
-RCRON_LOAD_JOBS: entries due in the minute (500). RCRON_LOAD_WAITING: jobs that wait at once (2000).
-RCRON_LOAD_ROUNDS: how often all cases are measured (2). RCRON_LOAD_CASES: a regular expression, for some of them (all).
+RCRON_LOAD_JOBS: entries due in the minute (500). RCRON_LOAD_WAITING: jobs that wait at once (2000). Neither can be more
+than 10,000, the most lines that Debian's cron takes. RCRON_LOAD_ROUNDS: how often all cases are measured (2).
+RCRON_LOAD_CASES: a regular expression, for some of them (all).
 Ends with status 1 where a job was lost, run twice, or run where it should not, or where the journal lacks a line.
 """
 
@@ -46,8 +47,6 @@ WAITING = int(os.environ.get("RCRON_LOAD_WAITING", "2000"))
 ROUNDS = int(os.environ.get("RCRON_LOAD_ROUNDS", "2"))
 CHOSEN = re.compile(os.environ.get("RCRON_LOAD_CASES", ""))
 C_RCRON = os.environ.get("RCRON_C")
-#: Debian's cron ignores a crontab of more lines than 1000.
-LINES = 900
 #: Never due: 30 February. A case puts a minute in its place.
 NEVER = "0 0 30 2 *"
 #: Seconds that a node has to begin, and to end, what is due in a minute.
@@ -210,14 +209,13 @@ class Machine:
         """Give it a crontab of so many entries of a kind (a name in /srv/load), all due at a full minute."""
         at = time.strftime("%-M %-H %-d %-m *", time.localtime(minute))
         self.node.run(
-            f"rm -rf /run/load && mkdir -m 1777 /run/load && cd /srv/load && rm -f split.* /etc/cron.d/load-* &&"
-            f" head -n {count} {entries} | sed 's/^{re.escape(NEVER)}/{at}/' | split -l {LINES} - split. &&"
-            " for part in split.*; do mv $part /etc/cron.d/load-${part#split.}; done"
+            f"rm -rf /run/load && mkdir -m 1777 /run/load && head -n {count} /srv/load/{entries} |"
+            f" sed 's/^{re.escape(NEVER)}/{at}/' >/etc/cron.d/load"
         )
 
     def clear(self) -> None:
         """Take the crontab away."""
-        self.node.run("rm -f /etc/cron.d/load-*; rm -rf /run/load; mkdir -m 1777 /run/load")
+        self.node.run("rm -f /etc/cron.d/load; rm -rf /run/load; mkdir -m 1777 /run/load")
 
     def mark_syslog(self) -> None:
         """Begin to count rsyslog's lines here."""
@@ -328,7 +326,10 @@ class Bench:
         self.machines = [Machine(node) for node in cluster.nodes]
         self.wrong: list[str] = []
         self.rushes = Table(f"{JOBS} jobs due in one minute; seconds from the full minute, memory at the peak")
-        self.waits = Table("Many jobs that wait, or are waited for")
+        self.waits = Table(
+            "Many jobs that wait, or are waited for; `all there` counts from the full minute, all after it from the"
+            " promotion, the demotion, or the jobs' end"
+        )
         self.bare: dict[str, float] = {}  # processor time of the unprefixed crontab in this round
 
     def expect(self, true: bool, what: str) -> None:
@@ -389,8 +390,8 @@ class Bench:
                     {
                         **({"first begun": starts[0], "last begun": starts[-1]} if starts else {}),
                         "all over": peak.quiet_since - minute,
-                        "CPU": peak.cpu,
-                        **({"its ratio": peak.cpu / self.bare[group]} if group in self.bare else {}),
+                        "CPU s": peak.cpu,
+                        **({"x unprefixed": peak.cpu / self.bare[group]} if group in self.bare else {}),
                         "of it logging": machine.daemons() - daemons[machine],
                         "MiB": peak.memory - peak.idle_memory,
                         "processes": peak.tasks - peak.idle_tasks,
@@ -415,11 +416,11 @@ class Bench:
         profile = machine.profile()
         return {
             "all there": begun,
-            "CPU": cpu,
+            "CPU s": cpu,
             "busy %": max(0.0, busy - peak.idle_busy) * 100,
             "MiB": memory,
             **{
-                f"PSS of {comm}": kib / 1024 / number
+                f"MiB each {comm}": kib / 1024 / number
                 for comm, (number, kib) in sorted(profile.items())
                 if number >= count / 2
             },
@@ -454,7 +455,7 @@ class Bench:
                 "first begun": starts[0],
                 "last begun": starts[-1],
                 "all over": peak.quiet_since - promoted,
-                "CPU of that": used,
+                "CPU s of that": used,
                 **self.prove(name, "active", machine, runs, lines, WAITING),
             }
         )
@@ -493,7 +494,7 @@ class Bench:
             ended, cpu = time.time(), machine.group.cpu()
             machine.node.run(": >/run/load.end")
             peak.await_quiet()
-            figures.update({"all over": peak.quiet_since - ended, "CPU of that": machine.group.cpu() - cpu})
+            figures.update({"all over": peak.quiet_since - ended, "CPU s of that": machine.group.cpu() - cpu})
             role = "active" if kind != "bare" else "each"
             figures.update(self.prove(name, role, machine, machine.runs(), machine.lines(minute - 1), WAITING))
         self.waits.add(name, figures)
@@ -517,7 +518,7 @@ class Bench:
                 change.time for change in machine.node.changes() if change.time >= demoted and change.state == "passive"
             )
             got = machine.lines(minute - 1)["journal"]
-        figures.update({"all over": peak.quiet_since - demoted, "CPU of that": used})
+        figures.update({"all over": peak.quiet_since - demoted, "CPU s of that": used})
         self.waits.add(name, figures)
         machine.node.run("systemctl start keepalived")
         for status in ("start", "demoted", "fail"):
