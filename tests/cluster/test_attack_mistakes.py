@@ -102,7 +102,7 @@ def test_a_pin_that_a_job_may_not_look_for_is_told(node: Node) -> None:
         node.run("rm -r /var/lib/rcron")
 
 
-Playbook = Callable[..., "CompletedProcess[str]"]
+Playbook = Callable[..., CompletedProcess[str]]
 
 #: What makes others the masters of what root's jobs run, and the words of the refusal.
 LIBRARY = {
