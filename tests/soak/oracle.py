@@ -170,14 +170,22 @@ def _lane(record: Record, node: str) -> Lane:
 
 
 def _flickers(record: Record, node: str) -> Iterator[tuple[float, float, str]]:
-    """The times of a few milliseconds in which a node was active and its watcher looked away: by the log's account."""
+    """The times in which a node was active and its watcher did not see it, by the log's account: a few milliseconds, or
+    the last ones of a machine whose watcher died first."""
     changes = [
         (line.time, match[1]) for line in record.lines if line.node == node and (match := CHANGE.match(line.text))
     ]
-    for (begin, word), (end, after) in zip(changes, changes[1:]):
+    deaths = [fault for fault in record.faults if (fault.node, fault.kind) == (node, "machine killed")]
+
+    def unseen(begin: float, end: float) -> bool:
         near = record.seen[_at(record, begin - BLUR) : _at(record, end + BLUR)]
-        seen = any(event.node == node and event.word == ACTIVE for event in near)
-        if (word, after) == (ACTIVE, PASSIVE) and end - begin < BLUR and not seen:
+        return not any(event.node == node and event.word == ACTIVE for event in near)
+
+    for (begin, word), (end, after) in zip(changes, [*changes[1:], (record.end, "")]):
+        died = next((fault.done for fault in deaths if fault.begun <= begin <= fault.done), None)
+        if word == ACTIVE and died is not None and unseen(begin, died):
+            yield begin, died, ACTIVE
+        elif (word, after) == (ACTIVE, PASSIVE) and end - begin < BLUR and unseen(begin, end):
             yield begin, end, ACTIVE
 
 
@@ -245,6 +253,8 @@ def _windows(record: Record, fault: Fault) -> list[tuple[float, float]]:
             (fault.begun, fault.done + settings.state_max_age),
             (fault.ended, fault.over + settings.advert_int),
         ]
+    if fault.kind == "machine killed":
+        return [(fault.begun, fault.done)]
     if fault.kind.startswith("pinned"):
         return [(fault.begun, fault.over)]
     if fault.kind in STATE_FILE_KINDS:
@@ -452,6 +462,9 @@ def _ticks(judged: Judgement, overlaps: list[Span], gaps: list[Span]) -> None:
         if ran or begun > record.end - 9:
             continue
         wait = settings.takeover_wait if kind == "wait" else 0.0
+        if not wait and any(run.left is None and _dies(judged, run.node, run.begun, record.end) for run in runs):
+            judged.nowhere(kind, tick, begun, "or with its machine, before the job could speak")
+            continue
         for run in runs:
             if judged.lanes[run.node].always(ACTIVE, begun - BLUR, begun + BLUR + SLACK):
                 judged.broken(begun, f"tick {tick} of {kind} was run by nobody, and {run.node} was active throughout")
@@ -471,7 +484,8 @@ def _why_again(judged: Judgement, overlaps: list[Span], ran: list[Run], begun: f
     """Why a tick that waits was run by another node too."""
     for run in ran[1:]:
         promoted = _promotion(judged, run, begun)
-        if promoted is not None and promoted - begun <= judged.record.settings.takeover_wait + BLUR:
+        # Its wait began when rcron had started.
+        if promoted is not None and promoted - begun <= judged.record.settings.takeover_wait + SLACK:
             continue
         if any(span.meets(begun - BLUR, (run.ran or begun) + BLUR) for span in overlaps):
             return "two active nodes"
