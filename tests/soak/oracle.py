@@ -124,9 +124,8 @@ def judge(record: Record) -> Judgement:
 def _lane(record: Record, node: str) -> Lane:
     """What a job would have found on a node, worked out from its state file and its pin as DESIGN.md has it."""
     settings = record.settings
-    down = [
-        (fault.begun, fault.over) for fault in record.faults if fault.node == node and fault.kind == "machine killed"
-    ]
+    # While it is being killed, what its watcher still saw is so.
+    down = [(death.done, death.over) for death in _deaths(record, node)]
     default = ACTIVE if node == settings.default_active else PASSIVE
     changes: list[tuple[float, str]] = []
     word, written, pin = "", 0.0, "none"
@@ -169,13 +168,17 @@ def _lane(record: Record, node: str) -> Lane:
     return Lane(whole)
 
 
+def _deaths(record: Record, node: str) -> list[Fault]:
+    return [fault for fault in record.faults if (fault.node, fault.kind) == (node, "machine killed")]
+
+
 def _flickers(record: Record, node: str) -> Iterator[tuple[float, float, str]]:
     """The times in which a node was active and its watcher did not see it, by the log's account: a few milliseconds, or
     the last ones of a machine whose watcher died first."""
     changes = [
         (line.time, match[1]) for line in record.lines if line.node == node and (match := CHANGE.match(line.text))
     ]
-    deaths = [fault for fault in record.faults if (fault.node, fault.kind) == (node, "machine killed")]
+    deaths = _deaths(record, node)
 
     def unseen(begin: float, end: float) -> bool:
         near = record.seen[_at(record, begin - BLUR) : _at(record, end + BLUR)]
@@ -227,9 +230,13 @@ def _merged(pieces: Iterable[tuple[float, float, frozenset[str]]]) -> list[tuple
 # What the faults excuse
 
 
-def _excuses(record: Record, node: str, begin: float, end: float) -> list[str]:
-    """The faults of a node that explain why it was active beside another one in a time, or passive where nobody was
-    active.
+#: Which faults explain that a node was active beside another one, and which that nobody was active.
+EXCUSES_ACTIVE = (*NETWORK_KINDS, "keepalived hung", "pinned active", "machine killed", *STATE_FILE_KINDS)
+EXCUSES_PASSIVE = ("pinned passive", "/run full", *STATE_FILE_KINDS)
+
+
+def _excuses(record: Record, node: str, begin: float, end: float, kinds: Iterable[str]) -> list[str]:
+    """The faults of a node, of these kinds, that explain its state in a time.
 
     What README.md says of each, with its limit: a partition, until the nodes have heard each other again; keepalived
     hung, until state_max_age, and once more from when it goes on until it has heard of its successor; a pin; a state
@@ -237,8 +244,10 @@ def _excuses(record: Record, node: str, begin: float, end: float) -> list[str]:
     """
     found = []
     for fault in record.faults:
-        if fault.node == node and any(
-            start - BLUR <= begin and end <= stop + SLACK for start, stop in _windows(record, fault)
+        if (
+            fault.node == node
+            and fault.kind in kinds
+            and any(start - BLUR <= begin and end <= stop + SLACK for start, stop in _windows(record, fault))
         ):
             found.append(fault.kind)
     return found
@@ -269,13 +278,19 @@ def _overlaps(judged: Judgement) -> list[Span]:
     record = judged.record
     spans = []
     for begin, end, who in _merged(piece for piece in _together(judged) if len(piece[2]) > 1):
-        causes = {node: _excuses(record, node, begin, end) for node in who}
-        # All of them but one need an excuse.
-        if sum(not found for found in causes.values()) <= 1:
-            cause = " and ".join(sorted({kind for found in causes.values() for kind in found[:1]}))
-        elif end - begin <= record.settings.advert_int:
-            cause = "hand-over"
-        else:
+        kinds: set[str] = set()
+        alone = 0.0
+        # The one's excuse may end where the other's begins.
+        edges = {start - BLUR for fault in record.faults for start, _stop in _windows(record, fault)}
+        edges |= {stop + SLACK for fault in record.faults for _start, stop in _windows(record, fault)}
+        inside = sorted({begin, end, *(edge for edge in edges if begin < edge < end)})
+        for start, stop in zip(inside, inside[1:]):
+            causes = [_excuses(record, node, start, stop, EXCUSES_ACTIVE) for node in who]
+            if sum(not found for found in causes) > 1:  # all of them but one need an excuse
+                alone += stop - start
+            kinds |= {kind for found in causes for kind in found[:1]}
+        cause = " and ".join(sorted(kinds)) or "hand-over"
+        if alone > record.settings.advert_int:
             cause = "unexplained"
             judged.broken(begin, f"{' and '.join(sorted(who))} were both active for {end - begin:.2f} s")
         spans.append(Span(begin, end, cause))
@@ -295,12 +310,7 @@ def _gaps(judged: Judgement) -> list[Span]:
                 *(moment for fault in record.faults for moment in (fault.begun, fault.over) if begin < moment < end),
             ]
         )
-        kinds = {
-            kind
-            for node in record.nodes
-            for kind in _excuses(record, node, begin, end)
-            if kind in ("pinned passive", "/run full", *STATE_FILE_KINDS)
-        }
+        kinds = {kind for node in record.nodes for kind in _excuses(record, node, begin, end, EXCUSES_PASSIVE)}
         if end >= record.end - BLUR:
             judged.broken(begin, "nobody was active at the end")
         if end - latest <= settings.detection + SLACK:
@@ -463,7 +473,7 @@ def _ticks(judged: Judgement, overlaps: list[Span], gaps: list[Span]) -> None:
             continue
         wait = settings.takeover_wait if kind == "wait" else 0.0
         if not wait and any(run.left is None and _dies(judged, run.node, run.begun, record.end) for run in runs):
-            judged.nowhere(kind, tick, begun, "or with its machine, before the job could speak")
+            judged.nowhere(kind, tick, begun, "died with its machine, before the job could speak")
             continue
         for run in runs:
             if judged.lanes[run.node].always(ACTIVE, begun - BLUR, begun + BLUR + SLACK):

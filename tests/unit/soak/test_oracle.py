@@ -346,3 +346,29 @@ def test_a_clock_that_is_ahead_makes_a_state_stale_sooner(kind: str, told: bool)
     for node in NODES:
         story.says(node, 17.0, f"state=passive status=stale {COMMAND} plain {tick}")
     assert (f"node1: tick {tick} of plain was ignored, and the node was active" in story.broken()) is told
+
+
+@pytest.mark.parametrize("hung", [True, False])
+def test_one_excuse_may_begin_where_another_ends(hung: bool) -> None:
+    story = Story(("node1", 0.0, END), ("node3", 20.0, 25.0))
+    story.fails("node3", "network cut", 19.0, 22.0)  # until 23.6
+    if hung:
+        story.fails("node1", "keepalived hung", 22.5, 30.0)
+    assert ("node1 and node3 were both active for 5.00 s" in story.broken()) is not hung
+
+
+def test_what_a_machine_did_while_it_was_being_killed_is_known() -> None:
+    story = Story(("node1", 0.0, 20.0), ("node2", 20.0, END))
+    story.record.faults.append(Fault("node2", "machine killed", 30.0, 30.5, 32.0, 33.0))
+    spans = story.judge().lanes["node2"].spans
+    assert [(span.begin, span.what) for span in spans[:3]] == [(0.0, "passive"), (20.0, "active"), (30.5, "down")]
+
+
+def test_a_tick_whose_machine_died_before_the_job_could_speak_is_no_broken_promise() -> None:
+    story = Story()
+    story.record.faults.append(Fault("node1", "machine killed", 15.1, 15.2, 40.0, 41.0))
+    run = story.run("node1", "plain", 30)
+    run.started = run.ended = run.left = run.status = None
+    judged = story.judge()
+    assert judged.lost["plain", "died with its machine, before the job could speak"] == 1
+    assert not any("tick 30 of plain was run by nobody" in text for _when, text in judged.violations)
