@@ -8,6 +8,7 @@ The command line is parsed here, and that is all; what is asked for is done by t
 import argparse
 import errno
 import importlib
+import io
 import os
 import sys
 from typing import Any, NoReturn
@@ -43,6 +44,10 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: "list[str] | None" = None) -> int:
     """Be rcronctl. argv: the words after the program's name (default: this process's own). Returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A cluster's name may hold letters that the terminal's encoding has not.
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(argv)
     try:
         return int(options.command(options))

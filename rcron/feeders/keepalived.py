@@ -143,11 +143,18 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
         if any(config.path == path for config in clusters.values()):
             options.error(f"{path}: two VRRP instances cannot keep one state; give each a configuration of its own")
         try:
-            clusters[kind, name] = configuration.load(path)
+            config = configuration.load(path)
+            for other in clusters.values():
+                if other.state_file == config.state_file:
+                    raise configuration.ConfigError(
+                        f"{path}: state_file {config.state_file} is {other.path}'s too; give each cluster its own"
+                    )
         except configuration.ConfigError as error:
             # The other clusters of this node still need their feeder.
             report(str(error))
             status = hook.EX_CONFIG
+        else:
+            clusters[kind, name] = config
     feeder = Feeder(clusters, report)
     fifo = len(options.words) == 1
     well = feeder.follow(options.words[0]) if fifo else feeder.notify(options.words)

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: MIT
 """rcronctl: what the administrator and the hooks call."""
 
+import io
 import json
 import os
 import pty
 import re
+import sys
 from typing import Any
 
 import pytest
 
-from rcron import __version__, status
+from rcron import __version__, ctl, status
 
 
 def test_status_tells_state_reason_and_where_from(node: Any) -> None:
@@ -232,3 +234,15 @@ def test_status_bears_whatever_a_feeders_user_has_left_in_a_records_place(node: 
     os.mkfifo(record)
     assert "none has spoken yet" in node.ctl("status", timeout=10).stdout
     assert node.ctl("set", "passive", timeout=10).returncode == 0
+
+
+def test_a_name_that_the_terminal_has_no_letters_for_is_shown_in_escapes(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.conf.write_text(
+        f"cluster_name = \u0440\u0435\u0437\u0435\u0440\u0432\nstate_file = {node.state_file}\n", encoding="utf-8"
+    )
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="latin-1", write_through=True))
+    assert ctl.main(["--conf", str(node.conf), "status"]) == 0
+    assert rb"cluster:        \u0440\u0435\u0437\u0435\u0440\u0432" in shown.getvalue()

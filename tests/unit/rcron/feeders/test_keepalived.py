@@ -125,6 +125,17 @@ def test_two_instances_cannot_keep_one_state(node: Any) -> None:
     assert "two VRRP instances cannot keep one state" in out.stderr
 
 
+def test_a_second_cluster_with_the_first_one_s_state_file_is_not_fed(node: Any) -> None:
+    second = node.conf.with_name("second.conf")
+    second.write_text(f"cluster_name = second\nstate_file = {node.state_file}\n")
+    out = notify(node, "--instance", f"VI_2={second}", "INSTANCE", "VI_2", "MASTER", "100")
+    assert out.returncode == 78
+    assert f"{second}: state_file {node.state_file} is {node.conf}'s too; give each cluster its own" in out.stderr
+    assert not node.state_file.exists()
+    assert notify(node, "--instance", f"VI_2={second}", "INSTANCE", "VI_1", "MASTER", "100").returncode == 78
+    assert node.state_file.read_text() == "active\n"
+
+
 # --- the FIFO ---
 
 # keepalived's VRRP child: starts the reader, writes what it is told on its standard input to the FIFO.
