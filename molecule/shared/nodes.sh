@@ -85,7 +85,7 @@ up() {
         # and its systemd for more than 10 datagrams in a socket's queue (journald drops what rsyslog's has no room for).
         id=$(podman run --detach --name "$container" --hostname "${node%%=*}" --label "rcron.run=$run" \
             ${reach:+--pidfile "$known/$container.pid"} \
-            "${options[@]}" --systemd always --shm-size 512m --pids-limit 0 \
+            "${options[@]}" --systemd always --shm-size 512m --pids-limit -1 \
             --sysctl net.unix.max_dgram_qlen=512 --cap-add NET_ADMIN,NET_RAW,NET_BROADCAST \
             --network "rcron-$run" --ip "${subnet%.*}.$address" --mac-address "$(mac "$run" "$address")" \
             "${node#*=}" /sbin/init)
