@@ -258,8 +258,13 @@ def _windows(record: Record, fault: Fault) -> list[tuple[float, float]]:
     if fault.kind in NETWORK_KINDS:
         return [(fault.begun, fault.over + settings.detection)]
     if fault.kind == "keepalived hung":
+        # A clock that was ahead at the last refresh made the state stay fresh for longer.
+        ahead = any(
+            other.node == fault.node and other.kind == "clock ahead" and 0 <= fault.begun - other.over <= 1 + SLACK
+            for other in record.faults
+        )
         return [
-            (fault.begun, fault.done + settings.state_max_age),
+            (fault.begun, fault.done + settings.state_max_age + (CLOCK_OFF if ahead else 0.0)),
             (fault.ended, fault.over + settings.advert_int),
         ]
     if fault.kind == "machine killed":

@@ -372,3 +372,11 @@ def test_a_tick_whose_machine_died_before_the_job_could_speak_is_no_broken_promi
     judged = story.judge()
     assert judged.lost["plain", "died with its machine, before the job could speak"] == 1
     assert not any("tick 30 of plain was run by nobody" in text for _when, text in judged.violations)
+
+
+@pytest.mark.parametrize(("kind", "told"), [("clock ahead", False), ("clock behind", True)])
+def test_a_clock_that_was_ahead_lets_a_hung_keepalived_s_state_live_longer(kind: str, told: bool) -> None:
+    story = Story(("node1", 0.0, 26.0), ("node2", 21.2, END))
+    story.fails("node1", kind, 15.0, 19.9)
+    story.fails("node1", "keepalived hung", 20.0, 29.9)
+    assert ("node1 and node2 were both active for 4.80 s" in story.broken()) is told
