@@ -294,7 +294,7 @@ def _overlaps(judged: Judgement) -> list[Span]:
             if sum(not found for found in causes) > 1:  # all of them but one need an excuse
                 alone += stop - start
             kinds |= {kind for found in causes for kind in found[:1]}
-        cause = " and ".join(sorted(kinds)) or "hand-over"
+        cause = "several faults" if len(kinds) > 1 else next(iter(kinds), "hand-over")
         if alone > record.settings.advert_int:
             cause = "unexplained"
             judged.broken(begin, f"{' and '.join(sorted(who))} were both active for {end - begin:.2f} s")
@@ -321,7 +321,7 @@ def _gaps(judged: Judgement) -> list[Span]:
         if end - latest <= settings.detection + SLACK:
             cause = _last_fault(record, begin)
         elif kinds:
-            cause = " and ".join(sorted(kinds))
+            cause = "several faults" if len(kinds) > 1 else next(iter(kinds))
         else:
             cause = "unexplained"
             judged.broken(begin, f"nobody was active for {end - begin:.2f} s")
