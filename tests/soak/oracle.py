@@ -321,7 +321,8 @@ def _gaps(judged: Judgement) -> list[Span]:
         if end - latest <= settings.detection + SLACK:
             cause = _last_fault(record, begin)
         elif kinds:
-            cause = "several faults" if len(kinds) > 1 else next(iter(kinds))
+            # Those first that a job's takeover_wait does not outlast.
+            cause = next(kind for kind in EXCUSES_PASSIVE if kind in kinds)
         else:
             cause = "unexplained"
             judged.broken(begin, f"nobody was active for {end - begin:.2f} s")
@@ -487,7 +488,7 @@ def _ticks(judged: Judgement, overlaps: list[Span], gaps: list[Span]) -> None:
         judged.nowhere(kind, tick, begun, causes[0] if causes else "hand-over")
         if kind == "wait" and not any(
             span.meets(begun, begun + wait)
-            and (span.end - begun > wait - BLUR or "pinned" in span.what or "/run full" in span.what)
+            and (span.end - begun > wait - BLUR or span.what in ("pinned passive", "/run full"))
             for span in gaps
         ):
             judged.broken(
