@@ -315,7 +315,11 @@ def _lines(fd: int, keepalived: int, schedule: Schedule) -> "Iterator[bytes | No
             os.read(wake, 512)
             deadline = deadline or time.monotonic() + DRAIN
         if fd in ready:
-            chunk = os.read(fd, 65536)
+            try:
+                chunk = os.read(fd, 65536)
+            except BlockingIOError:
+                # The reader of before a reload, which is about to end, was faster, and does what the line says.
+                continue
             if not chunk:
                 return
             *lines, buffer = (buffer + chunk).split(b"\n")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rcron import refresher
 from rcron.feeders import keepalived
 
 
@@ -285,6 +286,31 @@ def test_a_name_that_is_no_utf_8_is_that_name_and_no_other(node: Any) -> None:
 def test_a_fifo_that_cannot_be_read_is_named(node: Any) -> None:
     out = node.ctl("feed", "keepalived", "--instance", "VI_1", str(node.folder))
     assert (out.returncode, out.stderr) == (73, f"rcronctl: {node.folder}: Is a directory\n")
+
+
+def test_a_line_that_another_reader_took_first_ends_nothing(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Found by the soak: at a reload the old reader and the new one both have the FIFO open, and poll(2) wakes both. The
+    # slower one died of EAGAIN, and keepalived starts none until its next reload: the node's state never changed again.
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    os.write(fd, b'INSTANCE "VI_1" MASTER 100\n')
+    read, refusals = os.read, [BlockingIOError()]
+
+    def slow(number: int, size: int) -> bytes:
+        if number == fd and refusals:
+            raise refusals.pop()
+        return read(number, size)
+
+    monkeypatch.setattr(os, "read", slow)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "set_wakeup_fd", lambda *_: None)
+    lines = keepalived._lines(fd, os.getppid(), refresher.Schedule(os.getppid(), [0]))
+    assert next(lines) == b'INSTANCE "VI_1" MASTER 100'
+    assert not refusals
+    os.close(fd)
 
 
 def test_a_reload_changes_nothing(node: Any, daemon: Daemon) -> None:
