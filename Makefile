@@ -28,7 +28,7 @@ export ANSIBLE_CONNECTION_PLUGINS := $(CURDIR)/molecule/shared/connection
 export MOLECULE_GLOB := molecule/*/molecule.yml
 
 # The longest first, so that the last two end at about the same time.
-LONGEST := default suites
+LONGEST := default suites ucarp pacemaker
 FOUND := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 SCENARIOS := $(LONGEST) $(filter-out $(LONGEST),$(FOUND))
 SHELL_SCRIPTS = .ci/run .ci/release molecule/shared/files/record molecule/shared/files/list-files $(shell git ls-files '*.sh')

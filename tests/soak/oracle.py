@@ -114,6 +114,7 @@ def judge(record: Record) -> Judgement:
     _ticks(judged, overlaps, gaps)
     _demotions(judged)
     _log(judged)
+    judged.violations += record.failed
     judged.violations.sort()
     return judged
 

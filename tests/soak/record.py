@@ -105,6 +105,7 @@ class Record:
     seen: list[Seen] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    failed: list[tuple[float, str]] = field(default_factory=list)  # time, and what could not be done
     checked: list[tuple[float, str, str, str]] = field(
         default_factory=list
     )  # time, node, keepalived's state, the file's
@@ -118,6 +119,7 @@ def read(folder: Path) -> Record:
     about = json.loads((folder / "run.json").read_text())
     record = Record(Settings(**about["settings"]), about["nodes"], about["begin"], about["end"], about["wall"])
     record.checked = [tuple(check) for check in about["checked"]]
+    record.failed = [(when, text) for when, text in about["failed"]]
     for node in record.nodes:
         record.runs += _runs(node, (folder / f"{node}.jobs").read_text())
         record.seen += _seen(node, (folder / f"{node}.states").read_text())

@@ -73,7 +73,7 @@ class Soak:
         self.start = 0.0
         self.done: list[record.Fault] = []
         self.checked: list[tuple[float, str, str, str]] = []
-        self.broken: list[str] = []
+        self.failed: list[tuple[float, str]] = []
         self.version = "0"
 
     def say(self, text: str) -> None:
@@ -192,8 +192,7 @@ class Soak:
                 stream.write(json.dumps(dataclasses.asdict(fault)) + "\n")
             self.done.append(fault)
         except Exception as error:
-            self.broken.append(f"{planned.kind} on {nodes}: {error}")
-            raise
+            self.failed.append((time.monotonic(), f"{planned.kind} on {nodes} could not be done: {error}"))
         finally:
             with self.changed:
                 self.busy.difference_update(nodes)
@@ -243,12 +242,12 @@ class Soak:
             last = time.monotonic()
             threads.append(threading.Thread(target=self.hit, args=(planned, nodes)))
             threads[-1].start()
-            if self.broken or last - self.begin > self.seconds:
+            if self.failed or last - self.begin > self.seconds:
                 break
             if number % CHECKED == CHECKED - 1 and not self.settled(threads):
                 break
-        self.settled(threads)
-        assert not self.broken, "\n".join(self.broken)
+        if not self.failed:
+            self.settled(threads)
         time.sleep(CALM - 4)
 
     def settled(self, threads: list[threading.Thread]) -> bool:
@@ -256,17 +255,19 @@ class Soak:
         for thread in threads:
             thread.join()
         time.sleep(4)
-        if not self.broken:
-            for node in self.nodes:
+        try:
+            for node in self.nodes if not self.failed else ():
                 self.check(node.name)
-        return not self.broken
+        except (AssertionError, IndexError) as error:
+            self.failed.append((time.monotonic(), f"keepalived could not be asked for its state: {error}"))
+        return not self.failed
 
     def collect(self) -> record.Record:
         """End it, and bring home what the nodes have."""
         end = time.monotonic()
         for node in self.nodes:
             self.unwatch(node)
-            log = node.run("cat /var/log/syslog")
+            log = node.try_run("cat /var/log/syslog").stdout
             (FOLDER / f"{node.name}.syslog").write_text(log, errors="surrogateescape")
         about = {
             "seed": self.seed,
@@ -277,6 +278,7 @@ class Soak:
             "end": end,
             "wall": time.time() - time.monotonic(),
             "checked": self.checked,
+            "failed": self.failed,
         }
         (FOLDER / "run.json").write_text(json.dumps(about, indent=1) + "\n")
         return record.read(FOLDER)

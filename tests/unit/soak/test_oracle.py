@@ -156,6 +156,12 @@ def test_an_active_state_that_nobody_refreshes_is_stale() -> None:
     assert [(span.begin, span.what) for span in lane.spans] == [(0.0, "active"), (14.0, "passive")]
 
 
+def test_what_could_not_be_done_is_told() -> None:
+    story = Story()
+    story.record.failed.append((30.0, "redeployed on all nodes could not be done: no"))
+    assert story.broken() == ["redeployed on all nodes could not be done: no"]
+
+
 def test_a_short_hand_over_is_no_broken_promise_and_is_counted() -> None:
     story = Story(("node1", 0.0, 20.02), ("node2", 20.0, END))
     judged = story.judge()
@@ -299,7 +305,7 @@ def test_the_same_seed_gives_the_same_faults() -> None:
 def test_a_record_is_read_as_the_nodes_wrote_it(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(
         '{"settings": {}, "nodes": ["node1"], "begin": 1, "end": 9, "wall": 1000,'
-        ' "checked": [[5, "node1", "MASTER", "active"]]}'
+        ' "checked": [[5, "node1", "MASTER", "active"]], "failed": [[6, "upgraded: no"]]}'
     )
     (tmp_path / "node1.jobs").write_text(
         "started plain 4 2.01\nbegun plain 4 2.0 77\nended plain 4 2.2\nleft plain 4 2.3 3\nbegun plain 5 2.5 78\n"
@@ -312,6 +318,7 @@ def test_a_record_is_read_as_the_nodes_wrote_it(tmp_path: Path) -> None:
     assert found.seen == [Seen("node1", 1.5, "state", "active", 1.2), Seen("node1", 1.5, "pin", "none")]
     assert found.lines == [Line("node1", 2.5, "cluster=soak state=active")]
     assert found.faults == [Fault("node1", "x", 1, 2, 3, 4)]
+    assert found.failed == [(6, "upgraded: no")]
 
 
 def test_a_job_that_runs_twice_for_one_tick_is_no_record(tmp_path: Path) -> None:
