@@ -20,6 +20,7 @@ RUN_BY = {
     "make demo": ("molecule/demo/demo.py", "rcron.cluster.site"),
     "make test": (".ci/run", "make test"),
     "make man": ("Makefile", "man.build"),
+    "make soak": ("tests/all.sh", "make soak SECONDS"),
     "make help": ("tests/unit/test_readme.py", "make.*help"),
     "ansible-galaxy collection build": ("tests/tarball.sh", "ansible-galaxy collection build"),
     "ansible-galaxy collection install": ("tests/tarball.sh", "ansible-galaxy collection install"),
@@ -48,7 +49,7 @@ RUN_BY = {
     # What not to write, and why: the law's tests show both.
     "rcron cd /app && ./job": ("tests/unit/plugins/module_utils/corpus/lists.txt", "^cd .*&&"),
     "rcron job > out": ("tests/unit/plugins/module_utils/corpus/redirections.txt", ">"),
-    # The feeder of one's own: tests/unit/test_readme_feeder.py or the like runs the whole script.
+    # The feeder of one's own: tests/unit/rcron/feeders/test_own.py runs the whole script.
     "rcronctl set active --feeder NAME --while DAEMON'S-PID": ("tests/unit/rcron/test_hook.py", '"--while"'),
     "rcronctl set passive --feeder NAME": ("tests/unit/rcron/test_hook.py", '"passive", "--feeder"'),
 }
