@@ -283,6 +283,10 @@ class Feeder:
                 if feed.refresh(config, state):
                     self._report(f"{config.state_file}: was gone or broken; written anew: {state}")
                 self._not_refreshed.discard(key)
+                record = feed.read_record(config)
+                if record is not None and record.feeder == NAME and record.pid != self._pid and record.alive is False:
+                    # The reader of before a reload took a line of ours, wrote it down and has ended.
+                    well = self._attach(key) and well
             except OSError as error:
                 if key not in self._not_refreshed:
                     self._report(f"{config.state_file}: not refreshed: {error.strerror}")

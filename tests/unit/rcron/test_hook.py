@@ -198,7 +198,7 @@ def test_passive_ends_the_process_and_stays(node: Any, followed: int, daemon: "s
 def test_a_state_file_that_was_harmed_is_restored(node: Any, followed: int) -> None:
     node.state_file.unlink()
     until(lambda: node.state_file.exists() and node.state_file.read_text() == "active\n", "restored")
-    assert "was gone or broken; written anew: active" in node.log()[-1]
+    until(lambda: "was gone or broken; written anew: active" in node.log()[-1], "logged")
 
 
 def test_a_removal_ends_the_process_and_nothing_comes_back(node: Any, followed: int) -> None:

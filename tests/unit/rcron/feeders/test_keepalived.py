@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rcron import refresher
+from rcron import config, feed, refresher
 from rcron.feeders import keepalived
 
 
@@ -461,7 +461,11 @@ def test_a_state_file_that_was_harmed_is_restored(node: Any, fresh: Daemon, harm
     else:
         node.state_file.write_text("" if harm == "truncate" else "garbage")
     until(node.state_file, "active\n")
-    assert "was gone or broken; written anew: active" in node.log()[-1]
+    for _turn in range(500):
+        if "was gone or broken; written anew: active" in node.log()[-1]:
+            return
+        time.sleep(0.01)
+    pytest.fail(node.log()[-1])
 
 
 def test_a_folder_with_something_in_it_is_left_and_told_once(node: Any, fresh: Daemon) -> None:
@@ -500,6 +504,28 @@ def test_after_a_reload_the_new_reader_goes_on_refreshing(node: Any, fresh: Daem
     time.sleep(2.5)
     assert node.ctl("is-active").returncode == 0
     assert "keepalived, alive, spoke" in node.ctl("status").stdout
+
+
+def test_a_line_that_the_last_reader_took_is_gone_on_with(node: Any, fresh: Daemon) -> None:
+    last = subprocess.Popen(["sleep", "60"])
+    feed.apply(config.load(str(node.conf)), "passive", "keepalived", 'INSTANCE "VI_1" BACKUP', last.pid)
+    last.kill()
+    last.wait()
+    for _turn in range(100):
+        said = node.ctl("status").stdout
+        if "keepalived, alive" in said and said.count('INSTANCE "VI_1" BACKUP') == 1:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail(said)
+    node.state_file.unlink()
+    until(node.state_file, "passive\n")
+
+
+def test_what_an_operator_has_said_last_stays_in_the_record(node: Any, fresh: Daemon) -> None:
+    node.ctl("set", "passive")
+    time.sleep(1.5)  # two refreshes
+    assert "operator" in node.ctl("status").stdout
 
 
 def test_the_record_tells_feeder_event_and_since(node: Any, fresh: Daemon) -> None:
