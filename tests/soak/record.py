@@ -119,7 +119,7 @@ def read(folder: Path) -> Record:
     about = json.loads((folder / "run.json").read_text())
     record = Record(Settings(**about["settings"]), about["nodes"], about["begin"], about["end"], about["wall"])
     record.checked = [tuple(check) for check in about["checked"]]
-    record.failed = [(when, text) for when, text in about["failed"]]
+    record.failed = [tuple(failure) for failure in about["failed"]]
     for node in record.nodes:
         record.runs += _runs(node, (folder / f"{node}.jobs").read_text())
         record.seen += _seen(node, (folder / f"{node}.states").read_text())
