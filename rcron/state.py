@@ -9,7 +9,7 @@ The state file holds exactly `active\\n` or `passive\\n`. `current` is the one f
 import posix
 import time
 
-from rcron.config import ACTIVE, PASSIVE, Config, is_exposed
+from rcron.config import ACTIVE, PASSIVE, Config, folder_of, is_exposed
 
 #: What a state file may hold at most, in bytes, white space included.
 MAX_BYTES = 4096
@@ -140,7 +140,7 @@ def replace(path: str, text: str) -> None:
         try:
             posix.fchmod(fd, 0o644)
             if posix.geteuid() == 0:
-                folder = posix.stat(path.rpartition("/")[0] or "/")
+                folder = posix.stat(folder_of(path))
                 posix.fchown(fd, folder.st_uid, folder.st_gid)
             posix.write(fd, text.encode())
             # A file on a disk must not come back empty after a power cut.

@@ -14,7 +14,7 @@ import posix
 import time
 
 from rcron import pin
-from rcron.config import ACTIVE, Config
+from rcron.config import ACTIVE, Config, folder_of
 from rcron.state import FILE, Verdict, pin_path
 
 #: What state.current will need once a node is pinned, when rcron may have been removed.
@@ -41,12 +41,12 @@ class Watch:
         self._folders: list[int] = []
         self._max_age = config.state_max_age
         self._absent = ""
-        states, pins = _folder(config.state_file), _folder(pin_path(config))
+        states, pins = folder_of(config.state_file), folder_of(pin_path(config))
         self._told = self._tell(states, _CHANGED) and not _is_link(config.state_file)  # what that leads to is elsewhere
         if pins != states and not self._tell(pins, _CHANGED):
             # rcronctl makes it with the first pin.
             self._absent = pins
-            self._told = self._tell(_folder(pins), _CREATED) and self._told
+            self._told = self._tell(folder_of(pins[:-1]), _CREATED) and self._told
 
     def _tell(self, path: str, events: int) -> bool:
         """Have SIGIO tell of what happens in a folder. Returns whether it will."""
@@ -89,10 +89,6 @@ class Watch:
         for fd in self._folders:
             posix.close(fd)
         self._folders = []
-
-
-def _folder(path: str) -> str:
-    return path.rpartition("/")[0] or "/"
 
 
 def _is_link(path: str) -> bool:
