@@ -343,6 +343,11 @@ class Bench:
         active = self.cluster.settle(timeout=60)
         return {machine: "active" if machine.node is active else "passive" for machine in self.machines}
 
+    def first(self, role: str) -> Machine:
+        """The first node that is in a role (AssertionError unless exactly one is active)."""
+        roles = self.roles()
+        return next(machine for machine in self.machines if roles[machine] == role)
+
     @contextmanager
     def due(self, machines: list[Machine], entries: str, count: int) -> Iterator[tuple[float, dict[Machine, Peak]]]:
         """Give nodes a crontab whose entries are due at the next minute, and wait for that; take it away at the end.
@@ -430,8 +435,7 @@ class Bench:
     def takeover(self) -> None:
         """Many jobs wait on a passive node, which is then promoted while its peers look on."""
         name = f"{WAITING} wait for a takeover"
-        roles = self.roles()
-        machine = next(machine for machine in self.machines if roles[machine] == "passive")
+        machine = self.first("passive")
         with self.due([machine], "rcron-wait", WAITING) as (minute, peaks):
             peak = peaks[machine]
             figures = self.hold(machine, peak, minute, WAITING)
@@ -486,8 +490,7 @@ class Bench:
     def long(self, kind: str, title: str) -> None:
         """Many long jobs run at once on the active node, and end at once."""
         name = f"{WAITING} long jobs, {title}"
-        roles = self.roles()
-        machine = next(machine for machine in self.machines if roles[machine] == "active")
+        machine = self.first("active")
         with self.due([machine], f"{kind}-hold", WAITING) as (minute, peaks):
             peak = peaks[machine]
             figures = self.hold(machine, peak, minute, WAITING)
@@ -502,8 +505,7 @@ class Bench:
     def demotion(self) -> None:
         """Many long jobs under on_demotion = terminate, and the node turns passive."""
         name = f"{JOBS} long jobs and a demotion"
-        roles = self.roles()
-        machine = next(machine for machine in self.machines if roles[machine] == "active")
+        machine = self.first("active")
         with self.due([machine], "terminate-hold", JOBS) as (minute, peaks):
             peak = peaks[machine]
             figures = self.hold(machine, peak, minute, JOBS)
