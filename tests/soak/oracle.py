@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from faults import NETWORK_KINDS, STATE_FILE_KINDS
+from faults import KEEPALIVED_KINDS, NETWORK_KINDS, STATE_FILE_KINDS
 from record import Fault, Line, Record, Run
 
 ACTIVE, PASSIVE, DOWN = "active", "passive", "down"
@@ -71,8 +71,8 @@ class Lane:
 @dataclass
 class Judgement:
     """What came of it. violations: the promises that were broken, each with its moment. counts: what there was, in
-    order. doubled, lost: for each cause, how many ticks. overlaps, gaps: for each cause, how long each of them was, in
-    seconds."""
+    order. doubled, lost: for each kind of job and cause, how many ticks; told: each of those ticks, in words.
+    overlaps, gaps: for each cause, how long each of them was, in seconds."""
 
     record: Record
     lanes: dict[str, Lane]
@@ -83,22 +83,26 @@ class Judgement:
     told: list[str] = field(default_factory=list)
     overlaps: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     gaps: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    takeovers: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def twice(self, kind: str, tick: int, begun: float, ran: list[Run], cause: str) -> None:
         """Note a tick that ran on several nodes."""
-        self.doubled[kind, cause] += 1
+        self.doubled[kind, _summed(cause)] += 1
         who = ", ".join(f"{run.node} {(run.ran or begun) - begun:.2f} s later" for run in ran)
         self.told.append(f"{begun - self.record.begin:9.2f}  tick {tick} of {kind} ran on {who}: {cause}")
 
     def nowhere(self, kind: str, tick: int, begun: float, cause: str) -> None:
         """Note a tick that nobody ran."""
-        self.lost[kind, cause] += 1
+        self.lost[kind, _summed(cause)] += 1
         self.told.append(f"{begun - self.record.begin:9.2f}  tick {tick} of {kind} ran nowhere: {cause}")
 
     def broken(self, when: float, text: str) -> None:
         """Note a broken promise."""
         self.violations.append((when, text))
+
+
+def _summed(cause: str) -> str:
+    """A cause as it is counted: faults that met are one."""
+    return "several faults" if " and " in cause else cause
 
 
 def judge(record: Record) -> Judgement:
@@ -295,12 +299,12 @@ def _overlaps(judged: Judgement) -> list[Span]:
             if sum(not found for found in causes) > 1:  # all of them but one need an excuse
                 alone += stop - start
             kinds |= {kind for found in causes for kind in found[:1]}
-        cause = "several faults" if len(kinds) > 1 else next(iter(kinds), "hand-over")
+        cause = " and ".join(sorted(kinds)) or "hand-over"
         if alone > record.settings.advert_int:
             cause = "unexplained"
             judged.broken(begin, f"{' and '.join(sorted(who))} were both active for {end - begin:.2f} s")
         spans.append(Span(begin, end, cause))
-        judged.overlaps[cause].append(end - begin)
+        judged.overlaps[_summed(cause)].append(end - begin)
     return spans
 
 
@@ -310,12 +314,9 @@ def _gaps(judged: Judgement) -> list[Span]:
     spans = []
     for begin, end, _who in _merged(piece for piece in _together(judged) if not piece[2]):
         # keepalived's successor is there the detection time after the last thing that happened to keepalived.
-        latest = max(
-            [
-                begin,
-                *(moment for fault in record.faults for moment in (fault.begun, fault.over) if begin < moment < end),
-            ]
-        )
+        again = [fault for fault in record.faults if fault.kind in (*KEEPALIVED_KINDS, *NETWORK_KINDS)]
+        moments = [moment for fault in again for moment in (fault.begun, fault.over) if begin < moment < end]
+        latest = max([begin, *moments])
         kinds = {kind for node in record.nodes for kind in _excuses(record, node, begin, end, EXCUSES_PASSIVE)}
         if end >= record.end - BLUR:
             judged.broken(begin, "nobody was active at the end")

@@ -94,21 +94,21 @@ class Line:
 
 @dataclass
 class Record:
-    """All of it, in the order of time. up: for each node, from when to when it was up, as seen by what ran on it."""
+    """All of it, in the order of time. begin, end: of the run. wall: the wall clock's time at 0 of CLOCK_MONOTONIC.
+    failed: when something could not be done, and what. checked: when a node was looked at in peace, which, keepalived's
+    state and the state file's."""
 
     settings: Settings
     nodes: list[str]
     begin: float
     end: float
-    wall: float  # the wall clock's time at 0 of CLOCK_MONOTONIC
+    wall: float
     runs: list[Run] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
-    failed: list[tuple[float, str]] = field(default_factory=list)  # time, and what could not be done
-    checked: list[tuple[float, str, str, str]] = field(
-        default_factory=list
-    )  # time, node, keepalived's state, the file's
+    failed: list[tuple[float, str]] = field(default_factory=list)
+    checked: list[tuple[float, str, str, str]] = field(default_factory=list)
 
 
 LOG_LINE = re.compile(r"^(\S+) \S+ (?:rcron|rcronctl)\[\d+\]: (.*)$")

@@ -113,6 +113,22 @@ def test_a_gap_that_is_longer_than_keepalived_takes_is_told() -> None:
     assert "nobody was active for 5.00 s" in failover(5.0).broken()
 
 
+@pytest.mark.parametrize(("kind", "told"), [("clock ahead", True), ("keepalived killed", False)])
+def test_a_gap_is_lengthened_by_what_befalls_keepalived_and_by_nothing_else(kind: str, told: bool) -> None:
+    story = failover(5.0)
+    story.fails("node2", kind, 23.5, 23.6)
+    assert ("nobody was active for 5.00 s" in story.broken()) is told
+
+
+def test_a_tick_that_ran_twice_is_told_with_every_fault_that_met() -> None:
+    story = Story(("node1", 0.0, END), ("node2", 20.0, 21.0))
+    story.fails("node1", "packets lost", 19.0, 21.0)
+    story.fails("node2", "network cut", 19.0, 21.0)
+    judged = story.judge()
+    assert judged.doubled["plain", "several faults"] == 2
+    assert any("tick 40 of plain" in line and line.endswith("network cut and packets lost") for line in judged.told)
+
+
 def test_two_active_nodes_without_a_cause_are_told() -> None:
     broken = Story(("node1", 0.0, END), ("node2", 20.0, 21.0)).broken()
     assert "node1 and node2 were both active for 1.00 s" in broken
