@@ -101,9 +101,13 @@ class Node:
         self._podman("wait", self.container)
         return when
 
+    def start(self) -> None:
+        """Start this node, and wait for nothing."""
+        self._podman("start", self.container)
+
     def boot(self) -> None:
         """Start this node and wait until its systemd has started what it is to start."""
-        self._podman("start", self.container)
+        self.start()
         deadline = time.monotonic() + 60
         while (said := self.try_run("systemctl is-system-running").stdout.strip()) != "running":
             assert time.monotonic() < deadline, f"{self.name}: booted, and systemd says {said!r} after 60 s"

@@ -41,8 +41,8 @@ class Kind:
     part of beginning. seconds: the shortest and the longest time between both. weight: how often it is drawn."""
 
     what: str
-    begin: Callable[[Node], None]
-    end: Callable[[Node], None] | None = None
+    begin: Callable[[Node], object]
+    end: Callable[[Node], object] | None = None
     seconds: tuple[float, float] = (0.0, 0.0)
     weight: float = 1.0
 
@@ -99,14 +99,9 @@ def limit_run(node: Node) -> None:
     on_machine(node, "mount", ["mount", "-o", "remount,size=8m", "/run"])
 
 
-def kill_machine(node: Node) -> None:
-    """As when the power fails."""
-    node.kill()
-
-
 def boot(node: Node) -> None:
     """Switch it on again, as far as cron."""
-    node._podman("start", node.container)
+    node.start()
     limit_run(node)
     deadline = time.monotonic() + 60
     while node.try_run("systemctl is-active --quiet cron").returncode:
@@ -132,8 +127,8 @@ STATE_FILE_KINDS = {
     "state truncated": Kind("to nothing", shell(f": >{STATE}"), weight=0.3),
     "state a folder": Kind("an empty one", shell(f"rm -f {STATE}; mkdir {STATE}"), weight=0.3),
 }
-KINDS = {
-    "machine killed": Kind("all processes die at once; boots later", kill_machine, boot, (0.5, 3.0), 2.0),
+KEEPALIVED_KINDS = {
+    "machine killed": Kind("all processes die at once; boots later", Node.kill, boot, (0.5, 3.0), 2.0),
     "keepalived stopped": Kind("and started later", shell("systemctl stop keepalived"), shell(START), (0.2, 4.0), 1.5),
     "keepalived restarted": Kind("systemctl restart", shell("systemctl restart keepalived"), weight=1.5),
     "keepalived reloaded": Kind("systemctl reload", shell("systemctl reload keepalived"), weight=0.4),
@@ -142,6 +137,9 @@ KINDS = {
     "keepalived hung": Kind(
         "STOP and CONT", shell(f"kill -STOP {BOTH}"), shell(f"kill -CONT {BOTH}"), (0.5, 10.0), 1.5
     ),
+}
+KINDS = {
+    **KEEPALIVED_KINDS,
     **NETWORK_KINDS,
     "clock ahead": Kind("by 2 s", shell(f"echo +2 >{CLOCK}"), shell(f"echo +0 >{CLOCK}"), (2.0, 5.0), 0.4),
     "clock behind": Kind("by 2 s", shell(f"echo -2 >{CLOCK}"), shell(f"echo +0 >{CLOCK}"), (2.0, 5.0), 0.4),
@@ -155,7 +153,7 @@ KINDS = {
 DEPLOYMENTS = {"redeployed": 240.0, "upgraded": 420.0}
 
 
-def draw(seed: int, seconds: float, deployments: bool = True) -> list[Planned]:
+def draw(seed: int, seconds: float) -> list[Planned]:
     """The list of faults for a run. seed: what tells it from others. seconds: how long the run is to last."""
     chance = random.Random(seed)  # noqa: S311 - not for secrets: the same seed is to give the same faults
     names, weights = list(KINDS), [kind.weight for kind in KINDS.values()]
@@ -166,7 +164,7 @@ def draw(seed: int, seconds: float, deployments: bool = True) -> list[Planned]:
         after = round(chance.uniform(*PAUSE), 2)
         now += after
         late = [name for name, when in due.items() if when <= now]
-        if deployments and late:
+        if late:
             due[late[0]] += DEPLOYMENTS[late[0]]
             planned.append(Planned(after, late[0], CLUSTER, 0.0))
             continue

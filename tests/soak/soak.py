@@ -71,22 +71,21 @@ class Soak:
         self.changed = threading.Condition()
         self.begin = 0.0
         self.start = 0.0
-        self.done: list[record.Fault] = []
         self.checked: list[tuple[float, str, str, str]] = []
         self.failed: list[tuple[float, str]] = []
-        self.version = "0"
+        self.deployed = 0
 
     def say(self, text: str) -> None:
         """Print a line, with the seconds since the begin."""
         print(f"{time.monotonic() - self.begin:8.2f}  {text}", flush=True)
 
-    def play(self, playbook: str, collections: Path = COLLECTIONS) -> None:
-        """Run a playbook on the nodes; exit with the end of its log where that fails."""
+    def play(self, playbook: str, *options: str, collections: Path = COLLECTIONS) -> None:
+        """Run a playbook on the nodes (AssertionError, with the end of its log, where that fails)."""
         environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_NOCOLOR": "1"}
         log = FOLDER / "ansible.log"
         with log.open("a") as stream:
             ran = subprocess.run(
-                ["nice", "ansible-playbook", "--inventory", str(INVENTORY), playbook],
+                ["nice", "ansible-playbook", "--inventory", str(INVENTORY), playbook, *options],
                 check=False,
                 stdout=stream,
                 stderr=stream,
@@ -173,24 +172,19 @@ class Soak:
                 name = node.name
                 kind = faults.KINDS[planned.kind]
                 self.say(f"{name} ({planned.whom}) {planned.kind}" + (f" for {planned.seconds} s" if kind.end else ""))
-                if planned.kind == "machine killed":
-                    kind.begin(node)
-                    self.unwatch(node)
-                else:
-                    kind.begin(node)
-                done = time.monotonic()
+                kind.begin(node)
+                done = ended = over = time.monotonic()
                 if kind.end:
                     time.sleep(planned.seconds)
-                ended = time.monotonic()
-                if kind.end:
+                    ended = time.monotonic()
                     kind.end(node)
-                    if planned.kind == "machine killed":
-                        self.watch(node)
-                over = time.monotonic()
+                    over = time.monotonic()
+                if planned.kind == "machine killed":
+                    self.unwatch(node)  # all of it died with the machine
+                    self.watch(node)
             fault = record.Fault(name, planned.kind, begun, done, ended, over)
             with (FOLDER / "faults").open("a") as stream:
                 stream.write(json.dumps(dataclasses.asdict(fault)) + "\n")
-            self.done.append(fault)
         except Exception as error:
             self.failed.append((time.monotonic(), f"{planned.kind} on {nodes} could not be done: {error}"))
         finally:
@@ -199,9 +193,10 @@ class Soak:
                 self.changed.notify_all()
 
     def deploy(self, kind: str) -> None:
-        """Deploy anew, with another setting or another version."""
+        """Deploy anew: another setting (kind: `redeployed`), or another version (`upgraded`)."""
+        self.deployed += 1
         if kind == "redeployed":
-            self.play("rcron.cluster.site")
+            self.play("rcron.cluster.site", f"--extra-vars=rcron_nice_level={self.deployed % 20}")
             return
         collections = FOLDER / "upgrade"
         shutil.rmtree(collections, ignore_errors=True)
@@ -210,14 +205,14 @@ class Soak:
         for name in ("galaxy.yml", "meta", "rcron", "man", "plugins", "roles", "playbooks"):
             source = CHECKOUT / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, tree / name)
-        self.version = str(int(self.version) + 1)
         package = tree / "rcron" / "__init__.py"
-        package.write_text(re.sub(r'__version__ = "[^"]*"', f'__version__ = "9.0.{self.version}"', package.read_text()))
-        self.play("rcron.cluster.site", collections)
+        text, found = re.subn(r'__version__ = "[^"]*"', f'__version__ = "9.0.{self.deployed}"', package.read_text())
+        assert found == 1, f"{package} has no version"
+        package.write_text(text)
+        self.play("rcron.cluster.site", collections=collections)
 
-    def check(self, name: str) -> None:
+    def check(self, node: Node) -> None:
         """Where the cluster is at peace: compare what keepalived says of itself with the state file."""
-        node = next(node for node in self.nodes if node.name == name)
         said = node.run(
             "rm -f /tmp/keepalived.data; kill -s $(keepalived --signum=DATA) $(pgrep -o -x keepalived);"
             "for _ in $(seq 100); do"
@@ -225,7 +220,7 @@ class Soak:
             " sleep 0.02; done; sed -En 's/^   State = (MASTER|BACKUP|FAULT).*/\\1/p' /tmp/keepalived.data; cat "
             + STATE_FILE
         ).split()
-        self.checked.append((time.monotonic(), name, said[0], said[1]))
+        self.checked.append((time.monotonic(), node.name, said[0], said[1]))
 
     def run(self) -> None:
         """Do all faults of the list."""
@@ -257,7 +252,7 @@ class Soak:
         time.sleep(4)
         try:
             for node in self.nodes if not self.failed else ():
-                self.check(node.name)
+                self.check(node)
         except (AssertionError, IndexError) as error:
             self.failed.append((time.monotonic(), f"keepalived could not be asked for its state: {error}"))
         return not self.failed

@@ -14,15 +14,8 @@ import time
 #: Holds by how many seconds this node's clock is off, as libfaketime takes it; "+0" where it goes right.
 CLOCK = "/etc/soak-clock"
 
-#: What makes a process see the clock of CLOCK. Files keep the kernel's time, as they keep theirs when a clock is set.
-FAKED = {
-    "LD_PRELOAD": "libfaketime.so.1",
-    "FAKETIME_TIMESTAMP_FILE": CLOCK,
-    "FAKETIME_CACHE_DURATION": "1",
-    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    "DONT_FAKE_MONOTONIC": "1",
-    "NO_FAKE_STAT": "1",
-}
+#: What makes a process see the clock of CLOCK, a variable a line; keepalived's unit has them too (prepare.yml).
+FAKED = "/etc/soak-clock.environment"
 #: As cron gives it: crontab(5).
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/root", "LOGNAME": "root", "SHELL": "/bin/sh"}
 
@@ -35,12 +28,8 @@ for argument in sys.argv[3:]:
     entries.append((name, int(every), int(offset), options.split()))
 
 running: "dict[int, tuple[str, int]]" = {}
-library = [
-    path
-    for path in ("/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime")
-    if os.path.isdir(path)
-]
-FAKED["LD_PRELOAD"] = f"{library[0]}/libfaketime.so.1" if library else ""
+with open(FAKED) as lines:
+    faked = dict(line.rstrip("\n").split("=", 1) for line in lines)
 
 
 def say(line: str) -> None:
@@ -73,7 +62,7 @@ while True:
     while (left := due - time.monotonic()) > 0:
         time.sleep(min(left, 0.02))
         reap()
-    environment = {**ENVIRONMENT, **FAKED} if clock_is_off() else ENVIRONMENT
+    environment = {**ENVIRONMENT, **faked} if clock_is_off() else ENVIRONMENT
     for kind, every, offset, options in entries:
         if tick % every == offset:
             words = [
