@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What all hooks share: the order of events, and the process that is left behind on an active node."""
 
+import errno
 import fcntl
 import os
 import pathlib
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from rcron import config, feed, process
+from rcron import config, feed, log, process, state
 
 
 def until(true: Callable[[], object], what: str, seconds: float = 10) -> None:
@@ -336,3 +337,22 @@ def test_a_refresh_after_a_removal_or_another_event_brings_nothing_back(node: An
     os.utime(node.state_file, (1000, 1000))
     assert feed.refresh(conf, config.ACTIVE, follows=os.getpid()) is False
     assert (node.state_file.read_text(), node.state_file.stat().st_mtime) == ("passive\n", 1000)
+
+
+def test_a_record_that_cannot_be_written_is_told_and_the_state_stands(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = config.load(str(node.conf))
+    write = state.replace
+
+    def refuse(path: str, text: str) -> None:
+        if path == feed.record_path(conf):
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        write(path, text)
+
+    told: list[str] = []
+    monkeypatch.setattr(state, "replace", refuse)
+    monkeypatch.setattr(log, "warning", lambda _config, text: told.append(text))
+    assert feed.apply(conf, "active", "test", "MASTER")
+    assert node.state_file.read_text() == "active\n"
+    assert told == [f"{feed.record_path(conf)}: not written: Disk quota exceeded"]
