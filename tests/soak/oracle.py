@@ -101,7 +101,8 @@ class Judgement:
 
 
 def _summed(cause: str) -> str:
-    """A cause as it is counted: faults that met are one."""
+    """A cause as it is counted: without what is said of it, and faults that met are one."""
+    cause = cause.partition(": ")[0]
     return "several faults" if " and " in cause else cause
 
 
@@ -505,8 +506,9 @@ def _why_again(judged: Judgement, overlaps: list[Span], ran: list[Run], begun: f
         # Its wait began when rcron had started.
         if promoted is not None and promoted - begun <= judged.record.settings.takeover_wait + SLACK:
             continue
-        if any(span.meets(begun - BLUR, (run.ran or begun) + BLUR) for span in overlaps):
-            return "two active nodes"
+        causes = [span.what for span in overlaps if span.meets(begun - BLUR, (run.ran or begun) + BLUR)]
+        if causes:
+            return f"two active nodes: {causes[0]}"
         judged.broken(begun, f"tick {run.tick} of wait ran on {' and '.join(run.node for run in ran)}, for no reason")
         return "unexplained"
     return "within takeover_wait before a promotion"
@@ -555,23 +557,32 @@ JOB = re.compile(
     r"(?: reason=stale)?(?: exit=(\d+))? cmd=/usr/bin/python3 -IS /usr/local/lib/soak/tick\.py (\w+) (\d+)$"
 )
 CHANGE = re.compile(r"cluster=soak state=(active|passive) status=changed event=")
+PINNED = re.compile(r"cluster=soak state=(active|passive) status=pinned until=")
 
 
 def _log(judged: Judgement) -> None:
     """Every log line tells what happened, and all that happened has its line."""
     record = judged.record
     said: dict[tuple[str, str, int], list[tuple[str, str, int | None]]] = defaultdict(list)
+    lasted: dict[tuple[str, str, int], list[tuple[str, int]]] = defaultdict(list)
     for line in record.lines:
         if line.time < record.begin:
             continue
         match = JOB.match(line.text)
         if match:
-            state, status, _duration, code, kind, tick = match.groups()
+            state, status, duration, code, kind, tick = match.groups()
             said[line.node, kind, int(tick)].append((status, state, None if code is None else int(code)))
+            if duration:
+                lasted[line.node, kind, int(tick)].append((status, int(duration)))
         elif " cmd=" in line.text:
             judged.broken(line.time, f"{line.node}: a log line of no job: {line.text}")
         elif (match := CHANGE.match(line.text)) and not _was_seen(judged, line, match[1]):
             judged.broken(line.time, f"{line.node}: logged, and not seen in the state file: {line.text}")
+        elif (match := PINNED.match(line.text)) and not any(
+            (event.node, event.what, event.word) == (line.node, "pin", match[1])
+            for event in record.seen[_at(record, line.time - 1) : _at(record, line.time + 1)]
+        ):
+            judged.broken(line.time, f"{line.node}: logged, and no such pin was seen: {line.text}")
     for run in record.runs:
         lines = said.pop((run.node, run.kind, run.tick), [])
         if _dies(judged, run.node, run.begun, (run.left or record.end) + UNWRITTEN) or run.begun > record.end - 9:
@@ -592,6 +603,13 @@ def _log(judged: Judgement) -> None:
                 judged.broken(run.begun, f"{where} was ended as demoted, and the node was active throughout")
         if not right:
             judged.broken(run.begun, f"{where}: exit status {run.status}, and the log says {lines}")
+        # Whole seconds, from some moment between rcron's start and the job's to the job's end.
+        least = run.ended - run.started - 1 if run.ended and run.started else 0.0
+        most = (run.left or record.end) - run.begun
+        for status_told, duration in lasted[run.node, run.kind, run.tick]:
+            # That of a demotion tells when the job was told to end.
+            if not (0 if status_told == "demoted" else least - BLUR) <= duration <= most + BLUR:
+                judged.broken(run.begun, f"{where}: dur={duration} in the log, for {least + 1:.2f} to {most:.2f} s")
     for (node, kind, tick), lines in said.items():
         judged.broken(record.begin, f"{node}: the log tells of tick {tick} of {kind}, which never was: {lines}")
 

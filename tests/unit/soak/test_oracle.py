@@ -72,9 +72,10 @@ class Story:
         run.status = (3 if tick % 5 == 0 else 0) if demoted is None else 143
         self.says(node, start, f"state=active status=start {job}")
         if demoted is not None:
-            self.says(node, demoted, f"state=passive status=demoted dur=0 {job}")
+            self.says(node, demoted, f"state=passive status=demoted dur={int(demoted - start)} {job}")
         word = "fail" if run.status else "ok"
-        self.says(node, run.left, f"state=active status={word} dur=0 exit={run.status} {job}")
+        lasted = int(run.left - start)
+        self.says(node, run.left, f"state=active status={word} dur={lasted} exit={run.status} {job}")
 
     def run(self, node: str, kind: str, tick: int) -> Run:
         return next(run for run in self.record.runs if (run.node, run.kind, run.tick) == (node, kind, tick))
@@ -282,6 +283,26 @@ def test_a_log_line_that_lies_is_told(was: str, told: str) -> None:
     number = next(n for n, line in enumerate(lines) if line.text.endswith("plain 31") and was in line.text)
     lines[number] = Line("node1", lines[number].time, lines[number].text.replace(was, told))
     assert any(text.startswith("node1: tick 31 of plain: exit status 0, and the log says") for text in story.broken())
+
+
+@pytest.mark.parametrize(("dur", "told"), [(4, True), (5, False), (6, False), (7, True)])
+def test_a_duration_that_is_wrong_is_told(dur: int, told: bool) -> None:
+    story = Story()
+    lines = story.record.lines
+    number = next(n for n, line in enumerate(lines) if line.text.endswith("exit=0 " + COMMAND + " long 33"))
+    lines[number] = Line("node1", lines[number].time, lines[number].text.replace("dur=6", f"dur={dur}"))
+    assert any(f"tick 33 of long: dur={dur}" in text for text in story.broken()) is told
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_pin_that_is_logged_has_to_be_seen(seen: bool) -> None:
+    story = Story()
+    story.says("node2", 30.0, "state=passive status=pinned until=rcronctl unpin")
+    story.fails("node2", "pinned passive", 29.9, 30.5)
+    if seen:
+        story.record.seen += [Seen("node2", 30.01, "pin", "passive"), Seen("node2", 30.5, "pin", "none")]
+        story.record.seen.sort(key=lambda event: event.time)
+    assert any("no such pin was seen" in text for text in story.broken()) is not seen
 
 
 def test_a_missing_and_a_surplus_log_line_are_told() -> None:
