@@ -21,12 +21,13 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -134,7 +135,9 @@ class Soak:
     def unwatch(self, node: Node) -> None:
         """End what `watch` started."""
         for program in self.programs[node]:
-            program.kill()
+            # Its group: nsenter(1) has made a process of its own for the node.
+            with suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
             program.wait()
         self.programs[node] = []
 
