@@ -10,6 +10,7 @@ configuration that this wrapper takes.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import grp
 import hashlib
@@ -39,14 +40,52 @@ SHARED = frozenset(
 #: How many seconds after its start a process has surely read all that it ever needs of a version's folder.
 LOADED = 5.0
 
-#: Run by the interpreter that is to run the wrapper.
-PROBE = (
-    "import sys; print(sys.implementation.cache_tag if sys.version_info >= (3, 9) else '%d.%d' % sys.version_info[:2])"
-)
+#: Run by the interpreter that will run the wrapper, with the package's folder, its module of settings, and the name of
+#: the configuration whose text comes on standard input. Prints the interpreter's tag on the first line, and after it
+#: the error of the package's own parser, if there is one.
+PROBE = """\
+import sys
+if sys.version_info < (3, 9):
+    sys.exit("Python %d.%d" % sys.version_info[:2])
+import importlib
+folder, module, conf = sys.argv[1:]
+print(sys.implementation.cache_tag)
+sys.path.insert(0, folder)
+settings = importlib.import_module(module)
+try:
+    settings.parse(sys.stdin.buffer.read().decode("utf-8", "surrogateescape"), conf)
+except settings.ConfigError as error:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(str(error).encode("utf-8", "backslashreplace"))
+"""
 
 
 class InstallError(Exception):
-    """The host cannot be brought into the state; the message says where, why, and the mend."""
+    """The wrapper cannot be installed or removed; the message names the place, the reason and the fix."""
+
+
+@dataclass
+class Refusal:
+    """A reason not to install the wrapper on this host.
+
+    Attributes:
+        option: The option concerned, without any prefix; empty if the reason is not an option's.
+        message: The rest of the sentence that the option's name begins: what is wrong, and how to fix it.
+    """
+
+    option: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.option} {self.message}".lstrip()
+
+
+class RefusedError(InstallError):
+    """The wrapper may not be installed as asked. `refusals` has all the reasons."""
+
+    def __init__(self, refusals: list[Refusal]) -> None:
+        super().__init__("; ".join(map(str, refusals)))
+        self.refusals = refusals
 
 
 @dataclass
@@ -112,13 +151,10 @@ class Package:
         :param library: the folder.
         :raises InstallError: the package has none.
         """
-        launcher: dict = {}
-        # Needs nothing but the interpreter.
-        # The collection's own file.
-        exec(compile(self.files.get("rcron/launcher.py", ""), "launcher.py", "exec"), launcher)  # noqa: S102
+        constants = string_constants(self.files.get("rcron/launcher.py", ""))
         try:
             return {
-                path: launcher[name].format(python=self.python, library=library)
+                path: constants[name].format(python=self.python, library=library)
                 for path, name in (("bin/rcron", "LAUNCHER"), ("bin/rcronctl", "CTL_LAUNCHER"))
             }
         except KeyError:
@@ -132,6 +168,17 @@ class Package:
             raise InstallError("the package has no rcron/__init__.py that tells its __version__")
         digest = hashlib.sha256(json.dumps([self.files, self.launchers("")], sort_keys=True).encode()).hexdigest()
         return f"{version.group(1)}-{digest[:8]}"
+
+
+def string_constants(source: str) -> dict[str, str]:
+    """Return the strings that a module's source assigns at its top level, by name."""
+    return {
+        target.id: statement.value.value
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+        for target in statement.targets
+        if isinstance(target, ast.Name) and isinstance(statement.value.value, str)
+    }
 
 
 @dataclass
@@ -324,33 +371,17 @@ class Plan:
 
 
 def present(places: Places, wanted: Wanted) -> Plan:
-    """Say which steps install the wrapper for one cluster, and in which order. Nothing is written.
+    """Plan the steps that install the wrapper for one cluster, in their order. Writes nothing.
 
-    :raises InstallError: something stands in the way.
+    Raises:
+        RefusedError: The host or an option rules the installation out.
+        InstallError: The package is incomplete.
     """
-    for path in (places.lib_dir, places.bin_dir, places.man_dir, places.conf, places.state_file, places.tmpfiles_dir):
-        if not path.startswith("/"):
-            raise InstallError(f"{path} is no absolute path: begin it with /")
-    foreign = places.foreign()
-    if foreign:
-        raise InstallError(
-            f"{' and '.join(foreign)} is there already, and not from this module (the C rcron, perhaps): remove it "
-            f"(dpkg -S or rpm -qf tells its package), or set bin_dir and man_dir to other folders"
-        )
-    if os.path.dirname(places.state_path) in SHARED:
-        raise InstallError(
-            f"state_file is {places.state_file}, in a folder that is not rcron's own: put it into a folder of its own, "
-            f"such as /var/run/rcron/state"
-        )
-    open_to_others = exposed_by(places)
-    if open_to_others:
-        raise InstallError("; ".join(open_to_others))
-    refusal = refusal_of(wanted.package.files.get("rcron/config.py", ""), wanted.conf_content, places.conf)
-    if refusal:
-        raise InstallError(f"the wrapper would refuse this configuration: {refusal}")
-    owner = (uid_of(wanted.state_user), owner_of_all()[1])
+    cache_tag, refusals = examine(places, wanted)
+    if refusals:
+        raise RefusedError(refusals)
+    owner = (pwd.getpwnam(wanted.state_user).pw_uid, owner_of_all()[1])
     library = os.path.join(places.lib_dir, wanted.package.name)
-    cache_tag = cache_tag_of(wanted.package.python)
     links = [link(path, f"{library}/{to}") for path, to in places.links.items()]
     launchers, pages = links[-2:], links[:-2]
     conf = file(places.conf, wanted.conf_content)
@@ -371,8 +402,109 @@ def present(places: Places, wanted: Wanted) -> Plan:
     return Plan(library, [step for step in steps if step is not None])
 
 
+def examine(places: Places, wanted: Wanted) -> tuple[str, list[Refusal]]:
+    """Find all reasons not to install the wrapper as asked. Writes nothing outside a temporary folder.
+
+    Returns:
+        The name that the interpreter gives its bytecode files, and the reasons.
+
+    Raises:
+        InstallError: The package is incomplete.
+    """
+    relative = [
+        Refusal(option, f"is {path}, which is not an absolute path: begin it with /")
+        for option, path in vars(places).items()
+        if not path.startswith("/")
+    ]
+    cache_tag, refusals = try_package(places, wanted)
+    if relative:
+        return cache_tag, refusals + relative
+    if os.path.dirname(places.state_path) in SHARED:
+        refusals.append(
+            Refusal(
+                "state_file",
+                f"is {places.state_file}, in a folder that is not rcron's own: put it into a folder of its own, "
+                f"such as /var/run/rcron/state",
+            )
+        )
+    try:
+        pwd.getpwnam(wanted.state_user)
+    except KeyError:
+        refusals.append(
+            Refusal(
+                "state_user",
+                f"is {wanted.state_user}, and there is no such user: create it first (perhaps its package is not "
+                f"installed yet), or correct the name",
+            )
+        )
+    for option in ("bin_dir", "man_dir"):
+        chosen = getattr(places, option)
+        foreign = [path for path in places.foreign() if path.startswith(chosen.rstrip("/") + "/")]
+        if foreign:
+            refusals.append(
+                Refusal(
+                    option,
+                    f"is {chosen}, but {' and '.join(foreign)} is there already, and not from this module "
+                    f"(perhaps from the C rcron): remove it (dpkg -S or rpm -qf names its package), or name another "
+                    f"folder",
+                )
+            )
+    exposures = exposures_of(places).items()
+    refusals += [Refusal(option, f"is {getattr(places, option)}, but {why}") for option, why in exposures]
+    return cache_tag, refusals
+
+
+def try_package(places: Places, wanted: Wanted) -> tuple[str, list[Refusal]]:
+    """Have the interpreter that will run the wrapper load its settings and parse the configuration.
+
+    Returns:
+        The name that the interpreter gives its bytecode files, empty if it cannot run the wrapper; and what is wrong.
+
+    Raises:
+        InstallError: The package has no module of settings.
+    """
+    package = wanted.package
+    module = next((name for name in ("settings", "config") if f"rcron/{name}.py" in package.files), None)
+    if module is None:
+        raise InstallError("the package has no rcron/settings.py that could read a configuration")
+    with tempfile.TemporaryDirectory(prefix="rcron-") as private:
+        for path, text in package.files.items():
+            if path.endswith(".py"):
+                full = os.path.join(private, path)
+                os.makedirs(os.path.dirname(full), exist_ok=True)
+                with open(full, "w", encoding="utf-8", newline="") as source:
+                    source.write(text)
+        argv = [package.python, "-I", "-S", "-B", "-c", PROBE, private, f"rcron.{module}", places.conf]
+        try:
+            done = run(argv, wanted.conf_content)
+        except OSError as error:
+            done = subprocess.CompletedProcess(argv, 127, "", error.strerror or str(error))
+    tag, _newline, said = done.stdout.partition("\n")
+    if not re.fullmatch(r"\w+-\d+", tag):
+        why = done.stderr.strip() or "it prints nothing"
+        return "", [
+            Refusal(
+                "python",
+                f"is {package.python}, which cannot run the wrapper ({why}): install Python 3.9 or newer there, or "
+                f"name another interpreter",
+            )
+        ]
+    if done.returncode:
+        raise InstallError(f"the package's rcron/{module}.py cannot be loaded: {done.stderr.strip()}")
+    return tag, [Refusal("conf_content", f"is what the wrapper would refuse: {said}")] if said else []
+
+
 def exposed_by(places: Places) -> list[str]:
     """Say where somebody else than root could replace what root's jobs run, or what they go by."""
+    return [f"{option}: {sentence}" for option, sentence in exposures_of(places).items()]
+
+
+def exposures_of(places: Places) -> dict[str, str]:
+    """Find where a user other than root could replace what root's jobs run or read.
+
+    Returns:
+        For each option concerned, who could replace what, and how to prevent it.
+    """
     libraries = [path for path in entries(places.lib_dir) if LIBRARY.search(path)]
     chosen = {
         "lib_dir": [
@@ -392,7 +524,7 @@ def exposed_by(places: Places) -> list[str]:
         "state_file": [os.path.dirname(os.path.dirname(places.state_path))],
     }
     found = {option: next(filter(None, map(exposed, paths)), None) for option, paths in chosen.items()}
-    return [f"{option}: {sentence}" for option, sentence in found.items() if sentence]
+    return {option: sentence for option, sentence in found.items() if sentence}
 
 
 def exposed(path: str) -> str | None:
@@ -461,11 +593,15 @@ def launchers_first(places: Places, conf: Step | None, library: str) -> bool:
     old = places.in_use()
     if conf is None or old is None or old == library:
         return False
-    try:
-        with open(os.path.join(old, "rcron", "config.py"), encoding="utf-8") as source:
-            return bool(refusal_of(source.read(), conf.after, places.conf))
-    except OSError:
-        return True  # what is in use cannot run at all
+    with tempfile.TemporaryDirectory(prefix="rcron-") as private:
+        draft = os.path.join(private, "rcron.conf")
+        with open(draft, "w", encoding="utf-8", errors="surrogateescape", newline="") as text:
+            text.write(conf.after)
+        try:
+            # Its own program, because the names of its modules are its own business.
+            return run([os.path.join(old, "bin", "rcronctl"), "check", draft]).returncode != 0
+        except OSError:
+            return True  # the version in use cannot run at all
 
 
 def absent(places: Places) -> Plan:
@@ -539,24 +675,6 @@ def compiled_mark(library: str, cache_tag: str) -> str:
     return os.path.join(library, "rcron", "__pycache__", f"compiled.{cache_tag}")
 
 
-def cache_tag_of(python: str) -> str:
-    """Return an interpreter's name in the names of bytecode files.
-
-    :raises InstallError: it cannot run the wrapper.
-    """
-    try:
-        done = run([python, "-I", "-S", "-c", PROBE])
-        said = done.stdout.strip() or done.stderr.strip()
-        if done.returncode == 0 and "-" in said:
-            return said
-    except OSError as error:
-        said = error.strerror or str(error)
-    raise InstallError(
-        f"python is {python}, which cannot run the wrapper ({said}): install Python 3.9 or newer there, "
-        f"or name it in python"
-    )
-
-
 def users_of(library: str) -> list[int]:
     """Return the processes that need a version's folder: those of launchers which lie in it.
 
@@ -586,27 +704,14 @@ def age_of(pid: int) -> float:
         return float("inf")
 
 
-def run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+def run(argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program with a text on its standard input."""
     # Not run_command: nothing here knows the module.
-    return subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
-        argv, check=False, capture_output=True, encoding="utf-8", errors="replace"
+    done = subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
+        argv, check=False, capture_output=True, input=text.encode("utf-8", "surrogateescape")
     )
-
-
-def refusal_of(source: str, text: str, path: str) -> str:
-    """Say why a version of the wrapper would refuse a configuration; the empty string where it would not.
-
-    :param source: the text of that version's rcron/config.py, which needs nothing but the interpreter.
-    """
-    config: dict = {}
-    exec(compile(source, "config.py", "exec"), config)  # noqa: S102 - the collection's own file, or root's
-    if "parse" not in config:
-        return "this version has no rcron/config.py that could read it"
-    try:
-        config["parse"](text, path)
-    except config["ConfigError"] as error:
-        return str(error)
-    return ""
+    said, complaint = (output.decode("utf-8", "replace") for output in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(argv, done.returncode, said, complaint)
 
 
 def tmpfiles_text(places: Places, user: str) -> str:
@@ -682,15 +787,6 @@ def entries(path: str) -> list[str]:
 def is_ours(path: str) -> bool:
     """Say whether a path is a link that we have made."""
     return os.path.islink(path) and OURS.search(os.readlink(path)) is not None
-
-
-def uid_of(user: str) -> int:
-    try:
-        return pwd.getpwnam(user).pw_uid
-    except KeyError:
-        raise InstallError(
-            f"this host has no user {user}: create it first, or correct the name in state_user"
-        ) from None
 
 
 def owner_of_all() -> tuple[int, int]:

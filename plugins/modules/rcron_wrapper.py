@@ -22,8 +22,10 @@ description:
     it follows the links.
   - Whoever wants the wrapper on a host uses the role P(rcron.cluster.rcron#role), which knows the O(package) and
     puts together O(conf_content). The module is what it does that with.
+  - With O(state=present) it refuses a host or options that could not work, before it changes anything, and reports all
+    reasons at once in RV(refusals). It does so in check mode too; a task with C(check_mode=true) examines a host.
 notes:
-  - It writes no state. What the state file says is up to the feeder, or to an operator.
+  - It does not write the state. The state file belongs to the feeder, or to an operator.
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -127,6 +129,22 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+refusals:
+  description:
+    - All reasons why the wrapper cannot be installed as asked. If there is any, the task fails, in check mode too, and
+      nothing is changed.
+  returned: with O(state=present)
+  type: list
+  elements: dict
+  contains:
+    option:
+      description: The option concerned. Empty if the reason is not an option's.
+      type: str
+      sample: state_user
+    message:
+      description: The rest of the sentence that the option's name begins, namely what is wrong and how to fix it.
+      type: str
+      sample: is postgres, and there is no such user
 library:
   description:
     - The version's folder that O(bin_dir) leads to now or, in check mode, would lead to.
@@ -142,6 +160,8 @@ paths:
   sample: [/usr/lib/rcron/0.1.0-1f0c2a9b, /etc/rcron/rcron.conf, /usr/bin/rcronctl, /usr/bin/rcron]
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
 from ansible_collections.rcron.cluster.plugins.module_utils.installation import (
@@ -149,10 +169,13 @@ from ansible_collections.rcron.cluster.plugins.module_utils.installation import 
     Package,
     Places,
     Plan,
+    Refusal,
+    RefusedError,
     Step,
     Wanted,
     WriteFile,
     absent,
+    examine,
     present,
 )
 
@@ -187,6 +210,9 @@ def main() -> None:
         plan = planned(given)
         if not module.check_mode:
             plan.apply()
+    except RefusedError as error:
+        refusals = [{"option": refusal.option, "message": to_native(refusal.message)} for refusal in error.refusals]
+        module.fail_json(msg=to_native(error), refusals=refusals)
     except InstallError as error:
         module.fail_json(msg=to_native(error))
     result = {
@@ -194,6 +220,8 @@ def main() -> None:
         "library": plan.library or "",
         "paths": [step.path for step in plan.steps],
     }
+    if given["state"] == "present":
+        result["refusals"] = []
     if module._diff:
         result["diff"] = shown(plan.steps)
     module.exit_json(**result)
@@ -202,13 +230,24 @@ def main() -> None:
 def planned(given: dict) -> Plan:
     """Turn the task's options into the steps that they ask for.
 
-    :raises InstallError: something stands in the way.
+    Raises:
+        RefusedError: The host or an option rules the installation out.
+        InstallError: It cannot be planned for another reason.
     """
     places = Places(**{name: given[name] for name in PLACES})
     if given["state"] == "absent":
         return absent(places)
     package = Package({path: str(text) for path, text in given["package"].items()}, given["python"])
-    return present(places, Wanted(package, given["conf_content"], given["state_user"]))
+    wanted = Wanted(package, given["conf_content"], given["state_user"])
+    if uid() == 0:
+        return present(places, wanted)
+    message = f"the task runs as uid {uid()}, and only root may install the wrapper: set become: true"
+    raise RefusedError([Refusal("", message), *examine(places, wanted)[1]])
+
+
+def uid() -> int:
+    """Return the user that the task runs as."""
+    return os.geteuid()
 
 
 def shown(steps: list[Step]) -> list[dict[str, str]]:

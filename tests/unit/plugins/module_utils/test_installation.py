@@ -272,27 +272,27 @@ def test_what_stands_in_the_way_is_refused_before_anything_is_changed(root, plac
 
 def test_what_is_asked_for_is_checked(places, wanted):
     with pytest.raises(
-        InstallError, match=r'would refuse this configuration: .*rcron\.conf:3: unknown name "nice_levle"'
+        InstallError, match=r'conf_content is what the wrapper would refuse: .*rcron\.conf:3: unknown name "nice_levle"'
     ):
         present(places, wanted(package(), "nice_levle = 3\n"))
     with pytest.raises(InstallError, match=r"/no/python3, which cannot run the wrapper .*No such file"):
         present(places, wanted(package(python="/no/python3")))
     with pytest.raises(InstallError, match="cannot run the wrapper"):
         present(places, wanted(package(python="/bin/true")))
-    with pytest.raises(InstallError, match="no user no-such-user: create it"):
+    with pytest.raises(InstallError, match="state_user is no-such-user, and there is no such user: create it"):
         present(places, Wanted(package(), "", "no-such-user"))
     with pytest.raises(InstallError, match=r"no rcron/__init__\.py that tells its __version__"):
         present(places, wanted(Package({"rcron/config.py": FILES["rcron/config.py"]}, sys.executable)))
     incomplete = {path: FILES[path] for path in ("rcron/config.py", "rcron/__init__.py")}
     with pytest.raises(InstallError, match=r"no rcron/launcher\.py that holds its launchers"):
         present(places, wanted(Package(incomplete, sys.executable)))
-    with pytest.raises(InstallError, match=r"no rcron/config\.py"):
+    with pytest.raises(InstallError, match=r"no rcron/settings\.py"):
         present(places, wanted(Package({}, sys.executable)))
     places.state_file = "/var/run/state"
     with pytest.raises(InstallError, match="in a folder that is not rcron's own"):
         present(places, wanted(package()))
     places.state_file = "run/state"
-    with pytest.raises(InstallError, match="run/state is no absolute path"):
+    with pytest.raises(InstallError, match="run/state, which is not an absolute path"):
         present(places, wanted(package()))
 
 
@@ -530,17 +530,23 @@ def give_away(path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
     [
         (
             lambda root: give_away(f"{root}/lib", uid=12345),
-            "lib_dir: .*/lib belongs to uid 12345, .*: chown root .*/lib,",
+            "lib_dir is .*, but .*/lib belongs to uid 12345, .*: chown root .*/lib,",
         ),
-        (lambda root: give_away(f"{root}/bin", 0o777), "bin_dir: everyone may write .*/bin, .*: chmod o-w .*/bin,"),
+        (
+            lambda root: give_away(f"{root}/bin", 0o777),
+            "bin_dir is .*, but everyone may write .*/bin, .*: chmod o-w .*/bin,",
+        ),
         (
             lambda root: give_away(f"{root}/etc", 0o775, gid=12345),
-            "conf: the group 12345 may write .*: chmod g-w .*/etc,",
+            "conf is .*, but the group 12345 may write .*: chmod g-w .*/etc,",
         ),
-        (lambda root: give_away(root, 0o777), "state_file: everyone may write .*/root, and so replace what root runs"),
+        (
+            lambda root: give_away(root, 0o777),
+            "state_file is .*, but everyone may write .*/root, and so replace what root runs",
+        ),
         (
             lambda root: give_away(f"{root}/lib/0.1.0-00000000/rcron/x", uid=12345),
-            "lib_dir: .*/x/? belongs to uid 12345",
+            "lib_dir is .*, but .*/x/? belongs to uid 12345",
         ),
         (lambda root: give_away(f"{root}/run", uid=12345), None),
         (lambda root: give_away(f"{root}/lib", 0o1777), None),
@@ -552,7 +558,7 @@ def give_away(path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
         (lambda root: os.chmod(write(root, "lib/0.1.0-00000000/bin/rcron"), 0o777), "everyone may write .*/bin/rcron"),
         (
             lambda root: (give_away(f"{root}/a", uid=12345), os.symlink(f"{root}/a", f"{root}/man")),
-            "man_dir: .*/man belongs to",
+            "man_dir is .*, but .*/man belongs to",
         ),
     ],
 )

@@ -18,8 +18,9 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture
-def run(tmp_path, capsys):
+def run(tmp_path, capsys, monkeypatch):
     """Return a function that runs the module in this process, and returns what it said."""
+    monkeypatch.setattr(rcron_wrapper, "uid", lambda: 0)
     paths = [*CHECKOUT.glob("rcron/*.py"), *CHECKOUT.glob("rcron/feeders/*.py"), *CHECKOUT.glob("man/*.[58]")]
     options = {name: str(tmp_path / name) for name in ("lib_dir", "bin_dir", "man_dir", "tmpfiles_dir")}
     options |= {
@@ -83,3 +84,58 @@ def test_what_is_not_possible_is_told(run, others, message):
     failed = run(**others)
     assert failed["failed"]
     assert message in failed["msg"]
+
+
+def test_all_refusals_come_at_once_in_check_mode_too(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(rcron_wrapper, "uid", lambda: 1000)
+    (tmp_path / "bin_dir").mkdir()
+    (tmp_path / "bin_dir" / "rcron").write_text("the C rcron")
+    (tmp_path / "man_dir").mkdir()
+    (tmp_path / "man_dir").chmod(0o777)
+    wrong = {
+        "conf_content": "nice_level = 99\n",
+        "state_user": "no-such-user",
+        "state_file": "/usr/local/bin/state",
+    }
+    before = sorted(tmp_path.rglob("*"))
+    for check_mode in (True, False):
+        failed = run(check_mode=check_mode, **wrong)
+        assert failed["failed"]
+        refusals = [(refusal["option"], refusal["message"]) for refusal in failed["refusals"]]
+        said = dict(refusals)
+        assert [option for option, _ in refusals] == [
+            *("", "conf_content", "state_file", "state_user", "bin_dir", "man_dir")
+        ]
+        assert "uid 1000" in said[""]
+        assert "rcron.conf:1: nice_level: " in said["conf_content"]
+        assert "/usr/local/bin/state, in a folder that is not rcron's own" in said["state_file"]
+        assert "is no-such-user, and there is no such user" in said["state_user"]
+        assert "bin_dir/rcron is there already, and not from this module" in said["bin_dir"]
+        assert f"everyone may write {tmp_path}/man_dir" in said["man_dir"]
+        for option, message in refusals:
+            assert f"{option} {message}".strip() in failed["msg"]
+        assert sorted(tmp_path.rglob("*")) == before
+    assert run(check_mode=True, python="/bin/true")["refusals"][1]["option"] == "python"
+
+
+def test_a_host_that_nothing_speaks_against_has_no_refusals(run):
+    assert run(check_mode=True)["refusals"] == []
+    assert run()["refusals"] == []
+    assert "refusals" not in run(state="absent", package=None, conf_content=None)
+
+
+def test_the_packages_own_parser_decides(run):
+    package = {
+        "rcron/__init__.py": '__version__ = "9"\n',
+        "rcron/launcher.py": 'LAUNCHER = "a"\nCTL_LAUNCHER = "b"\n',
+        "rcron/settings.py": "from . import words\nclass ConfigError(Exception): pass\n"
+        "def parse(text, path):\n    raise ConfigError(f'{path}: {words.WHY} {text!r}')\n",
+        "rcron/words.py": "WHY = 'I do not like'\n",
+    }
+    (refusal,) = run(check_mode=True, package=package)["refusals"]
+    assert refusal["option"] == "conf_content"
+    assert refusal["message"].endswith("""/etc/rcron.conf: I do not like "cluster_name = 'K\u00e4se'\\n\"""")
+    package["rcron/words.py"] = "raise ValueError('broken')\n"
+    failed = run(check_mode=True, package=package)
+    assert "rcron/settings.py cannot be loaded" in failed["msg"]
+    assert "broken" in failed["msg"]

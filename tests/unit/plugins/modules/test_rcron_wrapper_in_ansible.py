@@ -19,6 +19,9 @@ PACKAGE = {
 }
 
 
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may install the wrapper")
+
+
 @pytest.fixture
 def task(tmp_path):
     """Return a function that makes a task, with all places below one folder."""
@@ -94,7 +97,7 @@ def test_what_cannot_be_done_is_told_and_nothing_is_changed(tmp_path, play, task
     assert [result["failed"] for result in results] == [True] * 3
     messages = [
         "missing: package",
-        'would refuse this configuration: .*unknown name "nice"',
+        'conf_content is what the wrapper would refuse: .*unknown name "nice"',
         "/no/python3, which cannot",
     ]
     for result, message in zip(results, messages):
