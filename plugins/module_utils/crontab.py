@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 DEFAULT_RCRON_PATH = b"/usr/bin/rcron"
+MOST_SECONDS = 86400  # the longest --takeover-wait that rcron accepts
 
 
 class CrontabError(ValueError):
@@ -121,6 +122,7 @@ _VARIABLE = re.compile(
     rb"""(?:'(?P<value1>[^']*)'\s*|"(?P<value2>[^"]*)"\s*|(?P<value3>(?:[^'"\s].*)?))""",
     re.DOTALL,
 )
+_NOT_PLAIN = re.compile(r"[^ -~]")
 _ANSIBLE_NAME = re.compile(rb"#Ansible: (.*?)\r*", re.DOTALL)
 
 # Shells that read `'…'` and `-c` as POSIX says, by the last part of their path. (rbash runs nothing with a `/` in it.)
@@ -279,10 +281,26 @@ def _present(line: _Line, before: bytes, guard: Guard, max_command: int | None) 
     return after
 
 
+def printable(raw: bytes, keep: str = "") -> str:
+    """Make bytes of a crontab safe to be read on a terminal, which would obey its control characters.
+
+    Args:
+        raw: What anybody may have written.
+        keep: Control characters that stay as they are.
+
+    Returns:
+        The text. Bytes that are not UTF-8 and characters that cannot be printed become escapes such as
+        `\\xNN` and `\\u202e`.
+    """
+    text = raw.decode("utf-8", "backslashreplace")
+    return _NOT_PLAIN.sub(
+        lambda match: match[0] if match[0].isprintable() or match[0] in keep else ascii(match[0])[1:-1], text
+    )
+
+
 def _shown(value: bytes) -> str:
     """Return bytes as a message shows them: on one line, in quotes."""
-    text = value.decode("utf-8", "backslashreplace")
-    return "'" + "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text) + "'"
+    return f"'{printable(value)}'"
 
 
 # --- The prefix -------------------------------------------------------------------------------------------------------
@@ -405,9 +423,26 @@ def _value(word: bytes) -> bytes:
     return b"".join(b"".join(parts) for parts in _QUOTED_OR_NOT.findall(word))
 
 
+def seconds(takeover_wait: bytes) -> int | None:
+    """Read the argument of --takeover-wait as rcron does.
+
+    Args:
+        takeover_wait: The argument, as anybody may have written it.
+
+    Returns:
+        The number of seconds; None if rcron refuses the argument.
+    """
+    if not re.fullmatch(rb"[+-]?[0-9]{1,10}", takeover_wait):
+        return None
+    number = int(takeover_wait)
+    return number if 0 <= number <= MOST_SECONDS else None
+
+
 def _checked_guard(rcron_path: bytes, conf: bytes | None, takeover_wait: int | None) -> Guard:
-    if takeover_wait is not None and not 0 <= takeover_wait <= 86400:
-        raise CrontabError(f"takeover_wait is {takeover_wait}; it must be a whole number of seconds, from 0 to 86400")
+    if takeover_wait is not None and not 0 <= takeover_wait <= MOST_SECONDS:
+        raise CrontabError(
+            f"takeover_wait is {takeover_wait}; it must be a whole number of seconds, from 0 to {MOST_SECONDS}"
+        )
     for what, path in (("rcron_path", rcron_path), ("conf", conf)):
         if path is not None and not re.fullmatch(rb"/[A-Za-z0-9_./:,@+-]+", path):
             raise CrontabError(

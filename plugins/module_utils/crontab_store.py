@@ -317,6 +317,26 @@ def _is_user(name: str) -> bool:
     return True
 
 
+def lock_path() -> str:
+    """Return the path of the lock file of tasks that write crontabs as this process's user.
+
+    It is in a folder that no other user may write to, so that nobody else can take or hold it: /run for root, the
+    user's state folder otherwise. A user whose home directory he may not write to has only the temporary folder.
+    """
+    if os.getuid() == 0:
+        return "/run/rcron_crontab.lock" if os.path.isdir("/run") else "/var/run/rcron_crontab.lock"
+    # Not $HOME: after sudo it may still be another user's.
+    folder = os.path.join(pwd.getpwuid(os.getuid()).pw_dir, ".local/state/rcron")
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        status = os.stat(folder)
+        if status.st_uid == os.getuid() and not status.st_mode & 0o022 and os.access(folder, os.W_OK):
+            return os.path.join(folder, "crontab.lock")
+    except OSError:
+        pass
+    return os.path.join(tempfile.gettempdir(), f"rcron_crontab-{os.getuid()}.lock")
+
+
 @contextlib.contextmanager
 def locked(path: str | None = None, timeout: float = LOCK_TIMEOUT):
     """Keep out every other task of this collection that writes crontabs on this host, as the same user.
@@ -327,17 +347,17 @@ def locked(path: str | None = None, timeout: float = LOCK_TIMEOUT):
     :param timeout: seconds to wait for the lock.
     :raises StoreError: somebody holds it longer, or it cannot be made.
     """
-    if path is None:
-        if os.getuid() == 0:
-            path = "/run/rcron_crontab.lock" if os.path.isdir("/run") else "/var/run/rcron_crontab.lock"
-        else:
-            path = os.path.join(tempfile.gettempdir(), f"rcron_crontab-{os.getuid()}.lock")
+    path = path or lock_path()
     deadline = time.monotonic() + timeout
     while True:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(f"the lock file {path} cannot be opened: {error.strerror}") from error
+        owner = os.fstat(handle).st_uid
+        if owner != os.getuid():
+            os.close(handle)
+            raise StoreError(f"the lock file {path} belongs to the user with UID {owner}; remove it, and try again")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever had the lock has removed the file: then this is a lock on nothing.

@@ -157,7 +157,7 @@ entries:
   description:
     - The selected entries, in the order of the crontab.
     - One whose RV(entries[].before) equals RV(entries[].after) was as it should be already.
-    - In all texts, bytes that are not UTF-8 are shown as C(\xNN).
+    - In all texts, bytes that are not UTF-8 and control characters are shown as C(\xNN) and the like.
   returned: success
   type: list
   elements: dict
@@ -201,6 +201,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab import (
     Rewritten,
     Selector,
     parse,
+    printable,
     rewrite,
 )
 from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import (
@@ -320,8 +321,8 @@ class PrefixedEntries:
         wanted = {"name": "name", "job": "command"}.get(selector.kind)
         if wanted is None:
             return ""
-        there = {shown(getattr(entry, wanted) or b"") for entry in parse(text, system=self.store.system)}
-        near = difflib.get_close_matches(shown(selector.value), sorted(there), n=1)
+        there = {printable(getattr(entry, wanted) or b"") for entry in parse(text, system=self.store.system)}
+        near = difflib.get_close_matches(printable(selector.value), sorted(there), n=1)
         return f" (is it {near[0]!r}?)" if near else ""
 
     def _ask(self, outcome: Outcome) -> None:
@@ -337,12 +338,7 @@ class PrefixedEntries:
 
 def described(selector: Selector) -> str:
     """Name a selector as the task does, for people."""
-    return f"{selector.kind}: {shown(selector.value)}"
-
-
-def shown(raw: bytes) -> str:
-    """Decode bytes of a crontab for people; those that are no UTF-8 become \\xNN."""
-    return raw.decode("utf-8", "backslashreplace")
+    return f"{selector.kind}: {printable(selector.value)}"
 
 
 def to_selectors(entries: list[dict]) -> list[Selector]:
@@ -417,9 +413,9 @@ def main() -> None:
         "entries": [
             {
                 "line": change.line,
-                "user": given["user"] or shown(change.user),
-                "before": shown(change.before),
-                "after": shown(change.after),
+                "user": given["user"] or printable(change.user),
+                "before": printable(change.before),
+                "after": printable(change.after),
                 "selected_by": [described(selector) for selector in change.selected_by],
             }
             for change in outcome.rewritten.entries
@@ -430,9 +426,9 @@ def main() -> None:
     if module._diff:
         result["diff"] = {
             "before_header": prefixed.store.name,
-            "before": shown(outcome.before),
+            "before": printable(outcome.before, keep="\n\t"),
             "after_header": prefixed.store.name,
-            "after": shown(outcome.rewritten.text),
+            "after": printable(outcome.rewritten.text, keep="\n\t"),
         }
     module.exit_json(**result)
 

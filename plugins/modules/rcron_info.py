@@ -152,7 +152,7 @@ clusters:
 entries:
   description:
     - Every entry of every crontab of the host.
-    - In all texts, bytes that are not UTF-8 are shown as C(\xNN).
+    - In all texts, bytes that are not UTF-8 and control characters are shown as C(\xNN) and the like.
   returned: success
   type: list
   elements: dict
@@ -186,11 +186,13 @@ entries:
       type: str
       sample: /etc/rcron/rcron.conf
     takeover_wait:
-      description: The seconds of its C(--takeover-wait); null where it has none.
+      description: The seconds of its C(--takeover-wait); null if it has none, or one that C(rcron) refuses.
       type: int
       sample: null
 unreadable:
-  description: Crontabs that could not be read, and why, one sentence each.
+  description:
+    - One sentence for each crontab that could not be read, for instance because it contains a NUL byte, and for each
+      entry whose C(--takeover-wait) C(rcron) refuses. All other crontabs and entries are in RV(entries) nonetheless.
   returned: success
   type: list
   elements: str
@@ -332,7 +334,13 @@ from collections.abc import Iterator
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
 from ansible_collections.rcron.cluster.plugins.module_utils import job_log
-from ansible_collections.rcron.cluster.plugins.module_utils.crontab import parse
+from ansible_collections.rcron.cluster.plugins.module_utils.crontab import (
+    MOST_SECONDS,
+    CrontabError,
+    parse,
+    printable,
+    seconds,
+)
 from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import (
     CrontabCommand,
     StoreError,
@@ -379,12 +387,24 @@ def entries() -> tuple[list[dict], list[str]]:
     for store in all_crontabs(command):
         owner = store.user if isinstance(store, UserCrontab) else store.path
         try:
-            text = store.read() or b""
+            listed = parse(store.read() or b"", system=store.system)
         except StoreError as error:
             unreadable.append(to_native(error))
             continue
-        for entry in parse(text, system=store.system):
+        except CrontabError as error:
+            unreadable.append(f"{store.name} cannot be read: {error}")
+            continue
+        for entry in listed:
             guard = entry.guard
+            takeover_wait = None
+            if guard is not None and guard.takeover_wait is not None:
+                takeover_wait = seconds(guard.takeover_wait)
+                if takeover_wait is None:
+                    unreadable.append(
+                        f"{store.name}, line {entry.line}: rcron refuses to run this job, because --takeover-wait is "
+                        f"'{printable(guard.takeover_wait)}'; it must be a whole number of seconds from 0 to "
+                        f"{MOST_SECONDS}."
+                    )
             found.append(
                 {
                     "crontab": owner,
@@ -394,7 +414,7 @@ def entries() -> tuple[list[dict], list[str]]:
                     "command": _shown(entry.command),
                     "guarded": guard is not None,
                     "conf": (_shown(guard.conf) or DEFAULT_CONF) if guard else None,
-                    "takeover_wait": int(guard.takeover_wait) if guard and guard.takeover_wait else None,
+                    "takeover_wait": takeover_wait,
                 }
             )
     return found, unreadable
@@ -458,7 +478,7 @@ def _status(run: job_log.Run) -> str:
 
 
 def _shown(raw: bytes | None) -> str | None:
-    return None if raw is None else raw.decode("utf-8", "backslashreplace")
+    return None if raw is None else printable(raw)
 
 
 def main() -> None:

@@ -394,6 +394,47 @@ def test_the_lock_follows_no_link(tmp_path):
     assert not (tmp_path / "elsewhere").exists()
 
 
+def an_ordinary_user(monkeypatch, home) -> int:
+    """Make this process look like one of another user's, whose home directory this is."""
+    uid = os.getuid() or 1234
+    monkeypatch.setattr(crontab_store.os, "getuid", lambda: uid)
+    monkeypatch.setattr(crontab_store.pwd, "getpwuid", lambda _uid: types.SimpleNamespace(pw_dir=str(home)))
+    return uid
+
+
+def test_an_ordinary_users_lock_is_where_no_other_user_can_take_it(tmp_path, monkeypatch):
+    uid = an_ordinary_user(monkeypatch, tmp_path)
+    folder = tmp_path / ".local" / "state" / "rcron"
+    folder.mkdir(parents=True, mode=0o700)
+    os.chown(folder, uid, -1)
+    assert crontab_store.lock_path() == f"{folder}/crontab.lock"
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o707])
+def test_a_folder_that_others_may_write_to_holds_no_lock(tmp_path, monkeypatch, mode):
+    uid = an_ordinary_user(monkeypatch, tmp_path)
+    folder = tmp_path / ".local" / "state" / "rcron"
+    folder.mkdir(parents=True)
+    os.chown(folder, uid, -1)
+    folder.chmod(mode)
+    assert crontab_store.lock_path().endswith(f"/rcron_crontab-{uid}.lock")
+
+
+def test_a_user_who_may_not_write_to_his_home_has_a_lock_all_the_same(tmp_path, monkeypatch):
+    uid = an_ordinary_user(monkeypatch, tmp_path / "file")
+    (tmp_path / "file").touch()
+    assert crontab_store.lock_path().endswith(f"/rcron_crontab-{uid}.lock")
+
+
+def test_a_lock_file_of_another_user_is_refused_with_his_uid(tmp_path, monkeypatch):
+    (tmp_path / "lock").touch()
+    monkeypatch.setattr(crontab_store.os, "getuid", lambda: os.stat(tmp_path).st_uid + 1)
+    message = f"lock belongs to the user with UID {os.stat(tmp_path).st_uid}; remove it"
+    with pytest.raises(StoreError, match=message), locked(str(tmp_path / "lock")):
+        pass
+    assert (tmp_path / "lock").exists()
+
+
 def test_a_backup_holds_the_bytes_for_its_owner_only(tmp_path, fake_crontab):
     text = b"# \xe4\r\n"
     folder = tmp_path / "backups" / "rcron"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
 import pathlib
@@ -293,6 +294,19 @@ def test_the_module_tells_what_it_changed_and_then_that_nothing_changes(module, 
     assert told["diff"]["before"] != told["diff"]["after"]
     assert "backup_file" not in told
     assert module(rcron_crontab.main, **options)["changed"] is False
+
+
+def test_a_terminal_has_nothing_of_a_crontab_to_obey(module, path, fake_crontab, monkeypatch):
+    monkeypatch.setenv("PATH", fake_crontab("cronie").search_path)
+    hostile = "\x1b]0;taken\x07\x9b1m\u2028\u202e\r\x7f".encode()
+    path.write_bytes(SYSTEM + b"#Ansible: x" + hostile + b"\n* * * * * root\tjob " + hostile + b"\n")
+    options = {"cron_file": str(path), "entries": [{"regexp": "job"}], "on_missing": "warn"}
+    answer = module(rcron_crontab.main, diff=True, **options)
+    written = json.dumps([answer["diff"], answer["entries"]], ensure_ascii=False)
+    assert [char for char in written if not char.isprintable()] == []
+    assert "\\x1b]0;taken" in answer["diff"]["after"]
+    assert answer["diff"]["after"].splitlines()[-1].startswith("* * * * * root\t/usr/bin/rcron")
+    assert answer["diff"]["after"].count("\n") == path.read_bytes().count(b"\n")
 
 
 def test_the_module_tells_where_the_backup_is(module, path, fake_crontab, monkeypatch, tmp_path):

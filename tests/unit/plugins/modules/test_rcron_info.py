@@ -109,6 +109,37 @@ def test_a_crontab_that_cannot_be_read_is_told(crontabs):
     assert unreadable == [f"{crontabs}/crontab is no regular file. Name a crontab file such as /etc/cron.d/app."]
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"# \0\n1 2 * * * root /bin/hidden\n", "line 1: NUL byte in column 3"),
+        (b"1 2 * * * root rcron --takeover-wait 30s /bin/true\n", "line 1: rcron refuses to run this job"),
+        (b"1 2 * * * root rcron --takeover-wait %s /bin/true\n" % (b"9" * 5000), "must be a whole number of seconds"),
+        (b"1 2 * * * root rcron --takeover-wait 1_0 /bin/true\n", "because --takeover-wait is '1_0'"),
+        (b"1 2 * * * root rcron --takeover-wait '\x1b[2J' /bin/true\n", r"is '\x1b[2J'"),
+    ],
+    ids=["NUL", "unit", "digits", "underscore", "control"],
+)
+def test_one_bad_crontab_is_one_line_of_the_answer_and_hides_no_other(crontabs, text, why):
+    before, _unreadable = rcron_info.entries()
+    (crontabs / "cron.d" / "bad").write_bytes(text)
+    found, unreadable = rcron_info.entries()
+    (line,) = unreadable
+    assert line.startswith(f"{crontabs}/cron.d/bad")
+    assert why in line
+    assert [entry for entry in found if not entry["crontab"].endswith("/bad")] == before
+    assert [entry["takeover_wait"] for entry in found if entry["crontab"].endswith("/bad")] in ([], [None])
+
+
+@pytest.mark.parametrize(
+    ("takeover_wait", "seconds"), [("30", 30), ("+30", 30), ("'0'", 0), ("-0", 0), ("86400", 86400), ("007", 7)]
+)
+def test_a_takeover_wait_is_read_as_rcron_reads_it(crontabs, takeover_wait, seconds):
+    (crontabs / "cron.d" / "app").write_text(f"1 2 * * * root rcron --takeover-wait {takeover_wait} /bin/true\n")
+    found, unreadable = rcron_info.entries()
+    assert (found[-1]["takeover_wait"], unreadable) == (seconds, [])
+
+
 def test_cronies_own_names_are_crontabs_under_cronie(fake_crontab, tmp_path):
     stand_in = fake_crontab("cronie")
     folder = tmp_path / "cron.d"
