@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
 #
-# Everything that is done with a checkout. `make help` lists it. Each target installs what it needs by itself:
-# Debian packages with apt where something is missing (as root), Python packages into .venv. All of it can be
-# interrupted and run again.
+# Everything that is done with a checkout. `make help` lists it. Python packages go into .venv. `make test` and what starts
+# containers install missing Debian packages with apt, as root; the other targets need neither, and say what they skip.
+# All of it can be interrupted and run again.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -27,6 +27,11 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(BUILD)
 export ANSIBLE_CONNECTION_PLUGINS := $(CURDIR)/molecule/shared/connection
 export MOLECULE_GLOB := molecule/*/molecule.yml
 
+# What a cluster of containers needs of this machine, and what some tests need besides: WHAT:PACKAGE (system_packages.sh).
+FOR_CONTAINERS := podman:podman runc:runc nft:nftables iptables:iptables mmdebstrap:mmdebstrap \
+    /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /usr/lib*/podman/netavark:netavark
+FOR_TESTS := python=ensurepip:python3-venv shellcheck:shellcheck chronic:moreutils perl:perl groff:groff-base
+
 # The longest first, so that the last two end at about the same time.
 LONGEST := default suites ucarp pacemaker
 FOUND := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
@@ -38,11 +43,15 @@ help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
 
 .PHONY: test
-test: $(INSTALLED) $(COLLECTION) containers companions linters ## All checks: lint, unit, sanity, cluster; the last line is their sum
-	@tests/all.sh $(SCENARIOS)
+test: all-packages $(INSTALLED) $(COLLECTION) ## All checks, about 50 minutes on two cores; the last line is their sum
+	@RCRON_REQUIRE_ALL=1 tests/all.sh $(SCENARIOS)
+
+.PHONY: test-long
+test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, about three hours; writes tests/long.txt
+	@tests/long.sh
 
 .PHONY: lint
-lint: $(INSTALLED) $(COLLECTION) linters ## Formatting, types, style, licences, changelog, documentation, Galaxy's importer
+lint: $(INSTALLED) $(COLLECTION) ## Formatting, types, style, licences, changelog, documentation, Galaxy's importer
 	@echo "lint: formatting, types and style of all sources"
 	@failed=0; \
 	tests/check.sh ruff-check ruff check . || failed=1; \
@@ -50,7 +59,8 @@ lint: $(INSTALLED) $(COLLECTION) linters ## Formatting, types, style, licences, 
 	tests/check.sh mypy mypy || failed=1; \
 	tests/check.sh yamllint yamllint --strict . || failed=1; \
 	tests/check.sh ansible-lint ansible-lint --offline || failed=1; \
-	tests/check.sh shellcheck shellcheck $(SHELL_SCRIPTS) || failed=1; \
+	if command -v shellcheck >/dev/null; then tests/check.sh shellcheck shellcheck $(SHELL_SCRIPTS) || failed=1; \
+	else echo "skipped shellcheck: it is not installed (Debian's package shellcheck)"; fi; \
 	tests/check.sh licences reuse lint --quiet || failed=1; \
 	tests/check.sh changelog antsibull-changelog lint || failed=1; \
 	tests/check.sh collection-build tests/published.sh build || failed=1; \
@@ -63,7 +73,7 @@ docs: $(INSTALLED) ## The reference pages of modules, filters and roles, docs/*.
 	@tests/published.sh docs docs
 
 .PHONY: unit
-unit: $(INSTALLED) $(COLLECTION) companions ## pytest of the wrapper and the collection's Python
+unit: $(INSTALLED) $(COLLECTION) ## pytest of the wrapper and the collection's Python
 	@echo "unit: pytest of the wrapper and of the collection's Python"
 	@mkdir -p $(BUILD)/results
 	@failed=0; \
@@ -78,7 +88,7 @@ sanity: $(INSTALLED) ## ansible-test sanity
 
 # The law's hundreds of commands (test_crontab_law) are left out: what they add is proof, not coverage.
 .PHONY: coverage
-coverage: $(INSTALLED) $(COLLECTION) companions ## Branch coverage of rcron/ and plugins/ by the unit tests; at least 95 %
+coverage: $(INSTALLED) $(COLLECTION) ## Branch coverage of rcron/ and plugins/ by the unit tests; at least 95 %
 	@mkdir -p $(BUILD)/coverage && rm -f $(BUILD)/coverage/*
 	@RCRON_COVERAGE=$(CURDIR)/pyproject.toml coverage run -m pytest -q -m "not unmeasured" \
 	    --ignore=tests/unit/plugins/module_utils/test_crontab_law.py tests/unit
@@ -96,11 +106,11 @@ cluster: $(INSTALLED) $(COLLECTION) containers ## Clusters of containers that bo
 	@echo "cluster: Molecule scenarios $(SCENARIOS)"
 	@tests/lanes.sh $(foreach scenario,$(SCENARIOS),"tests/cluster.sh $(scenario)")
 
-# What is found is printed with the command that repeats it. Inputs that reached new code stay in .build/fuzz, for the
-# next run to begin with.
+# A finding is printed with the command that repeats it. Inputs that reached new code are kept in .build/fuzz, and the
+# next run begins with them.
 fuzz: SECONDS ?= 300
 .PHONY: fuzz
-fuzz: $(INSTALLED) ## SECONDS=300: hostile input for all that reads any, so long for each of SUBJECTS, from SEED on
+fuzz: $(INSTALLED) ## SECONDS=300: hostile input for all that reads any, SECONDS for each of SUBJECTS, from SEED on
 	@nice python -m tests.fuzz long --seconds $(SECONDS) --seed $(or $(SEED),$(shell date +%s)) $(SUBJECTS)
 
 .PHONY: fuzz-short
@@ -116,10 +126,10 @@ man: $(INSTALLED) ## The man pages, man/*.8 and man/*.5, from their sources besi
 bench: $(INSTALLED) $(COLLECTION) ## Time and size of rcron beside a bare Python, of prefixing, and of a deployment
 	@failed=0; for report in wrapper crontab deployment; do python tests/bench/$$report.py || failed=1; done; exit $$failed
 
-# One fault every few seconds; SECONDS= of them, and SEED= says which. What came of long runs: tests/soak/README.md
+# One fault every few seconds; SECONDS= of them, and SEED= says which. Results of long runs: tests/soak/README.md
 soak: SECONDS ?= 600
 .PHONY: soak
-soak: $(INSTALLED) $(COLLECTION) containers ## SECONDS=600 SEED=…: three nodes in faults: no run lost, none doubled, or told why
+soak: $(INSTALLED) $(COLLECTION) containers ## SECONDS=600 SEED=…: three nodes in faults: no run lost or doubled without a known cause
 	@python tests/soak/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 .PHONY: load
@@ -134,7 +144,7 @@ demo: $(INSTALLED) $(COLLECTION) containers ## Three nodes, a deployment, a fail
 demo-stop: ## Remove what `make demo` left up
 	@molecule/demo/stop.sh
 
-# Asks for everything that a release must be before it makes it; the tag is pushed by hand.
+# Checks everything that a release must be before it makes it; the tag is pushed by hand.
 .PHONY: release
 release: $(INSTALLED) $(COLLECTION) ## VERSION=1.2.3: set the version, write the changelog, check all, build, commit, tag
 	@.ci/release "$(VERSION)"
@@ -144,21 +154,14 @@ clean: demo-stop ## Remove .venv, caches and build output
 	rm -rf $(VENV) $(BUILD) .ansible .hypothesis .*_cache *.egg-info rcron-cluster-*.tar.gz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What a cluster of containers needs of this machine.
 .PHONY: containers
 containers:
-	@tests/system_packages.sh podman:podman runc:runc nft:nftables iptables:iptables mmdebstrap:mmdebstrap \
-	    /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /usr/lib*/podman/netavark:netavark
+	@tests/system_packages.sh $(FOR_CONTAINERS)
 
-# What the README puts behind rcron.
-.PHONY: companions
-companions:
-	@tests/system_packages.sh chronic:moreutils
-
-# The one linter that PyPI does not have.
-.PHONY: linters
-linters:
-	@tests/system_packages.sh shellcheck:shellcheck
+# In one list, which is printed before the first of them is installed.
+.PHONY: all-packages
+all-packages:
+	@tests/system_packages.sh $(FOR_CONTAINERS) $(FOR_TESTS)
 
 # The checkout under its collection's name, as Ansible looks for it.
 $(COLLECTION):
@@ -168,7 +171,8 @@ $(COLLECTION):
 $(INSTALLED): requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 || true); Python 3.11 or newer is needed (make PYTHON=… names another)" >&2; exit 1; }
-	@[[ -x $(VENV)/bin/pip ]] || tests/system_packages.sh python=ensurepip:python3-venv
+	@[[ -x $(VENV)/bin/pip ]] || $(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	    { echo "$(PYTHON) cannot make a virtual environment: its module ensurepip is missing (Debian's package python3-venv)" >&2; exit 1; }
 	@[[ -x $(VENV)/bin/pip ]] || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Python packages into $(VENV)"
 	@$(VENV)/bin/pip -qq --disable-pip-version-check install -r requirements-dev.txt

@@ -4,12 +4,12 @@
 #
 # cluster.sh SCENARIO
 #
-# Runs `molecule test` for one scenario, keeps what it says in .build/cluster-SCENARIO.log, and notes whether all of its
-# steps went well for tests/summary.py. Where they did not, shows the end of the log. A step that molecule passes over, since
-# molecule.yml names no default playbook for its kind, is a failure.
+# Runs `molecule test` for one scenario, keeps its output in .build/cluster-SCENARIO.log, and notes for tests/summary.py
+# whether all steps passed. If one failed, prints the end of the log. A step that molecule skips, because there is no
+# default playbook for its kind, counts as a failure.
 #
-# A scenario that fails is run once more, and that is said: these are real daemons with time-outs of their own, on whatever
-# machine and under whatever load. What the first try said stays in .build/cluster-SCENARIO.first.log.
+# A scenario that fails is run once more, and the output says so: these are real daemons with timeouts of their own, on
+# machines of any speed and load. The log of the first try is kept in .build/cluster-SCENARIO.first.log.
 set -euo pipefail
 
 scenario=$1
@@ -31,9 +31,9 @@ try() {
 status=0
 if ! try; then
     cp "$log" "${log%.log}.first.log"
-    echo "again   cluster-$scenario, which failed as told above"
+    echo "again   cluster-$scenario, which failed; its output is above"
     try || status=$?
 fi
-# What the tests measured, and how many there were.
-grep -hE '^ *"([.F]*(machine|network|heartbeat|keepalived|pacemaker|patroni) [a-z]+: |[.F]*ucarp [^:]+: |[0-9]+ (passed|failed).* in )' "$log" | sed 's/^ *"[.F]*//; s/",\{0,1\}$//; s/^/        /' || true
+# What the tests measured (tests/cluster/measurement.py), and how many tests there were.
+sed -nE 's/^ *"[.F]*(measured: (.*)|([0-9]+ (passed|failed).* in .*))",?$/        \2\3/p' "$log"
 exit "$status"

@@ -4,11 +4,12 @@
 #
 # system_packages.sh WHAT:PACKAGE...
 #
-# Installs with apt each Debian package whose WHAT is missing on this machine, and nothing where all is there.
-# WHAT is a command, a file (it begins with /, and may hold *), or a Python module (python=NAME, looked for by $PYTHON).
+# Installs with apt each Debian package whose WHAT is missing on this machine, and prints their names first. Does nothing
+# if nothing is missing. WHAT is a command, a file (it begins with /, and may hold *), or a Python module (python=NAME, which
+# $PYTHON looks for).
 set -euo pipefail
 
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # an administrator's commands are not in everybody's PATH
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # root's commands are not in everybody's PATH
 python=${PYTHON:-python3}
 
 have() {
@@ -29,7 +30,7 @@ done
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-    echo "Missing: ${missing[*]}. There is no apt-get here: install what Debian calls ${packages[*]}, then try again." >&2
+    echo "Missing: ${missing[*]}. This machine has no apt-get: install what Debian calls ${packages[*]}, then try again." >&2
     exit 1
 fi
 if [[ $(id -u) != 0 ]]; then
@@ -37,13 +38,13 @@ if [[ $(id -u) != 0 ]]; then
     exit 1
 fi
 
-echo "Installing Debian packages: ${packages[*]}"
+echo "Installing Debian packages with apt-get: ${packages[*]}"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! { apt-get -q update && apt-get -qy install --no-install-recommends "${packages[@]}"; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2
-    echo "apt-get could not install ${packages[*]}; its last words are above." >&2
+    echo "apt-get could not install ${packages[*]}; the end of its output is above." >&2
     exit 1
 fi
 

@@ -62,8 +62,8 @@ build() {
 image=localhost/rcron-node:$suite-$({ echo "$list" && declare -f build; } | sha256sum | cut -c1-12)
 
 if ! podman image exists "$image"; then
-    # Scenarios that run at the same time build it once.
-    exec 9>"${TMPDIR:-/tmp}/${image//[\/:]/-}-$(id -u).lock"
+    # Scenarios that run at the same time build it once. The lock is where nobody else may put a file or a link.
+    exec 9>"$(podman info --format '{{.Store.RunRoot}}')/${image//[\/:]/-}.lock"
     flock 9
     if ! podman image exists "$image"; then
         echo "Building the image $image out of Debian's packages (about half a minute)" >&2

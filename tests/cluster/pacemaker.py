@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, wait_until
 
+from tests.cluster.measurement import report
+
 #: Seconds that the cluster has for anything. It needs up to 10 on a quiet machine.
 PATIENCE = 90.0
 
@@ -68,7 +70,7 @@ def fail_over(cluster: Cluster, what: str, fail: Callable[[Node], object], resou
     changes = [change for change in cluster.changes_since(start) if not (died and change.node == old.name)]
     both = 0.0 if died else seconds_with_two_active([Change(start, old.name, "active"), *changes])
     told = "" if died else f", {old} passive after {passive_after:.1f} s, both active for {both:.2f} s"
-    print(f"pacemaker {what}: {old} -> {found}: active after {active_after:.1f} s{told}")
+    report(f"pacemaker {what}: {old} -> {found}: active after {active_after:.1f} s{told}")
     return Failover(old, found, start, active_after, passive_after, both)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from nodes import Change, Cluster, Node, seconds_with_two_active, wait_until
 
+from tests.cluster.measurement import report
+
 Play = Callable[..., subprocess.CompletedProcess[str]]
 
 MANAGED = os.path.join(os.path.dirname(os.environ["RCRON_INVENTORY"]), "managed.yml")
@@ -64,7 +66,7 @@ def test_the_role_goes_back_to_its_host_with_auto_failback(cluster: Cluster) -> 
         next(c.time for c in changes if c[1:] == (node.name, state) and c.time > back)
         for node, state in ((second, "passive"), (first, "active"))
     )
-    print(
+    report(
         f"heartbeat back: {second} passive {passive - back:.1f} s after the start of {first}'s Heartbeat, "
         f"{first} active {active - passive:.2f} s later"
     )

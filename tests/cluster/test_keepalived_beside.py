@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import pytest
 from nodes import Cluster, Node, seconds_with_two_active, wait_until
 
+from tests.cluster.measurement import report
+
 #: Within which everything that keepalived decides by itself is done and written: 3.6 s of silence, and a busy machine.
 DECIDED = 15.0
 
@@ -97,13 +99,13 @@ def test_script_that_fails_moves_its_own_cluster_and_brings_it_back(
     assert mail.active().name == two.name
     left, taken = when(cluster, start, one, "passive"), when(cluster, start, two, "active")
     both = overlap(cluster, start)
-    print(f"keepalived tracks: a script fails, {one} passive after {left:.2f} s, {two} active after {taken:.2f} s")
+    report(f"keepalived tracks: a script fails, {one} passive after {left:.2f} s, {two} active after {taken:.2f} s")
     assert both < OVERLAP
     start = time.time()
     one.run("rm /run/app-is-down")
     wait_until(lambda: cluster.states() == {"one": "active", "two": "passive"}, DECIDED, f"{one} has billing back")
     back, both = when(cluster, start, one, "active"), overlap(cluster, start)
-    print(f"keepalived tracks: it recovers, {one} active after {back:.2f} s, both active for {both:.2f} s")
+    report(f"keepalived tracks: it recovers, {one} active after {back:.2f} s, both active for {both:.2f} s")
     assert both < OVERLAP
     assert mail.active().name == two.name
 
@@ -118,7 +120,7 @@ def test_fault_of_one_instance_moves_its_sync_group_and_nopreempt_leaves_it_ther
     assert mail.active() is one
     assert cluster.active().name == one.name
     left, taken = when(mail, start, two, "passive"), when(mail, start, one, "active")
-    print(f"keepalived tracks: a file says off, {two} passive after {left:.2f} s, {one} active after {taken:.2f} s")
+    report(f"keepalived tracks: a file says off, {two} passive after {left:.2f} s, {one} active after {taken:.2f} s")
     assert overlap(mail, start) < OVERLAP
     two.run("echo 0 >/run/mail-is-off")
     time.sleep(5)  # longer than a node that preempts waits before it does
@@ -162,7 +164,7 @@ def test_burst_of_200_transitions_ends_in_keepaliveds_own_final_state(
     wait_until(lambda: all(time.time() - entered(node)[-1][0] > 3 for node in restless), 90, "keepalived is calm again")
     counts = {node.name: len(burst_of(node)) for node in restless}
     final = {node.name: burst_of(node)[-1] for node in restless}
-    print(f"keepalived flaps: {counts} transitions, {burst_of(one).count('MASTER')} to MASTER on one, end in {final}")
+    report(f"keepalived flaps: {counts} transitions, {burst_of(one).count('MASTER')} to MASTER on one, end in {final}")
     assert cluster.states() == {
         name: {"MASTER": "active", "BACKUP": "passive", "FAULT": "passive"}[state] for name, state in final.items()
     }

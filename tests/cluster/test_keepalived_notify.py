@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from nodes import Cluster, Node, wait_until
 
+from tests.cluster.measurement import report
+
 #: Within which a node whose keepalived is gone must be passive, where something lives that can write it.
 AT_ONCE = 6.0  # on a machine that is busy; state_max_age is 10
 
@@ -105,7 +107,7 @@ def test_killed_keepalived_means_passive_at_once_and_a_peer_takes_over(cluster: 
     start = time.time()
     active.run("kill -KILL $(pgrep keepalived)")
     passive, taken = flip(cluster, start)
-    print(f"keepalived killed: by notify, one passive after {passive:.2f} s, two active after {taken:.2f} s")
+    report(f"keepalived killed: by notify, one passive after {passive:.2f} s, two active after {taken:.2f} s")
     assert passive < AT_ONCE
     assert passive < taken
 
@@ -116,7 +118,7 @@ def test_keepalived_killed_with_what_refreshes_the_state_means_passive_by_the_un
     start = time.time()
     active.run(f"kill -KILL {record(active)['pid']} $(pgrep keepalived)")
     wait_until(lambda: active.state() == "passive", 30, f"{active} is passive by ExecStopPost= or by age")
-    print(f"keepalived killed: by notify, with its refresher, one passive after {time.time() - start:.2f} s")
+    report(f"keepalived killed: by notify, with its refresher, one passive after {time.time() - start:.2f} s")
     flip(cluster, start)
     assert cluster.states() == {"one": "passive", "two": "active"}
 
@@ -129,7 +131,7 @@ def test_killed_vrrp_process_means_passive_until_keepalived_says_otherwise(clust
         TAKEOVER,
         f"{active} is passive after its VRRP process was killed",
     )[0]
-    print(f"keepalived respawned: by notify, one passive after {passive - start:.2f} s")
+    report(f"keepalived respawned: by notify, one passive after {passive - start:.2f} s")
     wait_until(lambda: cluster.states() == {"one": "active", "two": "passive"}, TAKEOVER, f"{active} is master again")
     assert "keepalived, alive, spoke" in active.run("rcronctl status")
 
@@ -140,7 +142,7 @@ def test_clean_stop_means_passive_at_once_and_a_peer_takes_over(cluster: Cluster
     assert active.state() == "passive"
     assert mail.nodes[0].state() == "passive"
     passive, taken = flip(cluster, start)
-    print(f"keepalived stopped: by notify, one passive after {passive:.2f} s, two active after {taken:.2f} s")
+    report(f"keepalived stopped: by notify, one passive after {passive:.2f} s, two active after {taken:.2f} s")
     assert passive < AT_ONCE
     # A hook that has not ended a second after STOP is killed; then the unit's ExecStopPost= is there.
     assert re.search(

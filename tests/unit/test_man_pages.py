@@ -5,7 +5,6 @@
 import argparse
 import pathlib
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -46,7 +45,7 @@ def test_no_page_is_without_its_source() -> None:
     assert sorted(build.FOLDER.glob("*.[0-9]")) == [source.with_suffix("") for source in PAGES]
 
 
-@pytest.mark.skipif(not shutil.which("groff"), reason="no groff on this machine")
+@pytest.mark.needs("groff", "groff-base")
 @pytest.mark.parametrize("source", PAGES, ids=lambda path: path.stem)
 def test_groff_has_no_complaint(source: pathlib.Path) -> None:
     page = ["groff", "-man", "-ww", "-z", "-Tutf8", source.with_suffix("")]

@@ -4,7 +4,6 @@
 
 import fcntl
 import pathlib
-import shutil
 import signal
 import time
 from typing import Any
@@ -45,7 +44,7 @@ def test_term_reaches_the_job_behind_timeout(active: Any) -> None:
     assert process.communicate(timeout=30)[0] == "ended\n"
 
 
-@pytest.mark.skipif(shutil.which("chronic") is None, reason="chronic is not here: Debian's package moreutils has it")
+@pytest.mark.needs("chronic", "moreutils")
 def test_chronic_tells_of_failures_only(active: Any) -> None:
     assert active.run("chronic", "echo", "well").stdout == ""
     out = active.run("chronic", "sh", "-c", "echo badly; exit 3")

@@ -3,7 +3,6 @@
 """wackamole's calls become states: the Perl module, called as wackamole 2.1.4 calls it, and rcronctl behind it."""
 
 import pathlib
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +22,7 @@ DAEMON = CHECKOUT / "molecule/ucarp/files/wackamole.pl"
 
 OURS, THEIRS = "192.0.2.10", "192.0.2.11"
 
-needs_perl = pytest.mark.skipif(not shutil.which("perl"), reason="no perl on this machine")
+needs_perl = pytest.mark.needs("perl", "perl")
 
 
 def until(true: Callable[[], object], what: str, seconds: float = 15) -> None:

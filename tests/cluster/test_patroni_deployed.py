@@ -1,0 +1,274 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Jobs follow the primary of a real Patroni cluster. Each test begins with two members that are well, and
+exactly one active node, the leader.
+
+Patroni is set to a ttl of 10 s, loop_wait 1 and retry_timeout 3; rcron to a state_max_age of 6 s. Times are seconds.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, wait_until
+
+from tests.cluster.measurement import report
+
+TTL = 10
+MAX_AGE = 6.0
+
+#: Until a node is passive whose Patroni is gone, where something lives that can write it. Less than the ttl, after
+#: which the other one takes over.
+AT_ONCE = 4.0
+
+#: Until the other node is active, on a machine that is busy: several times what was seen.
+PATIENCE = 60.0
+
+#: For which both state files may say active in a switchover: Patroni gives the leader's key away and calls back then.
+HANDOVER = 2.0
+
+#: As patronictl does it, for a tenth of the processor time.
+ASK = """
+    timeout 5 bash -c "exec 3<>/dev/tcp/127.0.0.1/8008; printf 'GET /cluster HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+"""
+
+#: Without this, systemd starts a Patroni that was killed again, as Debian's unit says.
+DROP_IN = "/run/systemd/system/patroni.service.d/stay-dead.conf"
+STAY_DEAD = f"""
+    mkdir -p {DROP_IN.rpartition("/")[0]} && printf '[Service]\\nRestart=no\\n' >{DROP_IN} && systemctl daemon-reload
+"""
+
+
+@pytest.fixture
+def etcd(cluster: Cluster) -> Node:
+    return Node(cluster.nodes[0].container.rpartition("-")[0] + "-etcd")
+
+
+@pytest.fixture(autouse=True)
+def active(cluster: Cluster, etcd: Node) -> Iterator[Node]:
+    """The active node, which is the leader."""
+    yield settled(cluster)
+    etcd.run("systemctl start etcd")
+    for node in cluster.nodes:
+        if node.state() == DOWN:
+            node.boot()
+        node.run(f"rm -f {DROP_IN}; systemctl daemon-reload; pkill -CONT -x patroni; systemctl start patroni")
+
+
+def members(node: Node) -> dict[str, tuple[str, str]]:
+    """What Patroni's REST API says of each member, asked on a node: role and state. Nothing where it is silent."""
+    told = node.try_run(ASK).stdout.partition("\n\n")[2]  # whose line ends Python has made plain
+    return {member["name"]: (member["role"], member["state"]) for member in json.loads(told or "{}").get("members", [])}
+
+
+def settled(cluster: Cluster) -> Node:
+    """Wait until both members are well; return the leader, which must be the one that runs the jobs."""
+
+    def well() -> bool:
+        found = members(cluster.nodes[0]).values()
+        roles, states = sorted(role for role, _state in found), {state for _role, state in found}
+        return roles == ["leader", "replica"] and states <= {
+            "running",
+            "streaming",
+        }
+
+    wait_until(well, PATIENCE, "Patroni has a leader and a replica")
+    node = cluster.settle(PATIENCE, steady=1)
+    assert members(node)[node.name][0] == "leader"
+    assert runs_jobs(cluster) == [node.name]
+    return node
+
+
+def runs_jobs(cluster: Cluster) -> list[str]:
+    """On which nodes a job runs now."""
+    return [name for name in cluster.on_all(lambda node: node.try_run("rcron hostname").stdout.strip()) if name]
+
+
+def other(cluster: Cluster, node: Node) -> Node:
+    return next(each for each in cluster.nodes if each is not node)
+
+
+def follow(cluster: Cluster, old: Node, start: float) -> "tuple[Node, float]":
+    """Wait until the other node runs the jobs, and it alone; return it, and how many seconds after a time that was."""
+    new = other(cluster, old)
+    wait_until(lambda: new.state() == "active", PATIENCE, f"{new} is active")
+    assert runs_jobs(cluster) == [new.name]
+    return new, first(new, start, "active")
+
+
+def first(node: Node, start: float, state: str) -> float:
+    """How many seconds after a time a node's state file first said so."""
+    return next(change.time for change in node.changes() if change.time > start and change.state == state) - start
+
+
+def states_since(node: Node, start: float) -> list[str]:
+    return [change.state for change in node.changes() if change.time >= start]
+
+
+def both_active(cluster: Cluster, old: Node, start: float) -> float:
+    """For how long two state files said active since a time, at which only one did."""
+    return seconds_with_two_active([Change(start, old.name, "active"), *cluster.changes_since(start)])
+
+
+def record(node: Node) -> dict[str, str]:
+    """What the feeder noted of itself beside the state file."""
+    return dict(line.split("=", 1) for line in node.run("cat /run/rcron/state.feeder").splitlines())
+
+
+def until_passive(node: Node) -> float:
+    """When a job finds the node passive, asked on the node itself."""
+    return float(node.run("for _ in $(seq 300); do rcronctl is-active -q || break; sleep 0.1; done; date +%s.%N"))
+
+
+def test_the_leader_is_active_and_watched_and_only_the_state_is_postgres_s(cluster: Cluster, active: Node) -> None:
+    assert "patroni, alive, " in active.run("rcronctl status")
+    assert active.run("stat -c '%U %a' /run/rcron /run/rcron/state").split() == ["postgres", "755", "postgres", "644"]
+
+    passive = other(cluster, active)
+    passive.run("runuser -u postgres -- rcronctl set passive")
+    for more in ("rcronctl pin active", "touch /etc/rcron/x", "touch /etc/rcron/rcron.conf", "touch /usr/lib/rcron/x"):
+        assert passive.try_run(f"runuser -u postgres -- {more}").returncode != 0, more
+
+    # root is not led astray by what postgres puts there, and leaves postgres its files.
+    astray = """
+        set -e; cd /run/rcron; echo secret >/root/kept; chmod 600 /root/kept
+        runuser -u postgres -- sh -ec 'ln -sf /root/kept state; ln -sf /root/kept state.feeder'
+        rcronctl set passive
+        stat -c %U state state.feeder; cat state /root/kept; stat -c '%U %a' /root/kept
+        runuser -u postgres -- sh -ec 'rm state.lock; ln -s /root/kept state.lock'
+        rcronctl set passive && echo followed; stat -c '%U %a' /root/kept; cat /root/kept
+        runuser -u postgres -- rm state.lock
+        rcronctl set passive; stat -c '%U %a' state.lock; rm /root/kept
+    """
+    said = passive.run(astray)
+    assert " ".join(said.split()) == "postgres postgres passive secret root 600 root 600 secret postgres 600"
+
+
+def test_jobs_follow_the_primary_through_a_switchover(cluster: Cluster, active: Node) -> None:
+    new = other(cluster, active)
+    start = time.time()
+    cluster.nodes[0].run(
+        f"patronictl --config-file /etc/patroni/config.yml switchover --candidate {new} --force billing"
+    )
+    new, taken = follow(cluster, active, start)
+    passive = first(active, start, "passive")
+    both = both_active(cluster, active, start)
+    report(
+        f"patroni switched: {active} passive after {passive:.1f} s, {new} active after {taken:.1f} s, "
+        f"both for {both:.2f} s"
+    )
+    assert both < HANDOVER
+    assert settled(cluster) is new
+    # The administrator's own callback, which was there before ours.
+    role = active.run("tail -n 1 /var/log/jobs/note-role.log")
+    assert role == f"of {active} on_role_change replica billing\n"
+
+
+def test_clean_stop_means_passive_and_the_other_takes_over(cluster: Cluster, active: Node) -> None:
+    start = time.time()
+    active.run("systemctl stop patroni")
+    assert active.state() == "passive"
+    new, taken = follow(cluster, active, start)
+    passive = first(active, start, "passive")
+    both = both_active(cluster, active, start)
+    report(
+        f"patroni stopped: {active} passive after {passive:.1f} s, {new} active after {taken:.1f} s, "
+        f"both for {both:.2f} s"
+    )
+    assert both < HANDOVER
+
+    started = time.time()
+    active.run("systemctl start patroni")
+    assert settled(cluster) is new
+    assert "active" not in states_since(active, started)
+
+
+def test_killed_patroni_that_systemd_starts_again_goes_on_as_leader(cluster: Cluster, active: Node) -> None:
+    start = time.time()
+    active.run("pkill -KILL -x patroni")
+    again = settled(cluster)
+    passive, back = first(active, start, "passive"), first(again, start, "active")
+    report(f"patroni restarted: {active} passive after {passive:.2f} s, {again} active after {back:.1f} s")
+    assert passive < AT_ONCE
+    assert both_active(cluster, active, start) == 0
+
+
+def test_killed_patroni_means_passive_at_once_and_the_other_takes_over(cluster: Cluster, active: Node) -> None:
+    active.run(STAY_DEAD)
+    start = time.time()
+    active.run("pkill -KILL -x patroni")
+    # The database goes on, as a primary: nobody is left to stop it.
+    assert active.run("runuser -u postgres -- psql -Atc 'select pg_is_in_recovery()'") == "f\n"
+    new, taken = follow(cluster, active, start)
+    passive = first(active, start, "passive")
+    report(f"patroni killed: {active} passive after {passive:.2f} s, {new} active after {taken:.1f} s (ttl {TTL})")
+    assert passive < AT_ONCE
+    assert both_active(cluster, active, start) == 0
+
+    # Patroni finds that primary running, and takes it for the leader's until it has asked etcd.
+    started = time.time()
+    active.run("systemctl start patroni")
+    assert settled(cluster) is new
+    assert "active" not in states_since(active, started)
+
+
+def test_stopped_patroni_means_stale_before_the_other_takes_over(cluster: Cluster, active: Node) -> None:
+    start = time.time()
+    active.run("pkill -STOP -x patroni")
+    stale = until_passive(active) - start
+    assert "but was last refreshed" in active.run("rcronctl status")
+    new, taken = follow(cluster, active, start)
+    report(f"patroni frozen: {active} stale after {stale:.1f} s, {new} active after {taken:.1f} s (ttl {TTL})")
+    assert stale < taken, "two were active"
+    assert stale < MAX_AGE + AT_ONCE
+
+    # Whom Patroni makes the leader then is its own affair: mostly the new one, once seen the old one.
+    going = time.time()
+    active.run("pkill -CONT -x patroni")
+    last = settled(cluster)
+    before = [Change(going, node.name, "active") for node in cluster.nodes]
+    both = seconds_with_two_active([*before, *cluster.changes_since(going)])
+    report(f"patroni frozen: {active} goes on, {last} active, two of them for {both:.1f} s")
+
+
+def test_state_that_nobody_refreshes_goes_stale_and_a_reload_mends_it(cluster: Cluster, active: Node) -> None:
+    start = time.time()
+    active.run(f"kill -KILL {record(active)['pid']}")
+    stale = until_passive(active) - start
+    report(f"patroni unwatched: {active} stale after {stale:.1f} s")
+    assert stale < MAX_AGE + AT_ONCE
+    assert "patroni, gone, " in active.run("rcronctl status")
+    assert runs_jobs(cluster) == []
+
+    active.run("systemctl reload patroni")
+    assert settled(cluster) is active
+    assert "patroni, alive, " in active.run("rcronctl status")
+
+
+def test_the_other_takes_over_from_a_machine_that_died(cluster: Cluster, active: Node) -> None:
+    start = active.kill()
+    new, taken = follow(cluster, active, start)
+    report(f"machine killed: {active}, {new} active after {taken:.1f} s (ttl {TTL})")
+
+    booted = time.time()
+    active.boot()
+    assert settled(cluster) is new
+    states = states_since(active, booted)
+    assert states[:2] == ["boot", "passive"]
+    assert "active" not in states
+
+
+def test_without_etcd_nobody_is_active(cluster: Cluster, active: Node, etcd: Node) -> None:
+    start = time.time()
+    etcd.run("systemctl stop etcd")
+    passive = until_passive(active) - start
+    report(f"patroni isolated: etcd gone, {active} passive after {passive:.1f} s")
+    time.sleep(max(0.0, TTL - passive))
+    assert runs_jobs(cluster) == []
+    assert [change.state for change in cluster.changes_since(start)] == ["passive"]
+
+    started = time.time()
+    etcd.run("systemctl start etcd")
+    again = settled(cluster)
+    report(f"patroni isolated: etcd back, {again} active after {first(again, started, 'active'):.1f} s")
