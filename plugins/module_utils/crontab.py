@@ -79,51 +79,39 @@ class Rewritten(NamedTuple):
 # --- crontab(5) -------------------------------------------------------------------------------------------------------
 
 
-def _time_field(value: bytes) -> bytes:
-    """Return the regular expression of a time field: lists, ranges, steps and `~` over what `value` matches.
+class _Field(NamedTuple):
+    """A time field: the numbers that it may hold, and names for them."""
 
-    Debian's cron passes over what is left of a field once a range is complete (`*.`, `5;`).
-    """
-    value = rb"(?:%s)(?![0-9A-Za-z])" % value
-    span = rb"(?:\*|(?:%(v)s)?~(?:%(v)s)?|%(v)s(?:-%(v)s)?)(?:/[0-9]+(?![0-9A-Za-z]))?" % {b"v": value}
-    return rb"%(s)s(?:,%(s)s)*(?:(?:[^ \t,/-]|(?<=\*)-)[^ \t]*)?" % {b"s": span}
+    low: int
+    high: int
+    names: tuple[bytes, ...] = ()  # of the numbers from `low` on
 
 
-_BLANKS = rb"[ \t]+"
-# `L` (a month's last day, its last Friday) and names written out in full are systemd-cron's.
-_TIMES = _BLANKS.join(
-    _time_field(value)
-    for value in (
-        rb"[0-9]+",
-        rb"[0-9]+",
-        rb"[0-9]+|L",
-        rb"[0-9]+|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*",
-        rb"[0-9]+L?|(?:sun|mon|tue|wed|thu|fri|sat)[a-z]*",
-    )
+_FIELDS = (
+    _Field(0, 59),
+    _Field(0, 23),
+    _Field(1, 31),
+    _Field(1, 12, tuple(b"jan feb mar apr may jun jul aug sep oct nov dec".split())),
+    _Field(0, 7, tuple(b"sun mon tue wed thu fri sat".split())),
 )
-_NICKNAME = (
+
+# No expression below goes over the same bytes twice: crontab(1) takes a million of them from anybody.
+_BLANKS = re.compile(rb"[ \t]*")
+_UP_TO_BLANK = re.compile(rb"[^ \t]*")
+_UP_TO_EQUALS = re.compile(rb"[^\s=]*")
+_WHITE_SPACE = b" \t\n\v\f\r"  # isspace(3) in the C locale
+_NICKNAMES = re.compile(
     rb"@(?:reboot|hourly|daily|midnight|weekly|monthly|yearly|annually"
     # systemd-cron's own
-    rb"|boot|minutely|quarterly|semi-?annually|bi-?annually|anually|[0-9]+)"
+    rb"|boot|minutely|quarterly|semi-?annually|bi-?annually|anually|[0-9]+)",
+    re.IGNORECASE,
 )
-# cronie's own: `-` in front (don't log) and `-n` before the command (mail only if it fails), no part of the command.
-# A `*` where the command or user should be is a sixth time field, a slip that cron refuses.
-_SCHEDULE = rb"[ \t]*-?(?:%s|%s)%s(?!\*)" % (_NICKNAME, _TIMES, _BLANKS)
-_COMMAND = rb"(?:-n[ \t]+)?(?P<command>[^ \t].*)"
-_USER_ENTRY = re.compile(_SCHEDULE + _COMMAND, re.IGNORECASE | re.DOTALL)
-# Debian's cron counts blanks after the first one behind the user as the command's (`padding`).
-_SYSTEM_ENTRY = re.compile(
-    _SCHEDULE + rb"(?P<user>[^ \t]+)[ \t](?P<padding>[ \t]*)" + _COMMAND, re.IGNORECASE | re.DOTALL
-)
-
-# The states of load_env() in cron's env.c. It is tried first: `@daily = x` is a variable and not an entry.
-_VARIABLE = re.compile(
-    rb"""[ \t]*(?:'(?P<name1>[^'=]*)'|"(?P<name2>[^"=]*)"|(?P<name3>(?:[^'"\s=][^\s=]*)?))\s*=\s*"""
-    rb"""(?:'(?P<value1>[^']*)'\s*|"(?P<value2>[^"]*)"\s*|(?P<value3>(?:[^'"\s].*)?))""",
-    re.DOTALL,
-)
+_ALNUM = rb"[0-9A-Za-z]+"
+_DEBIAN_RANGE = re.compile(rb"(?:\*|(?P<first>%(n)s)(?:-(?P<last>%(n)s))?)(?:/(?P<step>%(n)s))?" % {b"n": _ALNUM})
+_CRONIE_RANDOM = re.compile(rb"(?P<first>%(n)s)?~(?P<last>%(n)s)?" % {b"n": _ALNUM})
+_SYSTEMD_RANGE = re.compile(rb"(?:\*|(?P<first>%(n)s)(?:-(?P<last>%(n)s))?)(?:/0*[1-9][0-9]*)?" % {b"n": _ALNUM})
 _NOT_PLAIN = re.compile(r"[^ -~]")
-_ANSIBLE_NAME = re.compile(rb"#Ansible: (.*?)\r*", re.DOTALL)
+_ANSIBLE_NAME = b"#Ansible: "
 
 # Shells that read `'…'` and `-c` as POSIX says, by the last part of their path. (rbash runs nothing with a `/` in it.)
 _POSIX_SHELLS = frozenset(b"sh dash ash bash ksh ksh93 mksh lksh oksh yash zsh".split())
@@ -139,6 +127,14 @@ class _Line(NamedTuple):
     shell: bytes  # what SHELL is set to above the entry
     shell_line: int
     bash_env: bool  # BASH_ENV is set above it
+
+
+class _Place(NamedTuple):
+    """Where a line has an entry's user and command."""
+
+    user: bytes | None
+    padding: int  # Debian's cron counts blanks after the first one behind the user as the command's
+    command: int  # offset in the line
 
 
 def parse(crontab: bytes, *, system: bool) -> list[Entry]:
@@ -158,32 +154,174 @@ def _lines(crontab: bytes, system: bool) -> Iterator[_Line]:
             f"line {line}: NUL byte in column {column}; cron reads no further there, and this may be no crontab: "
             "take the byte out first"
         )
-    pattern = _SYSTEM_ENTRY if system else _USER_ENTRY
     name, shell, shell_line, bash_env = None, b"/bin/sh", 0, False
     offset = 0
     for number, text in enumerate(crontab.split(b"\n"), start=1):
         name_above, name = name, None
         start, offset = offset, offset + len(text) + 1
         if text.lstrip(b" \t").startswith(b"#"):
-            comment = _ANSIBLE_NAME.fullmatch(text)
-            name = comment[1] if comment else None
+            name = text[len(_ANSIBLE_NAME) :].rstrip(b"\r") if text.startswith(_ANSIBLE_NAME) else None
             continue
-        variable = _VARIABLE.fullmatch(text) if b"=" in text else None
+        variable = _variable(text) if b"=" in text else None
         if variable:
-            what = variable["name1"] or variable["name2"] or variable["name3"]
-            if what == b"SHELL":
-                shell = (variable["value1"] or variable["value2"] or variable["value3"] or b"").strip()
-                shell_line = number
-            bash_env = bash_env or what == b"BASH_ENV"
+            if variable[0] == b"SHELL":
+                shell, shell_line = variable[1].strip(), number
+            bash_env = bash_env or variable[0] == b"BASH_ENV"
             continue
-        match = pattern.match(text)
-        if not match:
+        place = _place(text, system)
+        if place is None:
             continue
-        command, guard = unprefix(match["command"])
-        user = match["user"] if system else None
-        entry = Entry(number, name_above, user, command, guard, start + match.start("command"), start + match.end())
-        padding = len(match["padding"]) if system else 0
-        yield _Line(entry, padding, shell, shell_line, bash_env)
+        command, guard = unprefix(text[place.command :])
+        entry = Entry(number, name_above, place.user, command, guard, start + place.command, start + len(text))
+        yield _Line(entry, place.padding, shell, shell_line, bash_env)
+
+
+def _variable(line: bytes) -> tuple[bytes, bytes] | None:
+    """Return the name and value that a line sets in the jobs' environment; None if it is not such a line.
+
+    This is load_env() of cron's env.c, which is tried before anything else: `@daily = x` is a variable.
+    """
+    text = line.lstrip(b" \t")
+    if text[:1] in (b"'", b'"'):
+        end = text.find(text[:1], 1)
+        name, rest = text[1:end], text[end + 1 :]
+        if end < 0 or b"=" in name:
+            return None
+    else:
+        name = _UP_TO_EQUALS.match(text)[0]  # type: ignore[index] # it matches the empty string too
+        rest = text[len(name) :]
+    rest = rest.lstrip(_WHITE_SPACE)
+    if not rest.startswith(b"="):
+        return None
+    value = rest[1:].strip(_WHITE_SPACE)
+    if value[:1] not in (b"'", b'"'):
+        return name, value
+    # Anything behind the closing quote makes it something else than a variable.
+    return (name, value[1:-1]) if value.find(value[:1], 1) == len(value) - 1 > 0 else None
+
+
+def _place(line: bytes, system: bool) -> _Place | None:
+    """Return where a line's command is; None if no cron runs it (load_entry() in cron's entry.c)."""
+    at = _skip(_BLANKS, line, 0)
+    if line[at : at + 1] == b"-":  # cronie: do not log
+        at += 1
+    for field in _FIELDS if line[at : at + 1] != b"@" else (None,):
+        end = _skip(_UP_TO_BLANK, line, at)
+        word = line[at:end]
+        if not (_is_time(word, field) if field else _NICKNAMES.fullmatch(word)):
+            return None
+        at = _skip(_BLANKS, line, end)
+    # A sixth time field is a slip that cron refuses.
+    if line[at : at + 1] == b"*":
+        return None
+    user, padding = None, 0
+    if system:
+        end = _skip(_UP_TO_BLANK, line, at)
+        user = line[at:end]
+        at = _skip(_BLANKS, line, end)
+        padding = at - end - 1
+    if line.startswith((b"-n ", b"-n\t"), at):  # cronie: mail only if the command fails
+        at = _skip(_BLANKS, line, at + 2)
+    # Any other option is one that cronie refuses, and the shell under Debian's cron (`sh -c '-x job'`).
+    if at == len(line) or line[at : at + 1] == b"-":
+        return None
+    return _Place(user, padding, at)
+
+
+def _skip(expression: re.Pattern[bytes], text: bytes, at: int) -> int:
+    """Return the offset behind what an expression that always matches matches at an offset."""
+    return expression.match(text, at).end()  # type: ignore[union-attr]
+
+
+def _is_time(text: bytes, field: _Field) -> bool:
+    """Say whether Debian's cron, cronie or systemd-cron reads a word as a time."""
+    if text == b"*" or (len(text) <= 2 and text.isdigit() and field.low <= int(text) <= field.high):
+        return True
+    return _is_debians(text, field) or _is_cronies(text, field) or _is_systemds(text, field)
+
+
+def _is_debians(text: bytes, field: _Field) -> bool:
+    """Read a list of ranges as get_list() in Debian's entry.c does.
+
+    It passes over whatever follows a complete range up to the next blank (`*.`, `5;`, `1-3-5`, `*/5/10`).
+    """
+    at = 0
+    while True:
+        match = _DEBIAN_RANGE.match(text, at)
+        if match is None:
+            return False
+        follower = text[match.end() : match.end() + 1]
+        first, last, step = match.groups()
+        if first is not None:
+            if last is None and (step is not None or follower in (b"-", b"/")):
+                return False
+            if not all(_is_within(word, field) for word in (first, last) if word is not None):
+                return False
+        if (step is None and follower == b"/") or (step is not None and (_number(step) or 0) <= 0):
+            return False
+        if follower != b",":
+            return True
+        at = match.end() + 1
+
+
+def _is_cronies(text: bytes, field: _Field) -> bool:
+    """Read a list of ranges that has random times in it, which only cronie knows: `~`, `5~`, `~30`, `5~30`."""
+    if b"~" not in text:
+        return False
+    for part in text.split(b","):
+        match = _CRONIE_RANDOM.fullmatch(part)
+        if match is None:
+            if not _DEBIAN_RANGE.fullmatch(part) or not _is_debians(part, field):
+                return False
+            continue
+        low = field.low if match["first"] is None else _number(match["first"], field)
+        high = field.high if match["last"] is None else _number(match["last"], field)
+        # The number in between is drawn before it is checked: `50~99` is an entry now and then.
+        if low is None or high is None or low > high or low > field.high or high < field.low:
+            return False
+    return True
+
+
+def _is_systemds(text: bytes, field: _Field) -> bool:
+    """Read a list of ranges as systemd-cron does.
+
+    It takes names in full, `L` (a month's last day, its last Friday), steps behind a number, and cuts ranges to what
+    there is; a list is good if any of it is left.
+    """
+    if field.high == 31 and text.upper() == b"L":
+        return True
+    left = False
+    for part in text.split(b","):
+        match = _SYSTEMD_RANGE.fullmatch(part)
+        if match is None:
+            return False
+        if match["first"] is None:
+            left = True
+            continue
+        ends = [word for word in match.groups() if word is not None]
+        if field.high == 7:
+            ends = [word[:-1] if word[-1:] in b"lL" and word[:-1].isdigit() else word for word in ends]
+        numbers = [_number(word[:3] if word.isalpha() else word, field) for word in ends]
+        low, high = numbers[0], numbers[-1]
+        if low is None or high is None:
+            return False
+        left = left or (low <= high and low <= field.high and high >= field.low)
+    return left
+
+
+def _is_within(word: bytes, field: _Field) -> bool:
+    number = _number(word, field)
+    return number is not None and field.low <= number <= field.high
+
+
+def _number(word: bytes, field: _Field | None = None) -> int | None:
+    """Read a number, or a field's name for one, as get_number() in cron's entry.c does."""
+    if field is not None and word.lower() in field.names:
+        return field.low + field.names.index(word.lower())
+    # Its buffer has 1,000 bytes. atoi(3) keeps the lowest 32 bits of the number.
+    if not word.isdigit() or len(word) >= 1000:
+        return None
+    return (min(int(word), 2**63 - 1) + 2**31) % 2**32 - 2**31
 
 
 def rewrite(
