@@ -39,7 +39,7 @@ class _Event(NamedTuple):
     pid: int
     status: str
     state: str | None
-    told: str
+    message: str
     duration: int
 
 
@@ -65,7 +65,7 @@ class _Host:
                     int(event["pid"]),
                     str(event["status"]),
                     None if event["state"] is None else _state(event["state"]),
-                    str(event["told"]),
+                    str(event["message"]),
                     int(event["duration"] or 0),
                 )
                 for event in told
@@ -105,7 +105,7 @@ class _Host:
                 if not pin and fed:
                     yield event.time, fed, event.status == "changed"
             elif event.status in ("pinned", "unpinned") and event.state:
-                pin = (event.state, self._until(event.told)) if event.status == "pinned" else None
+                pin = (event.state, self._until(event.message)) if event.status == "pinned" else None
                 yield event.time, event.state, False
             elif event.status == "start":
                 yield event.time, "active", False
@@ -117,9 +117,9 @@ class _Host:
         if self.cluster:
             yield max(self._last(), last), _state(self.cluster["state"]), False
 
-    def _until(self, told: str) -> float | None:
+    def _until(self, message: str) -> float | None:
         try:
-            return datetime.datetime.strptime(told, "%Y-%m-%d %H:%M:%S %z").timestamp() - self.off
+            return datetime.datetime.strptime(message, "%Y-%m-%d %H:%M:%S %z").timestamp() - self.off
         except (ValueError, OverflowError):
             return None
 
@@ -173,7 +173,7 @@ class _Host:
         for event in self.events:
             start = begun.get(event.pid)
             if event.status in ("ignore", "stale"):
-                yield Run(self.name, event.told, event.time, None, "ignored")
+                yield Run(self.name, event.message, event.time, None, "ignored")
             elif event.status == "start":
                 if start:
                     yield self._unfinished(start)  # its process number is another's now
@@ -183,19 +183,19 @@ class _Host:
                 demoted.add(event.pid)
             elif event.status in NEXT:
                 outcome = "demoted" if event.pid in demoted else NEXT[event.status]
-                if start and start.told == event.told:
+                if start and start.message == event.message:
                     del begun[event.pid]
-                    yield Run(self.name, event.told, start.time, event.time, outcome)
+                    yield Run(self.name, event.message, start.time, event.time, outcome)
                 else:  # older than what was read
-                    yield Run(self.name, event.told, event.time - event.duration, event.time, outcome)
+                    yield Run(self.name, event.message, event.time - event.duration, event.time, outcome)
         for start in begun.values():
             yield self._unfinished(start)
 
     def _unfinished(self, start: _Event) -> Run:
         boot = next((boot for boot in self.boots if boot[0] <= start.time <= boot[1]), self.boots[-1])
         if boot != self.boots[-1]:
-            return Run(self.name, start.told, start.time, boot[1], "failed")  # it ended with its host
-        return Run(self.name, start.told, start.time, None, "running" if start.pid in self.running else "failed")
+            return Run(self.name, start.message, start.time, boot[1], "failed")  # it ended with its host
+        return Run(self.name, start.message, start.time, None, "running" if start.pid in self.running else "failed")
 
     def faults(self, begin: float) -> Iterator[Fault]:
         """What befell it, and what its state changed for."""
@@ -206,16 +206,16 @@ class _Host:
             yield Fault(self.name, booted, None, "booted")
         for event in self.events:
             if event.status == "changed":
-                yield Fault(self.name, event.time, None, f"{event.state}, {event.told}")
+                yield Fault(self.name, event.time, None, f"{event.state}, {event.message}")
             elif event.status == "pinned":
-                yield Fault(self.name, event.time, None, f"pinned {event.state} until {event.told}")
+                yield Fault(self.name, event.time, None, f"pinned {event.state} until {event.message}")
             elif event.status == "unpinned":
                 yield Fault(self.name, event.time, None, f"unpinned, {event.state}")
         # The same is told by each job: once is enough.
         often: dict[str, list[float]] = defaultdict(list)
         for event in self.events:
             if event.time >= begin and event.status in ("warning", "stale"):
-                often[event.told if event.status == "warning" else "the state was stale"].append(event.time)
+                often[event.message if event.status == "warning" else "the state was stale"].append(event.time)
         for what, times in often.items():
             if len(times) == 1:
                 yield Fault(self.name, times[0], None, what)

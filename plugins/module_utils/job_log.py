@@ -34,13 +34,13 @@ JOB = re.compile(
     _CLUSTER
     + r" state=(?P<state>active|passive)(?: pin=\S+)? status=(?P<status>"
     + "|".join(JOB_STATUSES)
-    + r")(?: dur=(?P<duration>\d{1,9}))?(?: reason=\S+)?(?: exit=(?P<exit>\d{1,9}))? cmd=(?P<told>.*)"
+    + r")(?: dur=(?P<duration>\d{1,9}))?(?: reason=\S+)?(?: exit=(?P<exit>\d{1,9}))? cmd=(?P<message>.*)"
 )
 STATE = re.compile(
     _CLUSTER + r" state=(?P<state>active|passive) status=(?P<status>changed|confirmed|pinned|unpinned)"
-    r"(?: (?:event|until)=(?P<told>.*))?"
+    r"(?: (?:event|until)=(?P<message>.*))?"
 )
-WARNING = re.compile(r"(?:cluster=(?P<cluster>.*?) )?warning: (?P<told>.*)")
+WARNING = re.compile(r"(?:cluster=(?P<cluster>.*?) )?warning: (?P<message>.*)")
 
 #: A line as `journalctl --output=short-unix` prints it.
 _JOURNAL = re.compile(r"(?P<when>\d{1,12}(?:\.\d+)?) \S+ rcron\[(?P<pid>\d{1,10})\]: (?P<text>.*)")
@@ -69,8 +69,8 @@ class Event(NamedTuple):
 
     time: seconds since the epoch. cluster: its name, None where a warning tells none. status: a job's `start`, `ok`,
     `fail`, `demoted`, `ignore` or `stale`; a state's `changed`, `confirmed`, `pinned` or `unpinned`; or `warning`.
-    state: `active` or `passive`, None for a warning. told: the job's command, the feeder's event, the pin's end, or the
-    warning. duration (seconds) and exit (the exit status): None where no end of a job is told.
+    state: `active` or `passive`, None for a warning. message: the job's command, the feeder's event, the pin's end, or
+    the warning. duration (seconds) and exit (the exit status): None if the line is not the end of a job.
     """
 
     time: float
@@ -78,7 +78,7 @@ class Event(NamedTuple):
     cluster: str | None
     status: str
     state: str | None
-    told: str
+    message: str
     duration: int | None = None
     exit: int | None = None
 
@@ -121,11 +121,11 @@ def event(line: Line) -> Event | None:
     match = JOB.fullmatch(line.text) or STATE.fullmatch(line.text)
     if match is None:
         match = WARNING.fullmatch(line.text)
-        return match and Event(line.when, line.pid, match["cluster"], "warning", None, match["told"])
+        return match and Event(line.when, line.pid, match["cluster"], "warning", None, match["message"])
     found = match.groupdict()
     duration, status = (None if found.get(name) is None else int(found[name]) for name in ("duration", "exit"))
     return Event(
-        line.when, line.pid, found["cluster"], found["status"], found["state"], found["told"] or "", duration, status
+        line.when, line.pid, found["cluster"], found["status"], found["state"], found["message"] or "", duration, status
     )
 
 
@@ -142,7 +142,7 @@ def runs(lines: Iterable[Line], ignored_since: float) -> Runs:
         found = event(line)
         if found is None or found.cluster is None or found.status not in JOB_STATUSES:
             continue
-        cluster, command, status, pid = found.cluster, found.told, found.status, found.pid
+        cluster, command, status, pid = found.cluster, found.message, found.status, found.pid
         if status in ("ignore", "stale"):
             if found.time >= ignored_since:
                 ignored[cluster] = ignored.get(cluster, 0) + 1

@@ -266,16 +266,16 @@ events:
       description: V(active) or V(passive); null for a warning.
       type: str
       sample: active
-    told:
+    message:
       description: The job's command, the feeder's event, the end of the pin, or the warning, its first 300 characters.
       type: str
       sample: "keepalived:INSTANCE \"VI_rcron\" MASTER"
     duration:
-      description: How long a job ran, in seconds; null where no end is told.
+      description: How long a job ran, in seconds; null if the event is not the end of a job.
       type: int
       sample: null
     exit:
-      description: A job's exit status; null where no end is told.
+      description: A job's exit status; null if the event is not the end of a job.
       type: int
       sample: null
 events_since:
@@ -453,10 +453,10 @@ def logged(history: int, now: float, files: list[str], events: bool) -> dict:
     }
     if events:
         earlier = [] if len(newest) == MOST_EVENTS else log.earlier(EARLIER)
-        told = [event for event in map(job_log.event, [*earlier, *newest]) if event is not None]
-        result["events"] = [event._replace(told=event.told[:LONGEST])._asdict() for event in told]
+        found_events = [event for event in map(job_log.event, [*earlier, *newest]) if event is not None]
+        result["events"] = [event._replace(message=event.message[:LONGEST])._asdict() for event in found_events]
         result["events_since"] = newest[0].when if len(newest) == MOST_EVENTS else log.since
-        result["running"] = _running(told)
+        result["running"] = _running(found_events)
         result["boots"] = [boot._asdict() for boot in log.boots()]
     return result
 

@@ -57,7 +57,7 @@ EVENT = {
     "cluster": (str, None),
     "status": str,
     "state": (str, None),
-    "told": str,
+    "message": str,
     "duration": (SECONDS, None),
     "exit": (int, None),
 }

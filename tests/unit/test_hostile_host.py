@@ -167,7 +167,7 @@ WELL = {
             "cluster": "billing",
             "status": "start",
             "state": "active",
-            "told": "/usr/local/bin/billing",
+            "message": "/usr/local/bin/billing",
             "duration": None,
             "exit": None,
         }

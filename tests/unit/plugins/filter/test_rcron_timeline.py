@@ -432,13 +432,13 @@ def test_a_host_that_answers_nonsense_is_unknown_and_the_others_are_drawn(wrong)
 
 
 lines = st.builds(
-    lambda when, pid, status, state, told: {
+    lambda when, pid, status, state, message: {
         "time": NOW + when,
         "pid": pid,
         "cluster": None if status == "warning" else "billing",
         "status": status,
         "state": None if status == "warning" else state,
-        "told": told,
+        "message": message,
         "duration": None,
         "exit": None,
     },

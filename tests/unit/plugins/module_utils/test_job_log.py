@@ -133,8 +133,8 @@ def test_all_that_feed_pin_and_unpin_log_is_understood(monkeypatch, tmp_path):
         ("billing", "unpinned", "active"),
         ("billing", "changed", "passive"),
     ]
-    assert [event.told for event in found[:2]] == ["operator:set active", "other:set active"]
-    time.strptime(found[2].told, "%Y-%m-%d %H:%M:%S %z")
+    assert [event.message for event in found[:2]] == ["operator:set active", "other:set active"]
+    time.strptime(found[2].message, "%Y-%m-%d %H:%M:%S %z")
 
 
 NOW = 1_795_510_445.0  # 2026-11-24 08:54:05 UTC

@@ -202,7 +202,7 @@ def test_all_that_is_logged_is_told_where_it_is_asked_for(program, monkeypatch):
     ]
     program("journalctl", f"cat <<'EOF'\n{chr(10).join(lines)}\nEOF")
     told = rcron_info.logged(2000, 10000.0, [], True)
-    assert [(event["time"], event["status"], event["told"]) for event in told["events"]] == [
+    assert [(event["time"], event["status"], event["message"]) for event in told["events"]] == [
         (9001.0, "start", "/bin/m"),
         (9002.0, "start", "/bin/g"),
         (9003.0, "changed", "keepal"),
