@@ -1,0 +1,90 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What the role rcron_pacemaker asks a node before it changes anything there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+
+from ..node import files, network, programs, systemd
+
+OPTIONS = {
+    "agent": {"type": "path", "required": True},
+    "corosync_conf": {"type": "path", "required": True},
+    "authkey": {"type": "path", "required": True, "no_log": False},
+    "backup": {"type": "path", "required": True},
+    "mark": {"type": "str", "required": True},
+}
+
+PROGRAMS = ("corosync", "pacemakerd", "cibadmin", "crm_resource", "crm_attribute")
+DAEMONS = ("corosync", "pacemaker")
+
+#: The cluster's configuration, as Pacemaker keeps it on the disk of each node.
+CIB = "/var/lib/pacemaker/cib/cib.xml"
+
+
+def inspect(options: dict) -> dict:
+    """Look at Corosync and Pacemaker on this node.
+
+    Args:
+        options: What OPTIONS describes. `agent`, `corosync_conf`, `authkey` and `backup` are paths, `mark` is a line at
+            the top of every file that the role writes.
+
+    Returns:
+        The keys that rcron_feeder_info documents for pacemaker.
+
+    Raises:
+        ProgramError: systemd does not answer.
+    """
+    return {
+        "installed": all(map(programs.find, PROGRAMS)),
+        "running": all(map(systemd.is_active, DAEMONS)),
+        "enabled": all(map(systemd.is_enabled, DAEMONS)),
+        "foreign_agent": os.path.lexists(options["agent"]) and not files.is_ours(options["agent"], options["mark"]),
+        "managed": files.is_ours(options["corosync_conf"], options["mark"]),
+        "untouched": is_untouched(options["corosync_conf"]),
+        "backup": os.path.exists(options["backup"]),
+        "authkey": os.path.exists(options["authkey"]),
+        "address": network.default_address(),
+    }
+
+
+def is_untouched(corosync_conf: str) -> bool:
+    """Tell whether nobody has set up a cluster here: Debian's package starts one of a single node.
+
+    Args:
+        corosync_conf: Path of Corosync's configuration.
+
+    Returns:
+        Whether there is no such file or it is the package's own, and the cluster holds no resource.
+    """
+    if has_resource(CIB):
+        return False
+    try:
+        data = files.read_head(corosync_conf, files.LARGEST)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # somebody has put something there
+    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()  # as dpkg keeps them
+    try:
+        packaged = programs.output("dpkg-query", "--show", "--showformat=${Conffiles}", "corosync")
+    except programs.ProgramError:
+        return False
+    return f" {corosync_conf} {digest}" in packaged.splitlines()
+
+
+def has_resource(cib: str) -> bool:
+    """Tell whether a cluster's configuration holds a resource.
+
+    Args:
+        cib: The path of the file, which need not exist.
+    """
+    try:
+        return bool(re.search("<(primitive|template)[ >]", files.read_text(cib)))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # it may

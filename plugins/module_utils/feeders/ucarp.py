@@ -1,0 +1,105 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What the role rcron_ucarp asks a node before it changes anything there."""
+
+from __future__ import annotations
+
+import glob
+import os
+
+from ..node import files, network, programs
+
+OPTIONS = {
+    "own": {"type": "list", "elements": "path", "required": True},
+    "hooks": {"type": "list", "elements": "path", "required": True},
+    "mark": {"type": "str", "required": True},
+    "run": {"type": "list", "elements": "path", "required": True},
+}
+
+#: Where a Debian host, or its administrator, may say what ucarp is to run.
+PLACES = ("/etc/network/interfaces", "/etc/network/interfaces.d/*", "/etc/systemd/system/*.service", "/etc/rc.local")
+
+PROCESSES = "/proc/[0-9]*"
+
+
+def inspect(options: dict) -> dict:
+    """Look at ucarp on this node.
+
+    Args:
+        options: What OPTIONS describes. `own` are the files that the role writes, `hooks` those of them that ucarp
+            runs, `mark` a line at the top of each of them, `run` programs that must be there.
+
+    Returns:
+        The keys that rcron_feeder_info documents for ucarp.
+
+    Raises:
+        OSError: A file that may name the hooks cannot be read.
+    """
+    present = [path for path in options["own"] if os.path.lexists(path)]
+    return {
+        "uid": os.geteuid(),
+        "installed": programs.find("ucarp"),
+        "interfaces": {name: network.address(name) for name in network.interfaces()},
+        "default_interface": network.default_interface(),
+        "present": present,
+        "foreign": [path for path in present if not is_own(path, options["mark"])],
+        "missing": [path for path in options["run"] if not (os.path.isfile(path) and os.access(path, os.X_OK))],
+        "users": [
+            *configurations_that_name(options["hooks"], options["own"]),
+            *processes_that_run(options["hooks"], options["own"]),
+        ],
+    }
+
+
+def is_own(path: str, mark: str) -> bool:
+    """Tell whether a file at one of the role's paths is the role's."""
+    # A password's file holds nothing but the password.
+    return os.path.isfile(path) and (path.endswith(".password") or files.is_ours(path, mark))
+
+
+def configurations_that_name(hooks: list[str], own: list[str]) -> list[str]:
+    """Find the lines of the host's configuration that name a hook, but for the role's own files.
+
+    Args:
+        hooks: Paths of the role's hooks.
+        own: Paths of all that the role writes.
+
+    Returns:
+        FILE:LINE of each.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    found = []
+    for path in sorted(name for place in PLACES for name in glob.glob(place) if os.path.isfile(name)):
+        if path not in own:
+            found += [
+                f"{path}:{number}"
+                for number, line in enumerate(files.read_text(path).splitlines(), 1)
+                if not line.lstrip().startswith("#") and any(hook in line for hook in hooks)
+            ]
+    return found
+
+
+def processes_that_run(hooks: list[str], own: list[str]) -> list[str]:
+    """Find each ucarp that was started with a hook, but for the one that the role's own unit runs.
+
+    Args:
+        hooks: Paths of the role's hooks.
+        own: Paths of all that the role writes.
+
+    Returns:
+        `process PID` for each.
+    """
+    found = []
+    units = [os.path.basename(path) for path in own if path.endswith(".service")]
+    for folder in glob.glob(PROCESSES):
+        try:
+            words = files.read_text(f"{folder}/cmdline").split("\0")
+            group = files.read_text(f"{folder}/cgroup")
+        except OSError:
+            continue  # ended in the meantime
+        named = any(word == hook or word.endswith(f"={hook}") for hook in hooks for word in words)
+        if os.path.basename(words[0]) == "ucarp" and named and not any(f"/{unit}" in group for unit in units):
+            found.append(f"process {os.path.basename(folder)}")
+    return found

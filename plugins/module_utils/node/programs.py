@@ -1,0 +1,83 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Programs that a node is asked with. None of them may run for longer than its time limit."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+#: Seconds that one program has for its answer.
+TIME_LIMIT = 20.0
+
+#: Where daemons are, which is not all in every user's PATH.
+DAEMON_PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
+
+
+class ProgramError(Exception):
+    """A program that could not be started, failed, or did not end in time; the message is for a person."""
+
+
+class NotStartedError(ProgramError):
+    """A program that could not be started."""
+
+
+class FailedError(ProgramError):
+    """A program that ended with another exit status than 0."""
+
+
+def run(*words: str, time_limit: float = TIME_LIMIT) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, without standard input.
+
+    Args:
+        words: The program and its arguments.
+        time_limit: Seconds after which the program is killed.
+
+    Returns:
+        How it ended, and what it wrote.
+
+    Raises:
+        NotStartedError: It could not be started.
+        ProgramError: It did not end in time.
+    """
+    try:
+        # AnsibleModule.run_command has no time limit, and nothing here knows of Ansible.
+        return subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
+            words,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=time_limit,
+        )
+    except subprocess.TimeoutExpired:
+        raise ProgramError(f"{' '.join(words)} did not end within {time_limit:g} s") from None
+    except OSError as error:
+        raise NotStartedError(f"{words[0]} cannot be run: {error.strerror}") from None
+    except ValueError as error:  # a NUL in an argument
+        raise NotStartedError(f"{words[0]!r} cannot be run: {error}") from None
+
+
+def output(*words: str, time_limit: float = TIME_LIMIT) -> str:
+    """Return what a program prints.
+
+    Args:
+        words: The program and its arguments.
+        time_limit: Seconds after which the program is killed.
+
+    Raises:
+        NotStartedError: It could not be started.
+        FailedError: Its exit status is not 0.
+        ProgramError: It did not end in time.
+    """
+    done = run(*words, time_limit=time_limit)
+    if done.returncode != 0:
+        said = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
+        raise FailedError(f"{' '.join(words)}: {said}")
+    return done.stdout
+
+
+def find(name: str) -> str:
+    """Return the path of a daemon or of an administrator's program, or "" if it is not installed."""
+    return shutil.which(name, path=DAEMON_PATH) or ""

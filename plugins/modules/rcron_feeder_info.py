@@ -1,0 +1,429 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The module rcron_feeder_info: what a feeder's role must know of a node before it changes anything there."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rcron_feeder_info
+short_description: Look at the software that decides which node of an rcron cluster is active
+version_added: 0.1.0
+author:
+  - The rcron maintainers (@rcron)
+description:
+  - Returns what the role of a feeder checks before it changes anything on a host, such as whether the feeder's daemon
+    is installed and running, what its configuration says, and whether a file at one of the role's paths is the role's
+    own.
+  - The roles of this collection, such as P(rcron.cluster.rcron_keepalived#role), run it. You need it only in a role for
+    a feeder of your own.
+  - Changes nothing.
+  - Every program that it starts has 20 seconds, and the whole module has 120. It fails if they do not suffice.
+notes:
+  - It must run as root to see everything.
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed (or possibly needs changing in check mode), when in diff mode.
+    support: none
+  idempotent:
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: Linux
+options:
+  feeder:
+    description:
+      - The feeder to look at.
+    type: str
+    required: true
+    choices: [heartbeat, keepalived, pacemaker, patroni, ucarp, wackamole]
+  options:
+    description:
+      - What the look needs to know. A missing or unknown key is an error.
+      - 'All feeders take C(mark), the comment that the role writes at the top of its files: a file is the role''s own
+        if that is one of its first three lines.'
+      - 'V(heartbeat) takes C(folder), the path of Heartbeat''s folder; C(script), the path of the resource script;
+        C(before), the folder that holds what was there before the role wrote the configuration; C(service), the unit;
+        and C(times), a dictionary of C(keepalive), C(deadtime) and C(initdead) as C(ha.cf) has them.'
+      - 'V(keepalived) takes C(conf), the path of C(keepalived.conf); C(hook), the path of the file that the role has it
+        include; C(backup), the path of a C(keepalived.conf) that the role replaced; C(service), the unit; C(rcronctl),
+        its path; and C(follow), a list with one dictionary for each cluster: C(kind), V(instance) or V(group); its
+        C(name); C(conf), the path of C(rcron.conf); and C(line), the C(notify) line that calls rcron.'
+      - 'V(pacemaker) takes the paths C(agent), the resource agent; C(corosync_conf); C(authkey), Corosync''s; and
+        C(backup), a C(corosync.conf) that the role replaced.'
+      - 'V(patroni) takes C(service), the unit; C(conf), Patroni''s configuration, empty if the unit names it; C(url),
+        Patroni''s REST API, empty if the configuration names it; C(command), what its callbacks are to call; and
+        C(record), the path of the file that says what rcron''s feeder last said.'
+      - 'V(ucarp) takes C(own), the paths of all files that the role writes; C(hooks), those of them that ucarp runs;
+        and C(run), the paths of programs that must be there.'
+      - 'V(wackamole) takes C(perl), the interpreter; C(module), the path of rcron''s Perl module; C(conf), the path of
+        C(wackamole.conf); and C(directives), a list of what C(wackamole.conf) is to hold.'
+    type: dict
+    required: true
+seealso:
+  - module: rcron.cluster.rcron_info
+"""
+
+EXAMPLES = r"""
+- name: Look at ucarp
+  rcron.cluster.rcron_feeder_info:
+    feeder: ucarp
+    options:
+      mark: "# Written by Ansible, role example"
+      own: [/usr/local/sbin/example-up, /usr/local/sbin/example-down]
+      hooks: [/usr/local/sbin/example-up, /usr/local/sbin/example-down]
+      run: [/usr/share/ucarp/vip-up]
+  register: ucarp
+
+- name: Refuse to replace somebody's file
+  ansible.builtin.assert:
+    that: not ucarp.node.foreign
+    fail_msg: "{{ ucarp.node.foreign | join(' and ') }} was not written by this role: rename it"
+
+- name: Ask whether the service of a database cluster calls rcron
+  rcron.cluster.rcron_feeder_info:
+    feeder: patroni
+    options:
+      mark: "# Written by Ansible, role example"
+      service: patroni
+      command: /usr/bin/rcronctl feed patroni
+      record: /var/run/rcron/state.feeder
+  register: patroni
+"""
+
+RETURN = r"""
+node:
+  description:
+    - What the node is like. Each key says for which feeders it is there.
+    - A byte that is not UTF-8 is shown as C(\xNN).
+  returned: success
+  type: dict
+  contains:
+    address:
+      description:
+        - For V(pacemaker), the node's IPv4 address, the one that its default route starts from or the only one that it
+          has. Empty if there is no such address.
+      type: str
+      sample: 192.0.2.11
+    authkey:
+      description: For V(pacemaker), whether there is a key.
+      type: bool
+      sample: false
+    backup:
+      description: For V(keepalived) and V(pacemaker), whether there is a configuration that the role replaced.
+      type: bool
+      sample: false
+    before:
+      description:
+        - For V(heartbeat), whether the unit was C(enabled) and C(running) before the role wrote the configuration.
+          Nothing if the role did not write it.
+      type: dict
+      sample: {enabled: true, running: true}
+    conf:
+      description: For V(patroni), the path of the configuration, a file or a folder. Empty if nothing names it.
+      type: str
+      sample: /etc/patroni/config.yml
+    crm:
+      description:
+        - For V(heartbeat), the directive in C(ha.cf) that has Pacemaker decide. Empty if there is no such directive.
+      type: str
+      sample: crm yes
+    daemon:
+      description: For V(heartbeat), the path of the program. Empty if it is not installed.
+      type: str
+      sample: /usr/lib/heartbeat/heartbeat
+    default_interface:
+      description: For V(ucarp), the interface of the default route. Empty if there is no default route.
+      type: str
+      sample: eth0
+    enabled:
+      description: For V(heartbeat) and V(pacemaker), whether the daemons are started at boot.
+      type: bool
+      sample: true
+    error:
+      description:
+        - For V(heartbeat), V(keepalived) and V(patroni), which file of the configuration cannot be read, and why. Empty
+          if all of it can be read.
+      type: str
+      sample: ""
+    exists:
+      description: For V(keepalived), whether there is a C(keepalived.conf).
+      type: bool
+      sample: true
+    fifo:
+      description:
+        - For V(keepalived), the line that has a C(vrrp_notify_fifo) other than the role's. Empty if there is none.
+      type: str
+      sample: /etc/keepalived/keepalived.conf:3
+    file:
+      description: For V(patroni), the path of the role's own file. Empty if the configuration is one file.
+      type: str
+      sample: /etc/patroni/conf.d/zz-rcron.yml
+    folder:
+      description: For V(patroni), whether the configuration is a folder.
+      type: bool
+      sample: false
+    foreign:
+      description:
+        - For V(heartbeat), V(patroni) and V(wackamole), a boolean, whether the role's file is there and is not the
+          role's own.
+        - For V(ucarp), a list of the paths for which this is so.
+      type: raw
+      sample: false
+    foreign_agent:
+      description: For V(pacemaker), whether the agent is there and is not the role's own.
+      type: bool
+      sample: false
+    foreign_hook:
+      description: For V(keepalived), whether the file to include is there and is not the role's own.
+      type: bool
+      sample: false
+    groups:
+      description: For V(keepalived), the names of the C(vrrp_sync_group) blocks.
+      type: list
+      elements: str
+      sample: []
+    included:
+      description: For V(keepalived), whether a line other than the role's includes the role's file.
+      type: bool
+      sample: false
+    installed:
+      description:
+        - For V(heartbeat), V(keepalived) and V(pacemaker), a boolean, whether the feeder is installed.
+        - For V(ucarp), its path, empty if it is not installed.
+      type: raw
+      sample: true
+    instances:
+      description: For V(keepalived), the names of the C(vrrp_instance) blocks.
+      type: list
+      elements: str
+      sample: [VI_1]
+    interfaces:
+      description:
+        - For V(heartbeat) and V(keepalived), a list of the names of the network interfaces.
+        - For V(ucarp), a dictionary of these names, each with its first IPv4 address or an empty string.
+      type: raw
+      sample: [eth0, lo]
+    lacks:
+      description: For V(wackamole), those of the directives that C(wackamole.conf) does not hold.
+      type: list
+      elements: str
+      sample: [PerlUse Rcron]
+    managed:
+      description: For V(keepalived) and V(pacemaker), whether the role wrote the configuration.
+      type: bool
+      sample: false
+    missing:
+      description:
+        - For V(patroni), the callbacks that do not call rcron.
+        - For V(ucarp), the programs to run that are not there or cannot be executed.
+      type: list
+      elements: str
+      sample: []
+    name:
+      description: For V(heartbeat), the node's name as Heartbeat knows it.
+      type: str
+      sample: node1
+    named_before:
+      description:
+        - For V(heartbeat), which of rcron's resources the C(haresources) names that the role replaced.
+      type: list
+      elements: str
+      sample: []
+    notifies:
+      description: For V(keepalived), the lines that run C(rcronctl).
+      type: list
+      elements: str
+      sample: ["/etc/keepalived/keepalived.conf:12"]
+    ours:
+      description: For V(heartbeat), whether the role wrote the configuration.
+      type: bool
+      sample: true
+    owners:
+      description: For V(heartbeat), each resource that C(haresources) names, with its node.
+      type: dict
+      sample: {rcron: node1}
+    perl:
+      description: For V(wackamole), whether the interpreter can be run and has the module POSIX.
+      type: bool
+      sample: true
+    present:
+      description: For V(ucarp), those of the role's files that are there.
+      type: list
+      elements: str
+      sample: []
+    running:
+      description:
+        - For V(heartbeat), V(keepalived), V(pacemaker) and V(patroni), whether the daemons run.
+      type: bool
+      sample: true
+    silent:
+      description:
+        - For V(keepalived), a sentence for each instance or group that does not notify rcron, with the lines to add.
+      type: list
+      elements: str
+      sample: []
+    spoke:
+      description: For V(patroni), whether Patroni has told its role since the machine was booted.
+      type: bool
+      sample: true
+    theirs:
+      description: For V(patroni), the command that each callback had before, or an empty string.
+      type: dict
+      sample: {on_start: ""}
+    there:
+      description: For V(heartbeat), which of C(ha.cf), C(haresources) and C(authkeys) exist.
+      type: list
+      elements: str
+      sample: [ha.cf, haresources, authkeys]
+    times:
+      description: For V(heartbeat), what is wrong with the times, and how to fix it. Empty if nothing is.
+      type: str
+      sample: ""
+    uid:
+      description: For V(ucarp), the user id that the module ran as.
+      type: int
+      sample: 0
+    unheard:
+      description: For V(patroni), why the REST API of a Patroni that runs does not answer. Empty if it does.
+      type: str
+      sample: ""
+    unit:
+      description: For V(patroni), whether there is such a unit.
+      type: bool
+      sample: true
+    untouched:
+      description:
+        - For V(pacemaker), whether C(corosync.conf) is the package's own or missing, and the cluster holds no resource.
+      type: bool
+      sample: true
+    url:
+      description: For V(patroni), the URL of the REST API. Empty if nothing names it.
+      type: str
+      sample: http://192.0.2.11:8008
+    user:
+      description: For V(patroni), the user that it runs as.
+      type: str
+      sample: postgres
+    users:
+      description:
+        - For V(ucarp), the lines and processes, other than the role's own, that name one of the hooks.
+      type: list
+      elements: str
+      sample: ["/etc/network/interfaces:12"]
+    utf8:
+      description: For V(keepalived), whether C(keepalived.conf) is UTF-8.
+      type: bool
+      sample: true
+    wanted:
+      description: For V(patroni), the command that each callback is to have.
+      type: dict
+      sample: {on_start: /usr/bin/rcronctl feed patroni}
+"""
+
+import signal
+from types import FrameType, ModuleType
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.rcron.cluster.plugins.module_utils.feeders import (
+    heartbeat,
+    keepalived,
+    pacemaker,
+    patroni,
+    ucarp,
+    wackamole,
+)
+from ansible_collections.rcron.cluster.plugins.module_utils.node.files import printable
+from ansible_collections.rcron.cluster.plugins.module_utils.node.programs import ProgramError
+
+#: Ansible sends a host only what is imported here by name.
+FEEDERS: dict[str, ModuleType] = {
+    "heartbeat": heartbeat,
+    "keepalived": keepalived,
+    "pacemaker": pacemaker,
+    "patroni": patroni,
+    "ucarp": ucarp,
+    "wackamole": wackamole,
+}
+
+#: Seconds that the whole look may take.
+TIME_LIMIT = 120
+
+
+class InspectionError(Exception):
+    """Why a node could not be looked at; the message is for a person."""
+
+
+def main() -> None:
+    """Run as Ansible's module."""
+    module = AnsibleModule(
+        argument_spec={
+            "feeder": {"type": "str", "required": True, "choices": sorted(FEEDERS)},
+            "options": {"type": "dict", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        node = look(module.params["feeder"], module.params["options"], TIME_LIMIT)
+    except InspectionError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, node=node)
+
+
+def look(feeder: str, options: dict, time_limit: int) -> dict:
+    """Look at this node, within a time limit.
+
+    Args:
+        feeder: The feeder's name, one of FEEDERS.
+        options: What its inspector asks for.
+        time_limit: Seconds after which this gives up.
+
+    Returns:
+        The inspector's answer, in characters that can be encoded.
+
+    Raises:
+        InspectionError: An option is missing, unknown or has a bad value, or the node gives no answer.
+    """
+    inspector = FEEDERS[feeder]
+    checked = ArgumentSpecValidator(inspector.OPTIONS).validate(options)
+    if checked.error_messages:
+        raise InspectionError(f"options for {feeder}: {'; '.join(checked.error_messages)}")
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        raise InspectionError(f"looking at {feeder} took more than {time_limit} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(time_limit)
+    try:
+        answer = inspector.inspect(checked.validated_parameters)
+    except ProgramError as error:
+        raise InspectionError(printable(str(error))) from error
+    except OSError as error:
+        raise InspectionError(printable(f"{error.filename or feeder}: {error.strerror or error}")) from error
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    return readable(answer)
+
+
+def readable(value: object) -> object:
+    r"""Return an answer with each byte that is not UTF-8 as \xNN, in all its strings."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {readable(key): readable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [readable(each) for each in value]
+    return value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What the module makes of its options and of an inspector's answer, and that Ansible brings all inspectors along."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+import yaml
+from ansible_collections.rcron.cluster.plugins.module_utils.node.programs import ProgramError
+from ansible_collections.rcron.cluster.plugins.modules import rcron_feeder_info
+
+MARK = "# Written by Ansible"
+
+
+@pytest.fixture
+def options(tmp_path):
+    """For each feeder, options that name nothing that exists."""
+    path = str(tmp_path / "none")
+    return {
+        "heartbeat": {
+            "folder": path,
+            "script": path,
+            "before": path,
+            "mark": MARK,
+            "service": "none",
+            "times": {"keepalive": 2, "deadtime": "10s", "initdead": 30},
+        },
+        "keepalived": {
+            "conf": path,
+            "hook": path,
+            "backup": path,
+            "mark": MARK,
+            "service": "none",
+            "rcronctl": path,
+            "follow": [{"kind": "instance", "name": "VI_1", "conf": path, "line": 'notify "x" root'}],
+        },
+        "pacemaker": {"agent": path, "corosync_conf": path, "authkey": path, "backup": path, "mark": MARK},
+        "patroni": {"service": "none", "command": "rcronctl feed patroni", "mark": MARK, "record": path},
+        "ucarp": {"own": [path], "hooks": [path], "mark": MARK, "run": [path]},
+        "wackamole": {"perl": path, "module": path, "conf": path, "mark": MARK, "directives": ["PerlUse Rcron"]},
+    }
+
+
+@pytest.fixture
+def run(module, systemctl):
+    """Return a function that runs the module in this process, and returns what it would tell Ansible."""
+    return lambda **given: module(rcron_feeder_info.main, **given)
+
+
+@pytest.fixture
+def systemctl(tmp_path, monkeypatch):
+    """A systemctl that knows no unit."""
+    (tmp_path / "systemctl").write_text('#!/bin/sh\n[ "$1" = show ] || exit 3\necho LoadState=not-found\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin")
+
+
+FEEDERS = sorted(rcron_feeder_info.FEEDERS)
+
+
+@pytest.mark.parametrize("feeder", FEEDERS)
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_every_feeder_is_looked_at_without_a_change(run, options, feeder, check_mode):
+    result = run(feeder=feeder, options=options[feeder], check_mode=check_mode)
+    assert result["changed"] is False
+    assert result["node"]
+
+
+def test_return_describes_what_is_returned(run, options):
+    documented = yaml.safe_load(rcron_feeder_info.RETURN)["node"]["contains"]
+    described = {
+        (feeder, key)
+        for key, entry in documented.items()
+        for feeder in re.findall(r"V\((\w+)\)", str(entry["description"]))
+    }
+    types = {"str": str, "bool": bool, "int": int, "list": list, "dict": (dict, type(None)), "raw": object}
+    returned = set()
+    for feeder, given in options.items():
+        for key, value in run(feeder=feeder, options=given)["node"].items():
+            returned.add((feeder, key))
+            assert isinstance(value, types[documented[key]["type"]]), key
+    assert returned == described
+
+
+def test_documentation_names_every_feeder_and_every_option():
+    documented = yaml.safe_load(rcron_feeder_info.DOCUMENTATION)["options"]
+    assert documented["feeder"]["choices"] == FEEDERS
+    said = documented["options"]["description"]
+    for feeder, inspector in rcron_feeder_info.FEEDERS.items():
+        (about,) = (text for text in said if text.startswith(f"V({feeder})"))
+        assert {name for name in inspector.OPTIONS if f"C({name})" not in about} == {"mark"}
+
+
+def test_examples_are_taken(run):
+    tasks = [task for task in yaml.safe_load(rcron_feeder_info.EXAMPLES) if "rcron.cluster.rcron_feeder_info" in task]
+    assert len(tasks) == 2
+    for task in tasks:
+        assert "node" in run(**task["rcron.cluster.rcron_feeder_info"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mark": None}, "options for ucarp: missing required arguments: mark"),
+        ({"known": ["a"]}, "options for ucarp: known. Supported parameters include: hooks, mark, own, run."),
+        ({"own": {"a": 1}}, "options for ucarp: argument 'own' is of type dict and"),
+    ],
+)
+def test_options_that_a_feeder_does_not_take_are_refused(run, options, change, message):
+    given = {name: value for name, value in {**options["ucarp"], **change}.items() if value is not None}
+    failed = run(feeder="ucarp", options=given)
+    assert failed["failed"]
+    assert failed["msg"].startswith(message)
+
+
+def test_a_feeder_that_there_is_not_is_refused(run):
+    assert "value of feeder must be one of: heartbeat, " in run(feeder="chance", options={})["msg"]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ProgramError("systemctl did not end"), "systemctl did not end"),
+        (IsADirectoryError(21, "Is a directory", "/etc/\udce4"), "/etc/\\xe4: Is a directory"),
+        (OSError("no name"), "ucarp: no name"),
+    ],
+)
+def test_a_node_without_an_answer_is_a_failure_with_a_reason(run, options, monkeypatch, error, message):
+    def inspect(options):
+        raise error
+
+    monkeypatch.setattr(rcron_feeder_info.ucarp, "inspect", inspect)
+    failed = run(feeder="ucarp", options=options["ucarp"])
+    assert (failed["failed"], failed["msg"]) == (True, message)
+
+
+def test_a_look_without_an_end_is_given_up(run, options, monkeypatch):
+    monkeypatch.setattr(rcron_feeder_info.ucarp, "inspect", lambda options: time.sleep(60))
+    monkeypatch.setattr(rcron_feeder_info, "TIME_LIMIT", 1)
+    began = time.monotonic()
+    failed = run(feeder="ucarp", options=options["ucarp"])
+    assert failed["msg"] == "looking at ucarp took more than 1 s"
+    assert time.monotonic() - began < 10
+
+
+def test_a_byte_that_is_not_utf8_is_shown(run, options, monkeypatch):
+    answer = {"users": ["/etc/\udce4:1"], "times": {"\udce4": None}, "uid": 0}
+    monkeypatch.setattr(rcron_feeder_info.ucarp, "inspect", lambda options: answer)
+    shown = {"users": ["/etc/\\xe4:1"], "times": {"\\xe4": None}, "uid": 0}
+    assert run(feeder="ucarp", options=options["ucarp"])["node"] == shown
+
+
+def test_ansible_brings_every_feeder_to_the_host(play, options, systemctl, tmp_path):
+    tasks = [
+        {
+            "rcron.cluster.rcron_feeder_info": {"feeder": feeder, "options": options[feeder]},
+            "check_mode": number % 2 == 0,
+        }
+        for number, feeder in enumerate(FEEDERS)
+    ]
+    results = play(tasks, f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin")
+    assert [result.get("msg", "") for result in results] == [""] * len(FEEDERS)
+    assert [result["changed"] for result in results] == [False] * len(FEEDERS)
+    assert results[FEEDERS.index("keepalived")]["node"]["instances"] == []
