@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-#: The bytecode of modules, by their names. Empty in the source: launcher.py fills it in where it compiles this.
+#: The bytecode of modules, by their names. Empty in the source: bytecode.py fills it in when it compiles this.
 CODES: "dict[str, bytes]" = {}
 
 

@@ -10,7 +10,10 @@ import _signal
 import posix
 import sys
 
-from rcron import config as configuration
+# Before those that import names from it: only `from rcron import` finds a module in the package's bytecode.
+from rcron import settings
+
+# isort: split
 from rcron import log, state
 
 EX_USAGE = 64  # sysexits(3): wrong command line
@@ -55,7 +58,7 @@ class Request:
     __slots__ = ("conf", "shell", "takeover_wait", "words")
 
     def __init__(self) -> None:
-        self.conf = configuration.DEFAULT_PATH
+        self.conf = settings.DEFAULT_PATH
         self.words: "list[str]" = []
         self.shell = False
         self.takeover_wait: "int | None" = None
@@ -91,7 +94,7 @@ def parse(argv: "list[str]") -> Request:
             request.conf = value
         else:
             try:
-                request.takeover_wait = configuration.seconds(value)
+                request.takeover_wait = settings.seconds(value)
             except ValueError as error:
                 raise UsageError(f"--takeover-wait: {error}") from None
     request.words = argv[at:]
@@ -119,8 +122,8 @@ def main(argv: "list[str] | None" = None) -> int:
         _print(2, f"rcron: {error}\n{USAGE}")
         return EX_USAGE
     try:
-        config = configuration.load(request.conf)
-    except configuration.ConfigError as error:
+        config = settings.load(request.conf)
+    except settings.ConfigError as error:
         line = log.one_line(str(error))
         log.warning(None, f"{line}; not run: {log.command(request.words)}")
         _print(2, f"rcron: {line}\n")
@@ -129,17 +132,17 @@ def main(argv: "list[str] | None" = None) -> int:
     if verdict.warning:
         log.warning(config, verdict.warning)
     mask = None
-    if verdict.state == configuration.PASSIVE:
+    if verdict.state == settings.PASSIVE:
         seconds = config.takeover_wait if request.takeover_wait is None else request.takeover_wait
         # A pinned node waits for nobody: it is passive because a person wants it so.
         if seconds and verdict.source != state.PIN:
             from rcron import takeover
 
             verdict, mask = takeover.wait(config, seconds)
-        if verdict.state == configuration.PASSIVE:
+        if verdict.state == settings.PASSIVE:
             status = "stale" if verdict.source == state.STALE else "ignore"
             log.event(config, f"state=passive{verdict.field} status={status}", log.command(request.words))
-            return config.passive_exit
+            return int(config.passive_exit)
     from rcron import job
 
     return job.run(config, request.words, request.shell, verdict.field, mask)

@@ -13,8 +13,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from rcron import __version__, feeders, hook, log, pin, process, state, status
-from rcron import config as configuration
+from rcron import __version__, feeders, hook, log, pin, process, settings, state, status
 from rcron.hook import EX_CANTCREAT, EX_CONFIG, EX_USAGE
 
 EX_OK = 0
@@ -51,7 +50,7 @@ def main(argv: "list[str] | None" = None) -> int:
     options = _parser().parse_args(argv)
     try:
         return int(options.command(options))
-    except configuration.ConfigError as error:
+    except settings.ConfigError as error:
         return _complain(str(error), EX_CONFIG)
     except BrokenPipeError:
         return EX_OK  # `rcronctl status | head`
@@ -67,7 +66,7 @@ def _parser() -> _Parser:
         "78 missing or invalid configuration",
     )
     parser.add_argument("--version", action="version", version=f"rcronctl {__version__}")
-    parser.add_argument("--conf", metavar="FILE", default=configuration.DEFAULT_PATH, help="default: %(default)s")
+    parser.add_argument("--conf", metavar="FILE", default=settings.DEFAULT_PATH, help="default: %(default)s")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     show = commands.add_parser("status", help="the node's state, and why it is in it")
@@ -83,7 +82,7 @@ def _parser() -> _Parser:
     is_active.set_defaults(command=_is_active)
 
     set_state = commands.add_parser("set", help="write the state file, as a feeder would")
-    set_state.add_argument("state", choices=(configuration.ACTIVE, configuration.PASSIVE))
+    set_state.add_argument("state", choices=(settings.ACTIVE, settings.PASSIVE))
     set_state.add_argument(
         "--feeder",
         metavar="NAME",
@@ -106,7 +105,7 @@ def _parser() -> _Parser:
         description="The pin holds through feeder events and reboots. It is this node's alone: pin the others passive "
         "before one active.",
     )
-    pin_state.add_argument("state", choices=(configuration.ACTIVE, configuration.PASSIVE))
+    pin_state.add_argument("state", choices=(settings.ACTIVE, settings.PASSIVE))
     pin_state.add_argument(
         "--for", dest="seconds", metavar="TIME", type=_duration, help="end by itself, after 90s, 2h30m, 1d or 1w"
     )
@@ -143,7 +142,7 @@ def _pid(value: str) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    facts = status.facts(configuration.load(options.conf))
+    facts = status.facts(settings.load(options.conf))
     if options.json:
         import json  # Debian's python3-minimal has none
 
@@ -154,24 +153,24 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _is_active(options: argparse.Namespace) -> int:
-    verdict = state.current(configuration.load(options.conf))
+    verdict = state.current(settings.load(options.conf))
     if not options.quiet:
         print(verdict.state)
-    return EX_OK if verdict.state == configuration.ACTIVE else EX_PASSIVE
+    return EX_OK if verdict.state == settings.ACTIVE else EX_PASSIVE
 
 
 def _set(options: argparse.Namespace) -> int:
-    if options.daemon and options.state == configuration.PASSIVE:
+    if options.daemon and options.state == settings.PASSIVE:
         options.error("--while goes with active: a passive node stays so whoever lives")
     hook.apply(
-        configuration.load(options.conf), options.state, options.feeder, f"set {options.state}", daemon=options.daemon
+        settings.load(options.conf), options.state, options.feeder, f"set {options.state}", daemon=options.daemon
     )
     return EX_OK
 
 
 def _pin(options: argparse.Namespace) -> int:
-    config = configuration.load(options.conf)
-    folder = os.path.dirname(state.pin_path(config))
+    config = settings.load(options.conf)
+    folder = os.path.dirname(config.pin_file)
     os.umask(0o022)  # whatever the administrator's: every user's jobs look for a pin
     os.makedirs(folder, exist_ok=True)
     pin.write(config, options.state, options.seconds)
@@ -179,13 +178,13 @@ def _pin(options: argparse.Namespace) -> int:
     until = status.moment(held.until) if held and held.until else "rcronctl unpin"
     log.notice(config, f"state={options.state} status=pinned until={until}")
     print(f"pinned {options.state} until {until}")
-    if options.state == configuration.ACTIVE:
+    if options.state == settings.ACTIVE:
         print("rcron asks no other node: see to it that none of them is active, or its jobs run twice")
     return EX_OK
 
 
 def _unpin(options: argparse.Namespace) -> int:
-    config = configuration.load(options.conf)
+    config = settings.load(options.conf)
     if not pin.remove(config):
         print("there was no pin")
         return EX_OK
@@ -196,7 +195,7 @@ def _unpin(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    config = configuration.load(options.file or options.conf)
+    config = settings.load(options.file or options.conf)
     print(
         f"{log.one_line(config.path)}: valid: cluster {config.cluster_name}, state file {config.state_file}, "
         f"default state {config.default_state}"
@@ -210,7 +209,7 @@ def _feed(options: argparse.Namespace) -> int:
     except hook.EventError as error:
         _report(f"{options.feeder}: {error}; nothing changed")
         return EX_USAGE
-    except configuration.ConfigError as error:
+    except settings.ConfigError as error:
         _report(str(error))
         return EX_CONFIG
     except OSError as error:

@@ -11,8 +11,8 @@ import _signal
 import posix
 import time
 
-from rcron import job, log, state
-from rcron.config import PASSIVE, Config
+from rcron import child, log, state
+from rcron.settings import PASSIVE, Config
 from rcron.watch import Watch
 
 #: How often the end of a terminated group is looked for, in seconds.
@@ -20,7 +20,7 @@ _POLL = 0.05
 
 
 def wait(config: Config, pid: int, own_group: bool, command: str) -> int:
-    """Wait for the job as job.wait does; end it where this node turns passive.
+    """Wait for the job as child.wait_for_end does; end it where this node turns passive.
 
     config: the cluster's. pid: the job's process. own_group: whether it leads a process group of its own; on a terminal
     it does not, and then only the job's own process and its descendants are signalled. command: the job, for the log.
@@ -33,14 +33,14 @@ def wait(config: Config, pid: int, own_group: bool, command: str) -> int:
         verdict = state.current(config)
         if verdict.state == PASSIVE:
             if _is_removed(config):
-                return job.wait(pid)
+                return child.wait_for_end(pid)
             reason = " reason=stale" if verdict.source == state.STALE else ""
             fields = f"state=passive{verdict.field} status=demoted dur={int(time.monotonic() - began)}{reason}"
             log.event(config, fields, command)
             return _terminate(config.kill_after, pid, own_group)
-        info = watch.wait(job.WAITED_FOR, 3600.0, verdict)
+        info = watch.wait(child.WAITED_FOR, 3600.0, verdict)
         if info is not None:
-            status = job.handle(info, pid)
+            status = child.handle_signal(info, pid)
     return status
 
 
@@ -68,9 +68,9 @@ def _terminate(kill_after: int, pid: int, own_group: bool) -> int:
         if not killed and time.monotonic() >= deadline:
             members.signal(_signal.SIGKILL)
             killed = True
-        info = _signal.sigtimedwait(job.WAITED_FOR, _POLL)
+        info = _signal.sigtimedwait(child.WAITED_FOR, _POLL)
         if info is not None and status is None:
-            status = job.handle(info, pid)
+            status = child.handle_signal(info, pid)
     return status
 
 

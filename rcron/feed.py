@@ -10,12 +10,11 @@ import errno
 import fcntl
 import os
 import posix
-import stat
 import time
 from typing import NamedTuple
 
-from rcron import log, process, state
-from rcron.config import ACTIVE, PASSIVE, Config
+from rcron import files, log, process, state
+from rcron.settings import ACTIVE, PASSIVE, Config
 
 #: The end of the year 9999, in seconds since the epoch: what is later, or no number (float reads nan), is no date.
 _LATEST = 253402300800
@@ -79,28 +78,15 @@ class Record:
         self.daemon = daemon
 
 
-def record_path(config: Config) -> str:
-    """Where the feeder's record of a cluster is kept."""
-    return config.state_file + ".feeder"
-
-
 def read_record(config: Config) -> "Record | None":
     """What the feeder last said. config: the cluster's. Returns None where nobody spoke yet, or it is unreadable.
 
     In a folder of the feeder's user it holds whatever that user likes, and root reads it too.
     """
     try:
-        # O_NONBLOCK: opening a FIFO of that name must not wait for a writer.
-        fd = posix.open(record_path(config), posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY)
-    except OSError:
+        data, modified = files.read_trusted(config.record_file, MAX_RECORD)
+    except (OSError, files.UntrustedError):
         return None
-    try:
-        status = posix.fstat(fd)
-        data = posix.read(fd, MAX_RECORD) if stat.S_ISREG(status.st_mode) else b""
-    except OSError:
-        return None
-    finally:
-        posix.close(fd)
     values = dict(line.partition("=")[::2] for line in data.decode("utf-8", "replace").split("\n"))
     try:
         ticks, hook, boot = values.get("moment", "0 0 -").split()
@@ -114,7 +100,7 @@ def read_record(config: Config) -> "Record | None":
         return None
     record.boot = boot
     record.daemon = values.get("daemon", "")
-    record.spoke = status.st_mtime
+    record.spoke = modified
     return record
 
 
@@ -209,7 +195,7 @@ def refresh(config: Config, wanted: "str | None", follows: int = 0) -> bool:
     with Lock(config.state_file):
         if follows:
             record = read_record(config)
-            if record is None and not os.path.lexists(record_path(config)):
+            if record is None and not os.path.lexists(config.record_file):
                 # rcron has been removed since the caller looked: nothing of it is to come back.
                 posix.unlink(config.state_file + ".lock")
             if record is None or record.pid != follows:
@@ -220,7 +206,7 @@ def refresh(config: Config, wanted: "str | None", follows: int = 0) -> bool:
             _write(config, wanted)
         elif found.source == state.STALE:
             _renew(config)
-        for path in (config.state_file, record_path(config)):
+        for path in (config.state_file, config.record_file):
             try:
                 os.utime(path, follow_symlinks=False)
             except FileNotFoundError:
@@ -277,10 +263,10 @@ def _write_record(config: Config, record: Record) -> None:
         f"moment={record.moment.ticks} {record.moment.pid} {record.boot}\n"
     )
     try:
-        state.replace(record_path(config), text)
+        files.replace(config.record_file, text)
     except OSError as error:
         # The state is what counts, and it stands.
-        log.warning(config, f"{record_path(config)}: not written: {error.strerror}")
+        log.warning(config, f"{config.record_file}: not written: {error.strerror}")
 
 
 def _boot() -> str:

@@ -8,7 +8,7 @@ A feeder's own module in rcron/feeders/ knows its daemon's words and what each o
 import os
 
 from rcron import feed, log, process, refresher
-from rcron.config import ACTIVE, Config
+from rcron.settings import ACTIVE, Config
 
 EX_USAGE = 64  # sysexits(3): wrong command line, or no event of the feeder's
 EX_CANTCREAT = 73  # sysexits(3): the state cannot be written

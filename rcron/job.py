@@ -11,29 +11,13 @@ import posix
 import sys
 import time
 
-from rcron import log
-from rcron.config import TERMINATE, Config
+from rcron import child, log
+from rcron.settings import TERMINATE, Config
 
 EX_NOT_EXECUTABLE = 126  # as a POSIX shell answers: XCU 2.8.2
 EX_NOT_FOUND = 127
 
 SHELL = b"/bin/sh"
-
-#: Signals that reach the job when they are sent to rcron.
-FORWARDED = (
-    _signal.SIGTERM,
-    _signal.SIGINT,
-    _signal.SIGHUP,
-    _signal.SIGQUIT,
-    _signal.SIGUSR1,
-    _signal.SIGUSR2,
-)
-
-#: Signals that tell something of the job, or are for it.
-WAITED_FOR = (*FORWARDED, _signal.SIGCHLD)
-
-#: siginfo's si_code of a signal that the kernel itself sent (<asm-generic/siginfo.h>): a terminal's Ctrl-C, for one.
-_SI_KERNEL = 0x80
 
 #: errno(3). The module of that name makes 130 constants, which takes as long as reading the state twice.
 _ENOEXEC = 8
@@ -68,7 +52,7 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
 
     # From here on these signals wait for sigwaitinfo below: none can fall between two steps, from before the job
     # exists until after its end.
-    blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, WAITED_FOR)
+    blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, child.WAITED_FOR)
     mask = blocked if mask is None else mask
     # With SIGCHLD ignored the kernel would throw the exit status away; the job gets SIGCHLD back as it was.
     sigchld = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
@@ -98,35 +82,10 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
 
         status = demotion.wait(config, pid, own_group, command)
     else:
-        status = wait(pid)
+        status = child.wait_for_end(pid)
     result = "fail" if status else "ok"
     log.event(config, f"state=active{field} status={result} dur={int(time.monotonic() - began)} exit={status}", command)
     return status
-
-
-def wait(pid: int) -> int:
-    """Wait for the job, handing signals on to it. pid: its process. Returns its exit status as a shell tells it."""
-    status = None
-    while status is None:
-        status = handle(_signal.sigwaitinfo(WAITED_FOR), pid)
-    return status
-
-
-def handle(info: "_signal.struct_siginfo", pid: int) -> "int | None":
-    """Do what a signal asks for. info: its siginfo. pid: the job's process.
-
-    Returns the job's exit status as a shell tells it where the signal told of its end, None otherwise.
-    """
-    if info.si_signo == _signal.SIGCHLD:
-        # Perhaps another child's (one that a shell left to us by exec), perhaps only a stop: WNOHANG tells.
-        ended, status = posix.waitpid(pid, posix.WNOHANG)
-        if ended:
-            code = posix.waitstatus_to_exitcode(status)
-            return code if code >= 0 else 128 - code
-    elif info.si_code != _SI_KERNEL:
-        # A terminal's own signals go to its whole foreground process group: the job has had those already.
-        posix.kill(pid, info.si_signo)
-    return None
 
 
 def _in_foreground() -> bool:

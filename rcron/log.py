@@ -7,7 +7,7 @@ syslog(3) itself is silent where no syslog socket is, which is what is wanted: n
 
 import syslog
 
-from rcron.config import FACILITIES, LEVELS, Config
+from rcron.settings import FACILITIES, LEVELS, Config
 
 #: The most that a log line tells of a command, in bytes.
 MAX_COMMAND = 2048

@@ -10,8 +10,11 @@ the boot BOOT_ID (/proc/sys/kernel/random/boot_id, random(4)) BOOT_UNTIL counts 
 import posix
 import time
 
-from rcron.config import ACTIVE, PASSIVE, Config, is_exposed
-from rcron.state import MAX_BYTES, PIN, Verdict, pin_path, replace
+from rcron import files
+from rcron.settings import ACTIVE, PASSIVE, Config
+
+#: How much a pin's file may hold, in bytes.
+MAX_BYTES = 4096
 
 #: The units of a duration, in seconds.
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -58,27 +61,20 @@ def read(config: Config) -> "Pin | None":
 
     Raises ValueError for a pin that is to be ignored, with what is wrong with it.
     """
-    path = pin_path(config)
+    path = config.pin_file
     try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY)
+        data, _modified = files.read_trusted(path, MAX_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ValueError(f"{path}: cannot be opened: {error.strerror}; ignored") from None
-    try:
-        status = posix.fstat(fd)
-        if status.st_mode & 0o170000 != 0o100000 or status.st_mode & 0o002 or is_exposed(path, status.st_uid):
-            raise ValueError(f"{path}: not a regular file, or one that everyone may write or replace; ignored")
-        data = posix.read(fd, MAX_BYTES + 1)
-    except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}; ignored") from None
-    finally:
-        posix.close(fd)
+    except files.UntrustedError as error:
+        raise ValueError(f"{path}: {error}; ignored") from None
     words = [word.decode("ascii", "replace") for word in data.split()]
     try:
         left = None if len(words) == 1 else _left(*words[1:])
         # float reads nan and inf as well, and numbers that no calendar has a day for.
-        known = len(data) <= MAX_BYTES and words[0] in (ACTIVE, PASSIVE) and (left is None or abs(left) < _ENDLESS)
+        known = words[0] in (ACTIVE, PASSIVE) and (left is None or abs(left) < _ENDLESS)
     except (IndexError, TypeError, ValueError):
         known = False
     if not known:
@@ -108,31 +104,13 @@ def write(config: Config, state: str, seconds: "int | None") -> None:
     if seconds is not None:
         ends = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
         line = f"{state} {time.time() + seconds:.3f} {_boot_id()} {ends:.3f}"
-    replace(pin_path(config), line + "\n")
+    files.replace(config.pin_file, line + "\n")
 
 
 def remove(config: Config) -> bool:
     """Take the pin back. config: the cluster's. Returns whether there was one. Raises OSError where that fails."""
     try:
-        posix.unlink(pin_path(config))
+        posix.unlink(config.pin_file)
     except FileNotFoundError:
         return False
     return True
-
-
-def verdict(config: Config) -> "Verdict | None":
-    """What the pin says of this node's state. config: the cluster's. Returns None where no pin holds."""
-    try:
-        pin = read(config)
-    except ValueError as error:
-        from rcron import log
-
-        log.warning(config, str(error))
-        return None
-    if pin is None:
-        return None
-    until = pin.until
-    when = "unpin" if until is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))
-    found = Verdict(pin.state, PIN, f"pinned {pin.state} until {when} ({pin_path(config)})")
-    found.field = f" pin={when}"
-    return found

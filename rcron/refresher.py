@@ -17,7 +17,7 @@ import signal
 import time
 
 from rcron import feed, log, process
-from rcron.config import ACTIVE, PASSIVE, Config
+from rcron.settings import ACTIVE, PASSIVE, Config
 
 #: How often the state is refreshed at the least, and looked after, in seconds.
 TICK = 5.0

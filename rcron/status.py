@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from rcron import __version__, feed, log, pin, state
-from rcron.config import Config
+from rcron.settings import SETTINGS, Config
 
 _COLOURS = {"active": "\033[32m", "passive": "\033[33m"}
 _PLAIN = "\033[0m"
@@ -45,7 +45,7 @@ def facts(config: Config) -> "dict[str, Any]":
         "default_state": config.default_state,
         "cluster_name": config.cluster_name,
         "state_file": config.state_file,
-        "settings": {name: getattr(config, name) for name in Config.__slots__ if name != "path"},
+        "settings": {name: getattr(config, name) for name in SETTINGS},
         "conf": config.path,
         "version": __version__,
     }

@@ -4,12 +4,12 @@
 
 import time
 
-from rcron import demotion, state
-from rcron.config import PASSIVE, Config
+from rcron import demotion, job, state
+from rcron.settings import PASSIVE, Config
 from rcron.watch import Watch
 
 #: What the job will need after a wait during which rcron may have been removed.
-NEEDED_LATER = (demotion,)
+NEEDED_LATER = (demotion, job)
 
 
 def wait(config: Config, seconds: int) -> "tuple[state.Verdict, set[int]]":

@@ -14,8 +14,9 @@ import posix
 import time
 
 from rcron import pin
-from rcron.config import ACTIVE, Config, folder_of
-from rcron.state import FILE, Verdict, pin_path
+from rcron.files import folder_of
+from rcron.settings import ACTIVE, Config
+from rcron.state import FILE, Verdict
 
 #: What state.current will need once a node is pinned, when rcron may have been removed.
 NEEDED_LATER = (pin,)
@@ -39,9 +40,9 @@ class Watch:
     def __init__(self, config: Config) -> None:
         self.mask: set[int] = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGIO,))
         self._folders: list[int] = []
-        self._max_age = config.state_max_age
+        self._max_age: int = config.state_max_age
         self._absent = ""
-        states, pins = folder_of(config.state_file), folder_of(pin_path(config))
+        states, pins = folder_of(config.state_file), folder_of(config.pin_file)
         self._told = self._tell(states, _CHANGED) and not _is_link(config.state_file)  # what that leads to is elsewhere
         if pins != states and not self._tell(pins, _CHANGED):
             # rcronctl makes it with the first pin.

@@ -40,18 +40,17 @@ SHARED = frozenset(
 #: How many seconds after its start a process has surely read all that it ever needs of a version's folder.
 LOADED = 5.0
 
-#: Run by the interpreter that will run the wrapper, with the package's folder, its module of settings, and the name of
-#: the configuration whose text comes on standard input. Prints the interpreter's tag on the first line, and after it
+#: Run by the interpreter that will run the wrapper, with the package's folder and the name of the configuration whose
+#: text comes on standard input. Prints the interpreter's tag on the first line, and after it
 #: the error of the package's own parser, if there is one.
 PROBE = """\
 import sys
 if sys.version_info < (3, 9):
     sys.exit("Python %d.%d" % sys.version_info[:2])
-import importlib
-folder, module, conf = sys.argv[1:]
+folder, conf = sys.argv[1:]
 print(sys.implementation.cache_tag)
 sys.path.insert(0, folder)
-settings = importlib.import_module(module)
+from rcron import settings
 try:
     settings.parse(sys.stdin.buffer.read().decode("utf-8", "surrogateescape"), conf)
 except settings.ConfigError as error:
@@ -464,8 +463,7 @@ def try_package(places: Places, wanted: Wanted) -> tuple[str, list[Refusal]]:
         InstallError: The package has no module of settings.
     """
     package = wanted.package
-    module = next((name for name in ("settings", "config") if f"rcron/{name}.py" in package.files), None)
-    if module is None:
+    if "rcron/settings.py" not in package.files:
         raise InstallError("the package has no rcron/settings.py that could read a configuration")
     with tempfile.TemporaryDirectory(prefix="rcron-") as private:
         for path, text in package.files.items():
@@ -474,7 +472,7 @@ def try_package(places: Places, wanted: Wanted) -> tuple[str, list[Refusal]]:
                 os.makedirs(os.path.dirname(full), exist_ok=True)
                 with open(full, "w", encoding="utf-8", newline="") as source:
                     source.write(text)
-        argv = [package.python, "-I", "-S", "-B", "-c", PROBE, private, f"rcron.{module}", places.conf]
+        argv = [package.python, "-I", "-S", "-B", "-c", PROBE, private, places.conf]
         try:
             done = run(argv, wanted.conf_content)
         except OSError as error:
@@ -490,7 +488,7 @@ def try_package(places: Places, wanted: Wanted) -> tuple[str, list[Refusal]]:
             )
         ]
     if done.returncode:
-        raise InstallError(f"the package's rcron/{module}.py cannot be loaded: {done.stderr.strip()}")
+        raise InstallError(f"the package's rcron/settings.py cannot be loaded: {done.stderr.strip()}")
     return tag, [Refusal("conf_content", f"is what the wrapper would refuse: {said}")] if said else []
 
 
@@ -662,7 +660,7 @@ def make_library(package: Package, library: str, cache_tag: str) -> list[Step]:
 
 def compile_bytecode(python: str, folder: str, library: str) -> None:
     """Compile the package in a folder that is to be called `library`."""
-    done = run([python, "-I", os.path.join(folder, "rcron", "launcher.py"), folder, library])
+    done = run([python, "-I", os.path.join(folder, "rcron", "bytecode.py"), folder, library])
     if done.returncode:
         raise InstallError(f"{python} cannot compile the wrapper's package: {done.stderr.strip()}")
 

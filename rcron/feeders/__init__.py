@@ -8,5 +8,7 @@ Each has a docstring that tells the daemon's contract and its source, and HELP (
 status. It may raise rcron.hook.EventError, ConfigError and OSError: rcronctl tells what they say.
 """
 
-#: What `rcronctl feed` knows: the modules' names.
-NAMES = ("heartbeat", "keepalived", "pacemaker", "patroni", "ucarp", "wackamole")
+import os
+
+#: The feeders that `rcronctl feed` knows, sorted: the modules in this folder.
+NAMES = tuple(sorted(name[:-3] for name in os.listdir(__path__[0]) if name.endswith(".py") and name[0] != "_"))

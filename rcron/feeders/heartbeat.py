@@ -26,10 +26,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 
-from rcron import config as configuration
-from rcron import feed, hook, log, process, state
-from rcron.config import ACTIVE, PASSIVE, Config
+from rcron import feed, hook, log, process, settings, state
 from rcron.hook import EventError
+from rcron.settings import ACTIVE, PASSIVE, Config
 
 HELP = "be Heartbeat's resource script"
 
@@ -64,19 +63,19 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
         raise EventError(f"[CONF] and start, stop, status or resync are expected, not: {' '.join(options.words)}")
     path = arguments[0] if arguments else options.conf
     if event == "start":
-        _start(configuration.load(path), event, report)
+        _start(settings.load(path), event, report)
     elif event == "stop":
         # It may not fail, see above. What cannot be written cannot be refreshed either, and turns stale; and where the
         # configuration is broken, no job runs.
         try:
-            hook.apply(configuration.load(path), PASSIVE, "heartbeat", event)
-        except (configuration.ConfigError, OSError) as error:
+            hook.apply(settings.load(path), PASSIVE, "heartbeat", event)
+        except (settings.ConfigError, OSError) as error:
             report(f"heartbeat: not made passive: {error}")
     elif event == "status":
         return _status(path)
     else:
         # The script's own configuration need not be named.
-        _resync(configuration.load(path), [f"rcron::{path}"] + ["rcron"] * (path == options.conf), report)
+        _resync(settings.load(path), [f"rcron::{path}"] + ["rcron"] * (path == options.conf), report)
     return 0
 
 
@@ -104,8 +103,8 @@ def _daemon() -> int:
 def _status(path: str) -> int:
     """Print what Heartbeat looks for. Only what it can rely on is `running`: for anything less it calls `start`."""
     try:
-        config = configuration.load(path)
-    except configuration.ConfigError:
+        config = settings.load(path)
+    except settings.ConfigError:
         print("stopped: no valid configuration")
         return EX_NOT_RUNNING
     word = _state(config)

@@ -24,11 +24,10 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 
-from rcron import config as configuration
-from rcron import feed, hook, process
-from rcron.config import ACTIVE, PASSIVE, Config
+from rcron import feed, hook, process, settings
 from rcron.hook import EventError
 from rcron.refresher import Schedule
+from rcron.settings import ACTIVE, PASSIVE, Config
 
 NAME = "keepalived"
 HELP = "follow keepalived's VRRP events"
@@ -143,13 +142,13 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
         if any(config.path == path for config in clusters.values()):
             options.error(f"{path}: two VRRP instances cannot keep one state; give each a configuration of its own")
         try:
-            config = configuration.load(path)
+            config = settings.load(path)
             for other in clusters.values():
                 if other.state_file == config.state_file:
-                    raise configuration.ConfigError(
+                    raise settings.ConfigError(
                         f"{path}: state_file {config.state_file} is {other.path}'s too; give each cluster its own"
                     )
-        except configuration.ConfigError as error:
+        except settings.ConfigError as error:
             # The other clusters of this node still need their feeder.
             report(str(error))
             status = hook.EX_CONFIG

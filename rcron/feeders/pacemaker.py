@@ -28,9 +28,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from rcron import __version__, hook, log, process, state
-from rcron import config as configuration
-from rcron.config import ACTIVE, PASSIVE, Config
+from rcron import __version__, files, hook, log, process, settings, state
+from rcron.settings import ACTIVE, PASSIVE, Config
 
 HELP = "answer Pacemaker: the actions of its resource agent ocf:rcron:rcron"
 
@@ -69,7 +68,7 @@ plain resource, the node where it is started.
 <parameter name="conf" unique="1" required="0">
 <longdesc lang="en">rcron's configuration, the same path on every node.</longdesc>
 <shortdesc lang="en">rcron.conf</shortdesc>
-<content type="string" default="{configuration.DEFAULT_PATH}"/>
+<content type="string" default="{settings.DEFAULT_PATH}"/>
 </parameter>
 </parameters>
 <actions>
@@ -109,7 +108,7 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
         return _refuse(report, ERR_UNIMPLEMENTED, f"there is no action {options.action} here; nothing changed")
     try:
         return action()
-    except configuration.ConfigError as error:
+    except settings.ConfigError as error:
         return _refuse(report, ERR_INSTALLED, str(error))
     except OSError as error:
         return _refuse(report, ERR_GENERIC, f"{error.filename}: {error.strerror}")
@@ -145,12 +144,12 @@ class Instance:
 
     def validate(self) -> int:
         """Whether this node could run it. Raises ConfigError, OSError."""
-        os.stat(os.path.dirname(configuration.load(self._conf).state_file))
+        os.stat(os.path.dirname(settings.load(self._conf).state_file))
         return SUCCESS
 
     def start(self) -> int:
         """Be unpromoted, or active where there are no roles."""
-        config = configuration.load(self._conf)
+        config = settings.load(self._conf)
         if not self.promotable:
             return self._become(config, ACTIVE, STARTED)
         status = self._become(config, PASSIVE, UNPROMOTED)
@@ -161,7 +160,7 @@ class Instance:
         """Be active, which only a started instance can be."""
         if not self._noted()[0]:
             return NOT_RUNNING
-        status = self._become(configuration.load(self._conf), ACTIVE, PROMOTED)
+        status = self._become(settings.load(self._conf), ACTIVE, PROMOTED)
         self._prefer(PREFER_PROMOTED)
         return status
 
@@ -178,7 +177,7 @@ class Instance:
         """Be passive, whatever has happened before."""
         try:
             status = self._become(self._last_config(), PASSIVE, STOPPED)
-        except configuration.ConfigError:
+        except settings.ConfigError:
             status = SUCCESS  # it was never started here, and no job runs without a configuration
         if self.promotable:
             self._prefer(None)
@@ -187,7 +186,7 @@ class Instance:
     def monitor(self) -> int:
         """Say what this node is, and keep an `active` of ours fresh. What it is not any more, it is not made again:
         that is Pacemaker's to decide."""
-        config = configuration.load(self._conf)
+        config = settings.load(self._conf)
         active = _is_active(config)
         word = self._noted()[0]
         if active and word in (STARTED, PROMOTED):
@@ -208,8 +207,8 @@ class Instance:
         """The configuration; of a broken one, as much of it as this node was started with: once it is mended, what the
         state file held then must not hold again. Raises ConfigError where that is not known."""
         try:
-            return configuration.load(self._conf)
-        except configuration.ConfigError:
+            return settings.load(self._conf)
+        except settings.ConfigError:
             path = self._noted()[1]
             if not path:
                 raise
@@ -222,7 +221,7 @@ class Instance:
         where somebody else has spoken meanwhile. Raises OSError."""
         if word != STOPPED:
             os.makedirs(os.path.dirname(self._note), mode=0o755, exist_ok=True)
-            state.replace(self._note, f"{word} {config.state_file}\n")
+            files.replace(self._note, f"{word} {config.state_file}\n")
         hook.apply(config, new, "pacemaker", f"{self.name} {word}", daemon=daemon() if new == ACTIVE else 0)
         if _is_active(config) != (new == ACTIVE):
             return ERR_GENERIC
@@ -237,7 +236,7 @@ class Instance:
         """What the cluster last made of this node since its boot, and by which state file; nothing where stopped."""
         try:
             with open(self._note, encoding="utf-8", errors="surrogateescape") as stream:
-                word, _blank, path = stream.read(configuration.MAX_BYTES).rstrip("\n").partition(" ")
+                word, _blank, path = stream.read(settings.MAX_BYTES).rstrip("\n").partition(" ")
         except OSError:
             return "", ""
         return word, path

@@ -25,9 +25,8 @@ import shlex
 import signal
 from collections.abc import Callable
 
-from rcron import config as configuration
-from rcron import feed, hook, process
-from rcron.config import ACTIVE, PASSIVE
+from rcron import feed, hook, process, settings
+from rcron.settings import ACTIVE, PASSIVE
 
 NAME = "patroni"
 
@@ -99,14 +98,14 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
         _apply(options, words, report)
     except OSError as error:
         report(f"patroni: {error.filename}: {error.strerror}")
-    except (hook.EventError, configuration.ConfigError) as error:
+    except (hook.EventError, settings.ConfigError) as error:
         report(f"patroni: {error}; nothing changed")
     return _become(options.then, words, report)
 
 
 def _apply(options: argparse.Namespace, words: "list[str]", report: "Callable[[str], None]") -> None:
     new = state_of(options.action, options.role)
-    config = configuration.load(options.conf)
+    config = settings.load(options.conf)
     daemon = 0
     if new == ACTIVE:
         daemon = process.ancestor(options.process)
@@ -117,7 +116,7 @@ def _apply(options: argparse.Namespace, words: "list[str]", report: "Callable[[s
     hook.apply(config, new, NAME, " ".join(words), daemon=daemon)
 
 
-def _has_made_active(config: configuration.Config, daemon: int) -> bool:
+def _has_made_active(config: settings.Config, daemon: int) -> bool:
     """Whether this very Patroni has made the node active, and has not taken it back. daemon: its process."""
     record = feed.read_record(config)
     return record is not None and bool(daemon) and record.daemon == f"{daemon} {process.start(daemon)}"

@@ -16,8 +16,8 @@ The contract (ucarp(8); src/spawn.c and src/carp.c of 1.5.2; tried on Debian's 1
 import argparse
 from collections.abc import Callable
 
-from rcron import config, hook, process
-from rcron.config import ACTIVE, PASSIVE
+from rcron import hook, process, settings
+from rcron.settings import ACTIVE, PASSIVE
 
 HELP = "follow ucarp's up and down scripts"
 
@@ -48,9 +48,9 @@ def run(options: argparse.Namespace, _report: "Callable[[str], None]") -> int:
 
     Raises EventError for words that no script of ucarp's is given.
     """
-    settings = config.load(options.conf)
+    config = settings.load(options.conf)
     state = state_of(options.words)
-    hook.apply(settings, state, "ucarp", " ".join(options.words), options.daemon or process.ancestor("ucarp"))
+    hook.apply(config, state, "ucarp", " ".join(options.words), options.daemon or process.ancestor("ucarp"))
     return 0
 
 

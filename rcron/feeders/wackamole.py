@@ -21,8 +21,8 @@ roles/rcron_wackamole's Rcron.pm is that module: it picks the addresses that are
 import argparse
 from collections.abc import Callable
 
-from rcron import config, hook, process
-from rcron.config import ACTIVE, PASSIVE
+from rcron import hook, process, settings
+from rcron.settings import ACTIVE, PASSIVE
 
 HELP = "follow an address of wackamole's"
 
@@ -52,9 +52,9 @@ def run(options: argparse.Namespace, _report: "Callable[[str], None]") -> int:
 
     Raises EventError for an event that wackamole does not have.
     """
-    settings = config.load(options.conf)
+    config = settings.load(options.conf)
     if options.event not in STATES:
         raise hook.EventError(f"neither up nor down: {options.event}")
     daemon = options.daemon or process.ancestor("wackamole")
-    hook.apply(settings, STATES[options.event], "wackamole", f"{options.event} {options.address}", daemon)
+    hook.apply(config, STATES[options.event], "wackamole", f"{options.event} {options.address}", daemon)
     return 0

@@ -42,9 +42,8 @@ class Node:
         self.rcron = folder / "rcron"
         library = folder / "library"
         shutil.copytree(CHECKOUT / "rcron", library / "rcron", ignore=shutil.ignore_patterns("__pycache__"))
-        launcher = library / "rcron" / "launcher.py"
-        subprocess.run([PYTHON, "-I", launcher, library, library], check=True)
-        text = runpy.run_path(str(launcher))["LAUNCHER"]
+        subprocess.run([PYTHON, "-I", library / "rcron" / "bytecode.py", library, library], check=True)
+        text = runpy.run_path(str(library / "rcron" / "launcher.py"))["LAUNCHER"]
         self.rcron.write_text(text.format(python=PYTHON, library=library))
         self.rcron.chmod(0o755)
         self.conf.write_text(f"state_file = {self.state_file}\n")

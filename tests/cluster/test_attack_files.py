@@ -96,7 +96,9 @@ ATTEMPTS = {
         "chmod 666 /etc/tmpfiles.d/rcron.conf",
     ),
     "library, a module": Attempt(
-        "echo '# mine' >>$LIB/rcron/config.py", "grep -q mine $LIB/rcron/config.py", "chmod 666 $LIB/rcron/config.py"
+        "echo '# mine' >>$LIB/rcron/settings.py",
+        "grep -q mine $LIB/rcron/settings.py",
+        "chmod 666 $LIB/rcron/settings.py",
     ),
     "library, bytecode": Attempt(
         "for file in $LIB/rcron/__pycache__/__init__.*.pyc; do echo mine >$file; done",

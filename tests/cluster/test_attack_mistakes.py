@@ -88,7 +88,7 @@ def test_a_pin_where_everyone_could_make_one_is_ignored_and_told(node: Node) -> 
         node.run("mkdir -p /var/lib/rcron; chmod 777 /var/lib/rcron")
         as_user(node, "echo passive >/var/lib/rcron/state.pin")
         assert node.run("rcron echo ran") == "ran\n"
-        logged(node, "/var/lib/rcron/state.pin: not a regular file, or one that everyone may write or replace; ignored")
+        logged(node, "/var/lib/rcron/state.pin: everyone may write its folder, so it cannot be trusted; ignored")
     finally:
         node.run("rm -r /var/lib/rcron")
 
@@ -97,7 +97,7 @@ def test_a_pin_that_a_job_may_not_look_for_is_told(node: Node) -> None:
     try:
         node.run("rcronctl pin passive; chmod 700 /var/lib/rcron")
         as_user(node, "rcron true")
-        logged(node, "/var/lib/rcron/state.pin: cannot be opened: Permission denied; ignored")
+        logged(node, "/var/lib/rcron/state.pin: cannot be read: Permission denied; ignored")
     finally:
         node.run("rm -r /var/lib/rcron")
 
@@ -106,14 +106,14 @@ Playbook = Callable[..., CompletedProcess[str]]
 
 #: What makes others the masters of what root's jobs run, and the words of the refusal.
 LIBRARY = {
-    "chown alice /usr/lib/rcron/*/rcron/config.py": "config.py belongs to alice, who could replace what root runs",
+    "chown alice /usr/lib/rcron/*/rcron/settings.py": "settings.py belongs to alice, who could replace what root runs",
     "chmod 777 /usr/lib/rcron": "everyone may write /usr/lib/rcron, and so replace what root runs: chmod o-w",
 }
 
 
 @pytest.mark.parametrize("wrong", LIBRARY)
 def test_a_deployment_refuses_what_others_could_replace(node: Node, play: Playbook, wrong: str) -> None:
-    noted = node.run("stat -c '%n %U %G %a' /usr/lib/rcron /usr/lib/rcron/*/rcron/config.py /etc/rcron")
+    noted = node.run("stat -c '%n %U %G %a' /usr/lib/rcron /usr/lib/rcron/*/rcron/settings.py /etc/rcron")
     try:
         node.run(wrong)
         ran = play("--tags", "rcron", "rcron.cluster.site")

@@ -13,7 +13,7 @@ import tempfile
 from typing import NamedTuple
 from unittest import mock
 
-from rcron import config, ctl, log, refresher
+from rcron import ctl, log, refresher, settings
 
 #: Building the parser takes ten times as long as all the rest.
 _parser = functools.cache(ctl._parser)
@@ -50,17 +50,17 @@ def _leave(_config: object, _feeder: str, _moment: object, daemon: int, _started
 class Node:
     """One cluster's configuration and state file in a folder of its own.
 
-    settings: further lines of its rcron.conf. Attributes: folder, conf (the configuration's path) and state_file (all
+    lines: further lines of its rcron.conf. Attributes: folder, conf (the configuration's path) and state_file (all
     str), config (Config).
     """
 
-    def __init__(self, settings: str = "") -> None:
+    def __init__(self, lines: str = "") -> None:
         self.folder = tempfile.mkdtemp(prefix="node-")
         self.conf = f"{self.folder}/rcron.conf"
         self.state_file = f"{self.folder}/state"
         with open(self.conf, "w", encoding="utf-8") as stream:
-            stream.write(f"state_file = {self.state_file}\ncluster_name = c1\n{settings}")
-        self.config = config.load(self.conf)
+            stream.write(f"state_file = {self.state_file}\ncluster_name = c1\n{lines}")
+        self.config = settings.load(self.conf)
 
     def become(self, content: bytes | None, **beside: bytes | None) -> None:
         """Set the state file's content, and that of STATE_FILE.NAME for each NAME; None for no file. Whatever else is

@@ -13,7 +13,7 @@ from docutils.core import publish_doctree
 
 from man import build
 from rcron import __main__ as command
-from rcron import config, ctl, feed, feeders, job, pin, state, status
+from rcron import ctl, feed, feeders, job, pin, settings, state, status
 
 PAGES = build.sources()
 
@@ -54,10 +54,10 @@ def test_groff_has_no_complaint(source: pathlib.Path) -> None:
 
 #: The values of the settings that take one of several words.
 CHOICES = {
-    "default_state": [config.ACTIVE, config.PASSIVE],
-    "syslog_facility": list(config.FACILITIES),
-    "syslog_level": list(config.LEVELS),
-    "on_demotion": [config.CONTINUE, config.TERMINATE],
+    "default_state": [settings.ACTIVE, settings.PASSIVE],
+    "syslog_facility": list(settings.FACILITIES),
+    "syslog_level": list(settings.LEVELS),
+    "on_demotion": [settings.CONTINUE, settings.TERMINATE],
 }
 
 #: The settings that take any text, and what the page calls it.
@@ -72,23 +72,23 @@ def setting(name: str) -> str:
 def accepted(name: str, value: object) -> bool:
     """Whether rcron.conf may hold this value."""
     try:
-        config.parse(f"{name} = {value}", "rcron.conf")
-    except config.ConfigError:
+        settings.parse(f"{name} = {value}", "rcron.conf")
+    except settings.ConfigError:
         return False
     return True
 
 
 def test_page_has_every_setting_and_no_other() -> None:
-    assert list(items(section("rcron.conf.5", "SETTINGS"))) == list(config._SETTINGS)
+    assert list(items(section("rcron.conf.5", "SETTINGS"))) == list(settings.SETTINGS)
 
 
-@pytest.mark.parametrize("name", config._SETTINGS)
+@pytest.mark.parametrize("name", settings.SETTINGS)
 def test_default_of_a_setting(name: str) -> None:
     default = re.fullmatch(r".* Default: (\S+)\.", setting(name))[1]
-    assert getattr(config.parse(f"{name} = {default}", ""), name) == getattr(config.Config(""), name)
+    assert getattr(settings.parse(f"{name} = {default}", ""), name) == getattr(settings.Config(""), name)
 
 
-@pytest.mark.parametrize("name", config._SETTINGS)
+@pytest.mark.parametrize("name", settings.SETTINGS)
 def test_range_of_a_setting(name: str) -> None:
     values = setting(name).rpartition(" Default: ")[0]
     if name in CHOICES:
@@ -108,7 +108,7 @@ def test_options_of_rcron() -> None:
 
 
 def test_range_of_takeover_wait() -> None:
-    assert f"0 to {config.MAX_SECONDS}" in section("rcron.8", "OPTIONS").astext()
+    assert f"0 to {settings.MAX_SECONDS}" in section("rcron.8", "OPTIONS").astext()
 
 
 def commands(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> dict[str, set[str]]:
@@ -154,11 +154,11 @@ def test_exit_statuses_of_rcronctl() -> None:
 
 
 def test_keys_of_the_status(tmp_path: pathlib.Path) -> None:
-    conf = config.parse(f"state_file = {tmp_path}/state", f"{tmp_path}/rcron.conf")
-    feed.apply(conf, config.ACTIVE, "operator", "set active")
-    pin.write(conf, config.PASSIVE, 60)
+    conf = settings.parse(f"state_file = {tmp_path}/state", f"{tmp_path}/rcron.conf")
+    feed.apply(conf, settings.ACTIVE, "operator", "set active")
+    pin.write(conf, settings.PASSIVE, 60)
     facts = status.facts(conf)
-    assert set(facts["settings"]) == set(config._SETTINGS)
+    assert set(facts["settings"]) == set(settings.SETTINGS)
     facts["settings"] = None  # rcron.conf(5) lists them
     given = {key: set(value) if isinstance(value, dict) else set() for key, value in facts.items()}
     told = {}

@@ -65,4 +65,10 @@ def test_it_holds_all_that_git_has_of_it(names):
     there = {name for name in listed if (CHECKOUT / name).exists()}
     wanted = {name for name in there if name.endswith(FOLDERS[name.partition("/")[0]])}
     assert wanted - names == set()
-    assert {"rcron/__main__.py", "rcron/launcher.py", "man/rcron.8", "library/rcron_wrapper.py"} <= names
+    assert {
+        "rcron/__main__.py",
+        "rcron/bytecode.py",
+        "rcron/launcher.py",
+        "man/rcron.8",
+        "library/rcron_wrapper.py",
+    } <= names

@@ -3,11 +3,11 @@
 """What the role rcron wants to know of a node before it changes anything there.
 
 Run on the node by the role's tasks/preflight.yml, with -I, as `rcron_python`. Reads one JSON object from standard
-input: config_source and installation_source (str, the texts of rcron/config.py and of the module rcron_wrapper's
+input: config_source and installation_source (str, the texts of rcron/settings.py and of the module rcron_wrapper's
 installation.py), conf_text (str, the rcron.conf that would be written), places (dict, where things are to be, as
 installation.Places takes them), state_user (str, the owner of the state's folder), unknown and known (lists of str,
 names of role variables).
-Writes one to standard output: uid (int), conf_error (str, empty where rcron/config.py accepts the text), foreign (list
+Writes one to standard output: uid (int), conf_error (str, empty if rcron/settings.py accepts the text), foreign (list
 of str, what stands in a link's place and was not put there by this role), exposed (list of str, where somebody else
 than root could replace what root's jobs run), has_state_user (bool), meant (dict: unknown name -> the known name that
 it resembles, or nothing).
@@ -29,7 +29,7 @@ asked = json.load(sys.stdin)
 
 config: dict = {}
 # Not an import: the package is not on the node yet.
-exec(compile(asked["config_source"], "config.py", "exec"), config)  # noqa: S102 - the collection's own file
+exec(compile(asked["config_source"], "settings.py", "exec"), config)  # noqa: S102 - the collection's own file
 conf_error = ""
 try:
     config["parse"](asked["conf_text"], asked["places"]["conf"])

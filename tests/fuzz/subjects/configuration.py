@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from rcron import config
+from rcron import settings
 from tests.fuzz.node import Node
 from tests.fuzz.subject import Subject
 
@@ -122,8 +122,8 @@ def holds(data: bytes) -> None:
     expected = meant(data.decode("utf-8", "surrogateescape"))
     told = ""
     try:
-        read = config.load(PATH)
-    except config.ConfigError as error:
+        read = settings.load(PATH)
+    except settings.ConfigError as error:
         told = str(error)
         assert "\n" not in told, f"an error is one line: {told!r}"
         if len(data) > LARGEST:

@@ -160,4 +160,4 @@ def test_a_passive_run_imports_nothing_that_it_does_not_need(node: Any) -> None:
         check=True,
     )
     new = loaded - set(eval(bare.stdout))  # noqa: S307 - our own list
-    assert new == {"rcron", "rcron.__main__", "rcron.config", "rcron.log", "rcron.state", "syslog"}
+    assert new == {"rcron", "rcron.__main__", "rcron.files", "rcron.log", "rcron.settings", "rcron.state", "syslog"}

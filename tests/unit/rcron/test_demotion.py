@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rcron import config, demotion, state
+from rcron import demotion, settings, state
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -227,7 +227,7 @@ def test_jobs_that_start_while_the_state_flips_log_what_they_did(active: Any) ->
     """Each job's log must match what it did, whatever the state was just then."""
     active.configure()
     process = subprocess.Popen([sys.executable, "-c", FLIP, str(CHECKOUT), str(active.state_file)])
-    while state.current(config.load(str(active.conf))).state == "active":
+    while state.current(settings.load(str(active.conf))).state == "active":
         time.sleep(0.001)
     try:
         jobs = [(i, active.start("echo", f"ran-{i}")) for i in range(100)]

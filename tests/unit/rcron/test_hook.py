@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from rcron import config, feed, log, process, state
+from rcron import feed, files, log, process, settings
 
 
 def until(true: Callable[[], object], what: str, seconds: float = 10) -> None:
@@ -27,7 +27,7 @@ def until(true: Callable[[], object], what: str, seconds: float = 10) -> None:
 
 
 def record(node: Any) -> feed.Record:
-    found = feed.read_record(config.load(str(node.conf)))
+    found = feed.read_record(settings.load(str(node.conf)))
     assert found is not None
     return found
 
@@ -213,8 +213,8 @@ def test_a_removal_ends_the_process_and_nothing_comes_back(node: Any, followed: 
 def test_a_daemon_that_has_died_already_makes_the_node_passive(node: Any) -> None:
     code = """import sys
 sys.path.insert(0, sys.argv[2])
-from rcron import config, hook
-hook.apply(config.load(sys.argv[1]), "active", "mine", "up", daemon=int(sys.argv[3]))
+from rcron import settings, hook
+hook.apply(settings.load(sys.argv[1]), "active", "mine", "up", daemon=int(sys.argv[3]))
 """
     with subprocess.Popen(["true"]) as gone:
         gone.wait()
@@ -293,7 +293,7 @@ def test_a_lock_that_is_never_given_back_holds_nobody_off_for_good(node: Any, mo
     told = []
     monkeypatch.setattr(feed, "PATIENCE", 0.2)
     monkeypatch.setattr(feed.log, "warning", lambda conf, text: told.append(text))
-    conf = config.load(str(node.conf))
+    conf = settings.load(str(node.conf))
     with feed.Lock(conf.state_file), feed.Lock(conf.state_file):
         assert told == [f"{conf.state_file}.lock: somebody holds it (fuser tells who); going on without it"]
 
@@ -330,29 +330,29 @@ subprocess.run(["sh", "-c", '"$0" -c "$1"; true', sys.executable, {ask!r}], chec
 
 def test_a_refresh_after_a_removal_or_another_event_brings_nothing_back(node: Any) -> None:
     """As when either falls between a refresher's look at the record and its refresh."""
-    conf = config.load(str(node.conf))
-    assert feed.refresh(conf, config.ACTIVE, follows=os.getpid()) is False
+    conf = settings.load(str(node.conf))
+    assert feed.refresh(conf, settings.ACTIVE, follows=os.getpid()) is False
     assert list(node.state_file.parent.iterdir()) == []
     node.ctl("set", "passive")
     os.utime(node.state_file, (1000, 1000))
-    assert feed.refresh(conf, config.ACTIVE, follows=os.getpid()) is False
+    assert feed.refresh(conf, settings.ACTIVE, follows=os.getpid()) is False
     assert (node.state_file.read_text(), node.state_file.stat().st_mtime) == ("passive\n", 1000)
 
 
 def test_a_record_that_cannot_be_written_is_told_and_the_state_stands(
     node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conf = config.load(str(node.conf))
-    write = state.replace
+    conf = settings.load(str(node.conf))
+    write = files.replace
 
     def refuse(path: str, text: str) -> None:
-        if path == feed.record_path(conf):
+        if path == conf.record_file:
             raise OSError(errno.EDQUOT, "Disk quota exceeded")
         write(path, text)
 
     told: list[str] = []
-    monkeypatch.setattr(state, "replace", refuse)
+    monkeypatch.setattr(files, "replace", refuse)
     monkeypatch.setattr(log, "warning", lambda _config, text: told.append(text))
     assert feed.apply(conf, "active", "test", "MASTER")
     assert node.state_file.read_text() == "active\n"
-    assert told == [f"{feed.record_path(conf)}: not written: Disk quota exceeded"]
+    assert told == [f"{conf.record_file}: not written: Disk quota exceeded"]

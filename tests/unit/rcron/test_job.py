@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import rcron
-from rcron.job import FORWARDED
+from rcron.child import FORWARDED
 
 # Prints what a process was given, in a form that two runs can be compared by.
 SHOW = """\

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from rcron import __version__
-from rcron.launcher import AT_ONCE, LAUNCHER, ROOM, compile_all
+from rcron.bytecode import AT_ONCE, ROOM, compile_all
+from rcron.launcher import LAUNCHER
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -36,7 +37,7 @@ def library(node: Any, tmp_path: pathlib.Path) -> pathlib.Path:
         copy = staging / path.relative_to(CHECKOUT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
-    subprocess.run([sys.executable, "-I", staging / "rcron" / "launcher.py", staging, library], check=True)
+    subprocess.run([sys.executable, "-I", staging / "rcron" / "bytecode.py", staging, library], check=True)
     staging.rename(library)
     node.rcron.write_text(LAUNCHER.format(python=sys.executable, library=library))
     return library
@@ -60,7 +61,7 @@ def at_once(node: Any) -> "list[str]":
 
 def test_a_run_takes_its_modules_out_of_one_file(node: Any, library: pathlib.Path) -> None:
     node.become("passive")
-    assert at_once(node) == ["__main__", "config", "log", "state"]
+    assert at_once(node) == ["__main__", "files", "log", "settings", "state"]
     node.become("active")
     assert at_once(node) == sorted(AT_ONCE)
 

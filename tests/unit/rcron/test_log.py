@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcron import config, log
+from rcron import log, settings
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_any_command_gives_one_printable_line(words: "list[str]") -> None:
 def test_the_lines_carry_cluster_facility_and_level(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: "list[tuple[int, int, str]]" = []
     monkeypatch.setattr(log, "_send", lambda *line: sent.append(line))
-    conf = config.parse("cluster_name = c1\nsyslog_facility = LOG_AUTHPRIV\nsyslog_level = LOG_DEBUG", "f")
+    conf = settings.parse("cluster_name = c1\nsyslog_facility = LOG_AUTHPRIV\nsyslog_level = LOG_DEBUG", "f")
     log.event(conf, "state=passive status=ignore", log.command(["a", "b"]))
     log.warning(conf, "odd\nthing")
     log.warning(None, "no configuration")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rcron import config, pin, state
+from rcron import pin, settings
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def test_what_is_no_duration_is_refused_with_the_form(text: str) -> None:
     ],
 )
 def test_a_pin_is_kept_where_a_reboot_leaves_it(state_file: str, path: str) -> None:
-    conf = config.Config("f")
+    conf = settings.Config("f")
     conf.state_file = state_file
-    assert state.pin_path(conf) == path
+    assert conf.pin_file == path
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def test_a_pin_ends_at_no_time_before_its_own(
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: now)
     monkeypatch.setattr(time, "clock_gettime", lambda clock: now)
-    conf = config.parse(f"state_file = {tmp_path}/state", "rcron.conf")
-    monkeypatch.setattr(pin, "pin_path", lambda conf: str(tmp_path / "state.pin"))
+    conf = settings.parse(f"state_file = {tmp_path}/state", "rcron.conf")
+    monkeypatch.setattr(settings.Config, "pin_file", str(tmp_path / "state.pin"))
     pin.write(conf, "passive", 3)
     _state, until, _boot, boot_until = (tmp_path / "state.pin").read_text().split()
     for end in (until, boot_until):
@@ -131,7 +131,6 @@ def test_after_a_reboot_the_wall_clock_counts(node: Any, pin_file: pathlib.Path)
         # Numbers that are no time, of which rcron and rcronctl died.
         *("passive nan boot 1", "passive inf boot 1", "passive 1e300 boot 1", "passive 976406400000000000.000 boot 1"),
         "passive\x1c",  # no white space to the state file either
-        "passive" + " " * 4096 + "and more",
     ],
 )
 def test_a_pin_that_cannot_be_understood_is_ignored_with_a_warning(
@@ -143,13 +142,20 @@ def test_a_pin_that_cannot_be_understood_is_ignored_with_a_warning(
     assert f"{pin_file}: no pin as rcronctl writes it; ignored" in node.log()[0]
 
 
+def test_a_pin_file_that_is_too_large_is_ignored_with_a_warning(node: Any, pin_file: pathlib.Path) -> None:
+    node.become("active")
+    pin_file.write_text("passive" + " " * 4096 + "and more")
+    assert node.run("echo", "ran").stdout == "ran\n"
+    assert f"{pin_file}: larger than 4096 bytes; ignored" in node.log()[0]
+
+
 def test_a_pin_that_everyone_may_write_is_ignored_with_a_warning(node: Any, pin_file: pathlib.Path) -> None:
     node.become("active")
     node.ctl("pin", "passive")
     assert pin_file.stat().st_mode & 0o7777 == 0o644
     pin_file.chmod(0o666)
     assert node.run("echo", "ran").stdout == "ran\n"
-    assert "everyone may write or replace; ignored" in node.log()[1]
+    assert f"{pin_file}: everyone may write it, so it cannot be trusted; ignored" in node.log()[1]
 
 
 def test_unpin_without_a_pin_says_so(node: Any) -> None:
@@ -178,4 +184,4 @@ def test_a_pin_that_everyone_could_replace_is_ignored(node: Any, pin_file: pathl
     pin_file.parent.chmod(0o777)
     node.configure("default_state = active")
     assert node.run("echo", "ran").stdout == "ran\n"
-    assert f"{pin_file}: not a regular file, or one that everyone may write or replace; ignored" in node.log()[1]
+    assert f"{pin_file}: everyone may write its folder, so it cannot be trusted; ignored" in node.log()[1]

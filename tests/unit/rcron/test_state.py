@@ -9,18 +9,18 @@ import threading
 
 import pytest
 
-from rcron import config, feed, state
+from rcron import feed, settings, state
 
 
 @pytest.fixture
-def conf(tmp_path: pathlib.Path) -> config.Config:
-    c = config.Config("f")
+def conf(tmp_path: pathlib.Path) -> settings.Config:
+    c = settings.Config("f")
     c.state_file = str(tmp_path / "state")
     return c
 
 
 @pytest.mark.parametrize("content", [b"active\n", b"active", b" Active \r\n", b"\n\tACTIVE\n\n"])
-def test_active_is_read_with_white_space_and_in_either_case(conf: config.Config, content: bytes) -> None:
+def test_active_is_read_with_white_space_and_in_either_case(conf: settings.Config, content: bytes) -> None:
     conf.default_state = "passive"
     pathlib.Path(conf.state_file).write_bytes(content)
     verdict = state.current(conf)
@@ -29,16 +29,14 @@ def test_active_is_read_with_white_space_and_in_either_case(conf: config.Config,
 
 
 @pytest.mark.parametrize("content", [b"passive\n", b"PASSIVE", b"  passive"])
-def test_passive_is_read_likewise(conf: config.Config, content: bytes) -> None:
+def test_passive_is_read_likewise(conf: settings.Config, content: bytes) -> None:
     pathlib.Path(conf.state_file).write_bytes(content)
     assert state.current(conf).state == "passive"
 
 
 @pytest.mark.parametrize("default", ["active", "passive"])
-@pytest.mark.parametrize(
-    "content", [b"", b"inactive\n", b"active passive\n", b"active\0", b"activ", b"\xff\xfe", b" " * 5000 + b"active"]
-)
-def test_anything_else_means_default_state_with_a_warning(conf: config.Config, content: bytes, default: str) -> None:
+@pytest.mark.parametrize("content", [b"", b"inactive\n", b"active passive\n", b"active\0", b"activ", b"\xff\xfe"])
+def test_anything_else_means_default_state_with_a_warning(conf: settings.Config, content: bytes, default: str) -> None:
     conf.default_state = default
     pathlib.Path(conf.state_file).write_bytes(content)
     verdict = state.current(conf)
@@ -48,14 +46,14 @@ def test_anything_else_means_default_state_with_a_warning(conf: config.Config, c
     assert conf.state_file in verdict.warning
 
 
-def test_a_missing_file_means_default_state_with_a_warning(conf: config.Config) -> None:
+def test_a_missing_file_means_default_state_with_a_warning(conf: settings.Config) -> None:
     verdict = state.current(conf)
     assert verdict.state == "active"
     assert verdict.warning == f"{conf.state_file}: there is no such file: taken for active (default_state)"
     assert verdict.reason.startswith("default_state, because of")
 
 
-def test_a_fifo_or_folder_is_not_waited_for(conf: config.Config) -> None:
+def test_a_fifo_or_folder_is_not_waited_for(conf: settings.Config) -> None:
     os.mkfifo(conf.state_file)
     assert "not a regular file" in str(state.current(conf).warning)
     os.unlink(conf.state_file)
@@ -63,13 +61,15 @@ def test_a_fifo_or_folder_is_not_waited_for(conf: config.Config) -> None:
     assert "not a regular file" in str(state.current(conf).warning)
 
 
-def test_a_gibibyte_of_zeros_is_not_read(conf: config.Config) -> None:
+def test_a_gibibyte_of_zeros_is_not_read(conf: settings.Config) -> None:
     pathlib.Path(conf.state_file).touch()
     os.truncate(conf.state_file, 1 << 30)
-    assert "neither active nor passive" in str(state.current(conf).warning)
+    assert "larger than 4096 bytes" in str(state.current(conf).warning)
+    pathlib.Path(conf.state_file).write_bytes(b" " * 5000 + b"active")
+    assert "larger than 4096 bytes" in str(state.current(conf).warning)
 
 
-def test_a_file_that_everyone_may_write_is_refused(conf: config.Config) -> None:
+def test_a_file_that_everyone_may_write_is_refused(conf: settings.Config) -> None:
     conf.default_state = "passive"
     pathlib.Path(conf.state_file).write_text("active\n")
     os.chmod(conf.state_file, 0o666)
@@ -79,7 +79,7 @@ def test_a_file_that_everyone_may_write_is_refused(conf: config.Config) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o177, 0, 0o077])
-def test_a_written_state_is_readable_to_all_whatever_the_umask(conf: config.Config, umask: int) -> None:
+def test_a_written_state_is_readable_to_all_whatever_the_umask(conf: settings.Config, umask: int) -> None:
     old = os.umask(umask)
     try:
         state.write(conf.state_file, "active")
@@ -89,7 +89,7 @@ def test_a_written_state_is_readable_to_all_whatever_the_umask(conf: config.Conf
     assert os.stat(conf.state_file).st_mode & 0o7777 == 0o644
 
 
-def test_writing_replaces_the_file_and_leaves_nothing_beside_it(conf: config.Config) -> None:
+def test_writing_replaces_the_file_and_leaves_nothing_beside_it(conf: settings.Config) -> None:
     state.write(conf.state_file, "active")
     with open(conf.state_file) as held:
         state.write(conf.state_file, "passive")
@@ -98,7 +98,7 @@ def test_writing_replaces_the_file_and_leaves_nothing_beside_it(conf: config.Con
 
 
 def test_a_write_that_fails_leaves_the_old_state_and_nothing_beside_it(
-    conf: config.Config, monkeypatch: pytest.MonkeyPatch
+    conf: settings.Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state.write(conf.state_file, "active")
 
@@ -112,7 +112,7 @@ def test_a_write_that_fails_leaves_the_old_state_and_nothing_beside_it(
     assert os.listdir(os.path.dirname(conf.state_file)) == ["state"]
 
 
-def test_a_write_that_fails_names_the_state_file(conf: config.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_names_the_state_file(conf: settings.Config, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(fd: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # write(2) knows no name
 
@@ -123,14 +123,14 @@ def test_a_write_that_fails_names_the_state_file(conf: config.Config, monkeypatc
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_what_root_writes_into_another_user_s_folder_is_that_user_s(conf: config.Config) -> None:
+def test_what_root_writes_into_another_user_s_folder_is_that_user_s(conf: settings.Config) -> None:
     os.chown(os.path.dirname(conf.state_file), 4711, 4712)
     state.write(conf.state_file, "active")
     status = os.stat(conf.state_file)
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (4711, 4712, 0o644)
 
 
-def test_a_file_with_a_second_name_is_not_written_over(conf: config.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_a_second_name_is_not_written_over(conf: settings.Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the folder is another user's, that may be a file which is not his."""
     state.write(conf.state_file, "active")
     os.link(conf.state_file, conf.state_file + ".other")
@@ -147,7 +147,7 @@ def test_a_file_with_a_second_name_is_not_written_over(conf: config.Config, monk
     assert state.current(conf).state == "passive"
 
 
-def test_a_reader_never_sees_a_torn_state(conf: config.Config) -> None:
+def test_a_reader_never_sees_a_torn_state(conf: settings.Config) -> None:
     state.write(conf.state_file, "active")
     done = threading.Event()
 
@@ -169,7 +169,7 @@ def test_a_reader_never_sees_a_torn_state(conf: config.Config) -> None:
 @pytest.mark.parametrize(("mode", "owner", "believed"), [(0o777, 0, False), (0o1777, 0, True), (0o1777, 12345, False)])
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_a_file_where_everyone_could_have_put_it_is_not_believed(
-    conf: config.Config, tmp_path: pathlib.Path, mode: int, owner: int, believed: bool
+    conf: settings.Config, tmp_path: pathlib.Path, mode: int, owner: int, believed: bool
 ) -> None:
     conf.default_state = "passive"
     state.write(conf.state_file, "active")
@@ -181,15 +181,14 @@ def test_a_file_where_everyone_could_have_put_it_is_not_believed(
 
 
 def test_a_pin_that_cannot_be_looked_for_is_told(
-    conf: config.Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    conf: settings.Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where its folder is root's alone; root himself may look everywhere."""
     told = []
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
-    monkeypatch.setattr("rcron.state.pin_path", lambda conf: str(loop / "state.pin"))
-    monkeypatch.setattr("rcron.pin.pin_path", lambda conf: str(loop / "state.pin"))
+    monkeypatch.setattr(settings.Config, "pin_file", str(loop / "state.pin"))
     monkeypatch.setattr("rcron.log.warning", lambda conf, text: told.append(text))
     state.write(conf.state_file, "active")
     assert state.current(conf).state == "active"
-    assert told == [f"{loop}/state.pin: cannot be opened: Too many levels of symbolic links; ignored"]
+    assert told == [f"{loop}/state.pin: cannot be read: Too many levels of symbolic links; ignored"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rcron import config, feed, state
+from rcron import feed, files, settings
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_set_refreshes_what_it_confirms(stale: Any) -> None:
 def test_a_stale_file_is_replaced_where_a_fresh_one_is_touched(stale: Any, age: int, told: str) -> None:
     # Jobs that wait for a promotion are told of a file that is replaced. Found by the soak: of one that was touched
     # they heard up to a second later, when the node was passive again.
-    conf = config.load(str(stale.conf))
+    conf = settings.load(str(stale.conf))
     feed.apply(conf, "active", "test", "MASTER")
     then = time.time() - age
     os.utime(stale.state_file, (then, then))
@@ -79,14 +79,14 @@ def test_a_stale_file_is_replaced_where_a_fresh_one_is_touched(stale: Any, age: 
 
 @pytest.mark.parametrize("told", ["again", "nothing"])
 def test_a_stale_file_is_touched_where_there_is_no_room(stale: Any, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
-    conf = config.load(str(stale.conf))
+    conf = settings.load(str(stale.conf))
     feed.apply(conf, "active", "test", "MASTER")
     os.utime(stale.state_file, (1, 1))
 
     def no_room(_path: str, _text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(state, "replace", no_room)
+    monkeypatch.setattr(files, "replace", no_room)
     if told == "again":
         feed.apply(conf, "active", "test", "MASTER")
     else:

@@ -129,9 +129,9 @@ def test_the_folder_may_be_another_one_after_a_removal(passive: Any) -> None:
 # folder comes and after it, and whether its coming was told of.
 WATCH = """\
 import os, sys, time
-from rcron import config, state, watch
-watch.pin_path = lambda config: sys.argv[2] + "/state.pin"
-found = config.load(sys.argv[1])
+from rcron import settings, state, watch
+settings.Config.pin_file = sys.argv[2] + "/state.pin"
+found = settings.load(sys.argv[1])
 verdict = state.current(found)
 watching = watch.Watch(found)
 print(watching._interval(verdict) > 1)

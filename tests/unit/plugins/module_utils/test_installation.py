@@ -42,9 +42,9 @@ def package(version: str = "0.1.0", without: str = "", python: str = sys.executa
     files = dict(FILES)
     files["rcron/__init__.py"] = FILES["rcron/__init__.py"].replace(__version__, version)
     if without:
-        lines = files["rcron/config.py"].splitlines(keepends=True)
-        files["rcron/config.py"] = "".join(line for line in lines if not line.startswith(f'    "{without}": '))
-        assert files["rcron/config.py"] != FILES["rcron/config.py"]
+        lines = files["rcron/settings.py"].splitlines(keepends=True)
+        files["rcron/settings.py"] = "".join(line for line in lines if not line.startswith(f'    "{without}": '))
+        assert files["rcron/settings.py"] != FILES["rcron/settings.py"]
     return Package(files, python)
 
 
@@ -282,8 +282,8 @@ def test_what_is_asked_for_is_checked(places, wanted):
     with pytest.raises(InstallError, match="state_user is no-such-user, and there is no such user: create it"):
         present(places, Wanted(package(), "", "no-such-user"))
     with pytest.raises(InstallError, match=r"no rcron/__init__\.py that tells its __version__"):
-        present(places, wanted(Package({"rcron/config.py": FILES["rcron/config.py"]}, sys.executable)))
-    incomplete = {path: FILES[path] for path in ("rcron/config.py", "rcron/__init__.py")}
+        present(places, wanted(Package({"rcron/settings.py": FILES["rcron/settings.py"]}, sys.executable)))
+    incomplete = {path: FILES[path] for path in ("rcron/settings.py", "rcron/__init__.py")}
     with pytest.raises(InstallError, match=r"no rcron/launcher\.py that holds its launchers"):
         present(places, wanted(Package(incomplete, sys.executable)))
     with pytest.raises(InstallError, match=r"no rcron/settings\.py"):
@@ -552,8 +552,8 @@ def give_away(path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
         (lambda root: give_away(f"{root}/lib", 0o1777), None),
         (lambda root: give_away(f"{root}/lib", 0o775), None),
         (
-            lambda root: os.chown(write(root, "lib/0.1.0-00000000/rcron/config.py"), 12345, 0),
-            "config.py belongs to uid 12345",
+            lambda root: os.chown(write(root, "lib/0.1.0-00000000/rcron/settings.py"), 12345, 0),
+            "settings.py belongs to uid 12345",
         ),
         (lambda root: os.chmod(write(root, "lib/0.1.0-00000000/bin/rcron"), 0o777), "everyone may write .*/bin/rcron"),
         (

@@ -14,7 +14,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.job_log import Run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcron import config, ctl, log
+from rcron import ctl, log, settings
 
 
 def line(when: float, pid: int, text: str) -> str:
@@ -32,7 +32,7 @@ def logged(monkeypatch):
     lines: list[str] = []
     now = [100.0, 7]
     monkeypatch.setattr(log, "_send", lambda facility, level, text: lines.append(line(now[0], now[1], text)))
-    conf = config.parse("cluster_name = 'my billing'", "rcron.conf")
+    conf = settings.parse("cluster_name = 'my billing'", "rcron.conf")
 
     def event(when: float, pid: int, fields: str, *words: str) -> None:
         now[:] = [when, pid]

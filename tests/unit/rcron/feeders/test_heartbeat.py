@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcron import config, feed, process
+from rcron import feed, process, settings
 from rcron.feeders import heartbeat
 from rcron.hook import EventError
 
@@ -28,13 +28,13 @@ def until(true: Callable[[], object], what: str, seconds: float = 15) -> None:
 
 
 def record(node: Any) -> feed.Record:
-    found = feed.read_record(config.load(str(node.conf)))
+    found = feed.read_record(settings.load(str(node.conf)))
     assert found is not None
     return found
 
 
 def is_refreshed(node: Any) -> bool:
-    found = feed.read_record(config.load(str(node.conf)))
+    found = feed.read_record(settings.load(str(node.conf)))
     return found is not None and found.alive is True
 
 

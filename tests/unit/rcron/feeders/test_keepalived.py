@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rcron import config, feed, refresher
+from rcron import feed, refresher, settings
 from rcron.feeders import keepalived
 
 
@@ -509,7 +509,7 @@ def test_after_a_reload_the_new_reader_goes_on_refreshing(node: Any, fresh: Daem
 def test_a_line_that_the_last_reader_took_is_gone_on_with(node: Any, fresh: Daemon) -> None:
     last = subprocess.Popen(["sleep", "60"])
     time.sleep(0.05)  # of two events within one clock tick, the one of the higher process number counts
-    assert feed.apply(config.load(str(node.conf)), "passive", "keepalived", 'INSTANCE "VI_1" BACKUP', last.pid)
+    assert feed.apply(settings.load(str(node.conf)), "passive", "keepalived", 'INSTANCE "VI_1" BACKUP', last.pid)
     last.kill()
     last.wait()
     for _turn in range(100):

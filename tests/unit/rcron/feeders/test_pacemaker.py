@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcron import config as configuration
 from rcron import log
+from rcron import settings as rcron_settings
 from rcron.feeders import pacemaker
 
 ACTIONS = ("start", "stop", "monitor", "promote", "demote")
@@ -334,7 +334,7 @@ def test_meta_data_tells_of_every_action_and_needs_no_configuration(plain: Agent
     agent = pacemaker.Instance("", {"OCF_RESKEY_CRM_meta_promoted_max": "1"})
     assert told == {*agent.actions(), "notify", "meta-data"}
     assert [parameter.get("name") for parameter in tree.iter("parameter")] == ["conf"]
-    assert tree.find(".//content").get("default") == configuration.DEFAULT_PATH
+    assert tree.find(".//content").get("default") == rcron_settings.DEFAULT_PATH
 
 
 def test_a_process_that_is_not_there_is_not_found() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rcron import config, feed, process
+from rcron import feed, process, settings
 from rcron.feeders import patroni
 
 #: Starts each line that it is given as a callback, and says when that has ended.
@@ -71,7 +71,7 @@ def daemon(node: Any) -> Iterator[Patroni]:
     node.configure("state_max_age = 3")
     daemon = Patroni(node)
     yield daemon
-    last = feed.read_record(config.load(str(node.conf)))
+    last = feed.read_record(settings.load(str(node.conf)))
     daemon.end()
     if last is not None and last.pid:
         until(lambda: not process.start(last.pid), "the process that watched Patroni ends")
@@ -85,7 +85,7 @@ def state(node: Any) -> str:
 
 
 def record(node: Any) -> feed.Record:
-    found = feed.read_record(config.load(str(node.conf)))
+    found = feed.read_record(settings.load(str(node.conf)))
     assert found is not None
     return found
 

@@ -6,8 +6,11 @@ import os
 import pathlib
 
 import pytest
+import yaml
 
-from rcron import config
+from rcron import settings
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
 ORIGINAL = """\
 # An arbitrary name
@@ -21,8 +24,8 @@ syslog_level ='LOG_debug'
 nice_level -5"""
 
 
-def parse(text: str) -> config.Config:
-    return config.parse(text, "f")
+def parse(text: str) -> settings.Config:
+    return settings.parse(text, "f")
 
 
 def test_an_empty_file_means_the_defaults() -> None:
@@ -57,17 +60,17 @@ def test_separators_and_quotes(line: str, value: str) -> None:
     assert parse(line + "\n").cluster_name == value
 
 
-@pytest.mark.parametrize("name", sorted(config.FACILITIES))
+@pytest.mark.parametrize("name", sorted(settings.FACILITIES))
 def test_every_facility_of_syslog_is_known_by_its_number(name: str) -> None:
     import syslog
 
     # Python names only some of them before 3.13; those it names must agree.
-    number = getattr(syslog, name, config.FACILITIES[name])
+    number = getattr(syslog, name, settings.FACILITIES[name])
     assert parse(f"syslog_facility {name}").syslog_facility == number
     assert parse(f"syslog_facility = {name.lower()}").syslog_facility == number
 
 
-@pytest.mark.parametrize("name", sorted(config.LEVELS))
+@pytest.mark.parametrize("name", sorted(settings.LEVELS))
 def test_every_level_of_syslog_is_known_by_its_number(name: str) -> None:
     import syslog
 
@@ -108,54 +111,77 @@ def test_every_level_of_syslog_is_known_by_its_number(name: str) -> None:
     ],
 )
 def test_what_is_wrong_is_said_with_its_line_and_the_mend(text: str, error: str) -> None:
-    with pytest.raises(config.ConfigError) as raised:
+    with pytest.raises(settings.ConfigError) as raised:
         parse(text)
     assert error in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(config.ConfigError, match=r"^/nonexistent/rcron.conf: there is no such file; create it"):
-        config.load("/nonexistent/rcron.conf")
+    with pytest.raises(settings.ConfigError, match=r"^/nonexistent/rcron.conf: there is no such file; create it"):
+        settings.load("/nonexistent/rcron.conf")
 
 
 def test_a_file_that_everyone_may_write_is_refused(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "rcron.conf"
     path.touch()
     path.chmod(0o646)
-    with pytest.raises(config.ConfigError, match=r"everyone may write it, so it cannot be trusted; chmod o-w /"):
-        config.load(str(path))
+    with pytest.raises(settings.ConfigError, match=r"everyone may write it, so it cannot be trusted; chmod o-w /"):
+        settings.load(str(path))
     path.chmod(0o664)
-    assert config.load(str(path)).path == str(path)
+    assert settings.load(str(path)).path == str(path)
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: pathlib.Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     for path in (fifo, tmp_path, pathlib.Path("/dev/zero")):
-        with pytest.raises(config.ConfigError, match="not a regular file"):
-            config.load(str(path))
+        with pytest.raises(settings.ConfigError, match="not a regular file"):
+            settings.load(str(path))
 
 
 def test_a_huge_file_is_refused(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "rcron.conf"
     path.write_bytes(b"")
     os.truncate(path, 1 << 30)
-    with pytest.raises(config.ConfigError, match="larger than 65536 bytes"):
-        config.load(str(path))
+    with pytest.raises(settings.ConfigError, match="larger than 65536 bytes"):
+        settings.load(str(path))
 
 
 def test_an_unreadable_file_is_refused_with_the_mend(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(config.ConfigError, match="cannot be read: Not a directory"):
-        config.load("/etc/passwd/rcron.conf")
-    with pytest.raises(config.ConfigError, match="not a file name"):
-        config.load("a\0b")
+    with pytest.raises(settings.ConfigError, match="cannot be read: Not a directory"):
+        settings.load("/etc/passwd/rcron.conf")
+    with pytest.raises(settings.ConfigError, match="not a file name"):
+        settings.load("a\0b")
 
 
 def test_a_configuration_in_a_folder_that_everyone_may_write_is_refused(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "rcron.conf"
     path.write_text("")
-    assert config.load(str(path))
+    assert settings.load(str(path))
     tmp_path.chmod(0o777)
-    with pytest.raises(config.ConfigError, match=f"everyone may write its folder, .* chmod o-w {tmp_path}/"):
-        config.load(str(path))
+    with pytest.raises(settings.ConfigError, match=f"everyone may write its folder, .* chmod o-w {tmp_path}/"):
+        settings.load(str(path))
+
+
+def test_role_writes_every_setting_in_the_tables_order() -> None:
+    names = yaml.safe_load((CHECKOUT / "roles/rcron/vars/main.yml").read_text())["__rcron_conf_names"]
+    assert names == list(settings.SETTINGS)
+
+
+@pytest.mark.parametrize("name", settings.SETTINGS)
+def test_role_and_table_agree_on_a_default(name: str) -> None:
+    specs = yaml.safe_load((CHECKOUT / "roles/rcron/meta/argument_specs.yml").read_text())["argument_specs"]
+    options = specs["main"]["options"]
+    assert f"rcron_{name}" in options
+    # The role gives every cluster's hosts one active node, and each cluster its group's name.
+    if "default" in options[f"rcron_{name}"] and name not in ("cluster_name", "default_state"):
+        default = options[f"rcron_{name}"]["default"]
+        assert getattr(parse(f"{name} = {default}"), name) == getattr(parse(""), name)
+
+
+def test_default_of_every_setting_is_what_its_parser_gives() -> None:
+    texts = {**settings.FACILITIES, **settings.LEVELS}
+    for name, (parser, default) in settings.SETTINGS.items():
+        named = [text for text, number in texts.items() if name.startswith("syslog_") and number == default]
+        assert default in [parser(text) for text in (named or [str(default)]) if text.startswith("LOG_") or not named]

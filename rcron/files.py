@@ -1,0 +1,107 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Reading files that decide which node runs a job, and replacing them.
+
+Every `rcron` reads such files, so nothing is imported here that the interpreter has not loaded at its start.
+"""
+
+import posix
+
+
+class UntrustedError(Exception):
+    """A file that must not be used, although it can be read. The text says why, without the file's name.
+
+    Attributes:
+        fix (str): a shell command that makes the file usable, or an empty string if no command does.
+    """
+
+    def __init__(self, reason: str, fix: str = "") -> None:
+        super().__init__(reason)
+        self.fix = fix
+
+
+def read_trusted(path: str, limit: int) -> "tuple[bytes, float]":
+    """Read a small regular file that only its owner and its group can have written. Never waits.
+
+    Args:
+        path: the file's name.
+        limit: how many bytes the file may hold.
+
+    Returns:
+        What the file holds, and its time of modification in seconds since the epoch.
+
+    Raises:
+        OSError: the file cannot be opened or read.
+        ValueError: the name holds a NUL byte.
+        UntrustedError: it is not a regular file, everyone may write it, everyone could have put it into its folder, or
+            it is larger than the limit.
+    """
+    # O_NONBLOCK: opening a FIFO of that name must not wait for a writer.
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY)
+    try:
+        found = posix.fstat(fd)
+        if found.st_mode & 0o170000 != 0o100000:
+            raise UntrustedError("not a regular file")
+        if found.st_mode & 0o002:
+            raise UntrustedError("everyone may write it, so it cannot be trusted", f"chmod o-w {path}")
+        folder = folder_of(path)
+        mode = posix.stat(folder).st_mode
+        # In a sticky folder (/tmp) nobody can replace another's file, but a stranger may have put his own there.
+        if mode & 0o002 and not (mode & 0o1000 and found.st_uid in (0, posix.geteuid())):
+            raise UntrustedError("everyone may write its folder, so it cannot be trusted", f"chmod o-w {folder}")
+        data = posix.read(fd, limit + 1)
+    finally:
+        posix.close(fd)
+    if len(data) > limit:
+        raise UntrustedError(f"larger than {limit} bytes")
+    return data, found.st_mtime
+
+
+def folder_of(path: str) -> str:
+    """Return the folder that holds a file, with a slash at its end.
+
+    Args:
+        path: the file's name.
+    """
+    return path[: path.rfind("/") + 1] or "./"
+
+
+def replace(path: str, text: str) -> None:
+    """Replace a file by rename, so that a reader sees the old content or the new one and nothing between.
+
+    The file's mode is 0644 whatever the umask: keepalived's is 0177, and every user's jobs must be able to read it.
+    A file that root writes into another user's folder is given to that user, whose feeder has to refresh it. An empty
+    folder in the file's place is replaced.
+
+    Args:
+        path: the file's name.
+        text: its new content.
+
+    Raises:
+        OSError: the file cannot be written. It is then as it was, and nothing is left beside it.
+    """
+    temporary = f"{path}.{posix.getpid()}.{posix.urandom(4).hex()}"
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
+    fd = posix.open(temporary, flags, 0o600)
+    try:
+        try:
+            posix.fchmod(fd, 0o644)
+            if posix.geteuid() == 0:
+                folder = posix.stat(folder_of(path))
+                posix.fchown(fd, folder.st_uid, folder.st_gid)
+            posix.write(fd, text.encode())
+            # A file on a disk must not come back empty after a power cut.
+            posix.fsync(fd)
+        finally:
+            posix.close(fd)
+        try:
+            posix.rename(temporary, path)
+        except IsADirectoryError:
+            # Somebody made a folder of that name. An empty one holds nothing to lose; another one needs a person.
+            posix.rmdir(path)
+            posix.rename(temporary, path)
+    except OSError as error:
+        posix.unlink(temporary)
+        # write(2) knows no name, and the temporary file's name would not help anyone.
+        error.filename = path
+        raise
