@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 DEFAULT_RCRON_PATH = b"/usr/bin/rcron"
+DEFAULT_CONF = b"/etc/rcron/rcron.conf"  # what a prefix without --conf means
 MOST_SECONDS = 86400  # the longest --takeover-wait that rcron accepts
 
 
@@ -377,7 +378,7 @@ def rewrite(
         after = before
         if state == "present":
             after = _present(line, before, guard, max_command)
-        elif entry.guard is not None and entry.guard.conf == conf:
+        elif entry.guard is not None and configuration(entry.guard.conf) == configuration(conf):
             after = entry.command
         entries.append(Change(entry.line, entry.user, before, after, selected_by))
         if after != before:
@@ -448,6 +449,8 @@ _SINGLE_QUOTED = rb"'[^']*'"
 _DOUBLE_QUOTED_LITERAL = rb'"[^"\\$`]*"'
 _PLAIN = rb"[A-Za-z0-9_./:,@+-]"
 _STATIC_WORD = rb"(?:%s|%s|%s)+" % (_PLAIN, _SINGLE_QUOTED, _DOUBLE_QUOTED_LITERAL)
+_STATIC = re.compile(_STATIC_WORD)
+_OPERATORS = (b";", b"&", b"|", b"<", b">", b"(", b")")
 _QUOTED_OR_NOT = re.compile(rb"'([^']*)'|\"([^\"]*)\"|([^'\"]+)")
 
 # `rcron [OPTION…] [--] COMMAND…` and `rcron [OPTION…] -c STRING`. What follows must be able to begin a command, and an
@@ -462,8 +465,18 @@ _PREFIXED = re.compile(
 _SHELL_STRING = re.compile(
     rb"""(?:'(?P<single>(?:[^']|'\\'')*)'|"(?P<double>(?:[^"\\$`]|\\[%"])*)")[ \t]*(?P<cr>\r*)""", re.DOTALL
 )
-# XCU 2.3: one word, whatever it holds.
-_ONE_WORD = re.compile(rb"(?:[^\s'\"\\;&|<>()]|\\.|%s|\"(?:[^\"\\]|\\.)*\")+[ \t]*\r*" % _SINGLE_QUOTED, re.DOTALL)
+# XCU 2.3 token recognition, a piece at a time: what stands for itself; what begins or ends a quoting or an expansion.
+_PLAIN_PIECE = re.compile(rb"[^\s'\"\\;&|<>()$`]+")
+_UP_TO_PERCENT = re.compile(rb"[^\\%]*(?:\\.?[^\\%]*)*", re.DOTALL)
+_QUOTED_PIECE = {
+    b'"': re.compile(rb'[^"\\$`]+'),
+    b"{": re.compile(rb"[^}'\"\\$`]+"),
+    b"(": re.compile(rb"[^()'\"\\$`]+"),
+    b"`": re.compile(rb"[^'\"\\$`]+"),
+}
+_CLOSES = {b'"': b'"', b"{": b"}", b"(": b")", b"`": b"`"}
+# XCU 2.7: what begins a redirection, up to its word. (bash's `&>` is two operators to dash.)
+_REDIRECTION = re.compile(rb"(?:[0-9]*(?:<<<|<>|>>|>\||[<>]&?)|&>>?)[ \t]*")
 
 
 class _Unprefixed(NamedTuple):
@@ -544,7 +557,7 @@ def _unprefixed(command: bytes) -> _Unprefixed:
     conf, takeover_wait = (None if match[name] is None else _value(match[name]) for name in ("conf", "takeover_wait"))
     guard = Guard(_value(match["path"]), conf, takeover_wait)
     rest = match["rest"]
-    if not match["shell"] and not (_ONE_WORD.fullmatch(rest) and len(rest.split()) > 1):
+    if not match["shell"] and not _is_shell_string(rest):
         return _Unprefixed(rest + stdin, guard, False)
     string = _SHELL_STRING.fullmatch(rest)
     if string:
@@ -556,9 +569,88 @@ def _unprefixed(command: bytes) -> _Unprefixed:
     return _Unprefixed(b"$SHELL -c " + rest + stdin, guard, False)
 
 
+def _is_shell_string(text: bytes) -> bool:
+    """Say whether rcron, given a simple command and perhaps more behind it, hands its first word to a shell.
+
+    It does so with a word that has white space in it, if it is the only one: `'a | b' > log`, `"$JOB" && c`.
+    """
+    end = _word_end(text, 0)
+    if end is None:
+        return False
+    at = end
+    while True:
+        at = _skip(_BLANKS, text, at)
+        redirection = _REDIRECTION.match(text, at)
+        if not redirection:
+            break
+        target = _word_end(text, redirection.end())
+        if target is None or target == redirection.end():
+            break
+        at = target
+    # Digits in front of a redirection are no word.
+    if text[at : at + 1] not in (b"", b"\r", b"#", *_OPERATORS):
+        return False
+    word = text[:end]
+    if _STATIC.fullmatch(word):
+        return len(_fields(_value(word))) > 1
+    # What an expansion in quotes holds, only a shell can say. Without quotes it is split, and each field is a word.
+    return any(quote in word for quote in (b"'", b'"', b"\\"))
+
+
+def _fields(word: bytes) -> list[str]:
+    """Split a word as rcron does to see whether it was written for a shell."""
+    return word.decode("utf-8", "surrogateescape").split()
+
+
+def _word_end(text: bytes, at: int) -> int | None:
+    """Return the offset behind the word of a shell that begins at an offset; None if it is not complete."""
+    open_ = []  # the quotings and expansions around the offset
+    while at < len(text):
+        inside = open_[-1] if open_ else b""
+        piece = (_QUOTED_PIECE[inside] if inside else _PLAIN_PIECE).match(text, at)
+        if piece:
+            at = piece.end()
+            continue
+        char = text[at : at + 1]
+        if char == b"\\":
+            at += 2
+        elif inside and char == _CLOSES[inside]:
+            open_.pop()
+            at += 1
+        elif char == b"'" and inside != b'"':
+            at = text.find(b"'", at + 1) + 1
+            if at == 0:
+                return None
+        elif char in (b'"', b"`") or (char == b"(" and inside):
+            open_.append(char)
+            at += 1
+        elif char == b"$" and text[at + 1 : at + 2] in (b"(", b"{"):
+            open_.append(text[at + 1 : at + 2])
+            at += 2
+        elif char == b"$" or inside:
+            at += 1
+        else:
+            return at
+    return len(text) if at == len(text) and not open_ else None
+
+
 def _value(word: bytes) -> bytes:
     """Return what a shell makes of a word that matches `_STATIC_WORD` (XCU 2.6.7, quote removal)."""
     return b"".join(b"".join(parts) for parts in _QUOTED_OR_NOT.findall(word))
+
+
+def configuration(conf: bytes | None) -> bytes:
+    """Return the path of the configuration that a prefix names.
+
+    Args:
+        conf: The argument of --conf; None if there is none.
+
+    Returns:
+        The path without the parts that mean nothing, so that paths of the same configuration are equal.
+    """
+    path = DEFAULT_CONF if conf is None else conf
+    parts = [part for part in path.split(b"/") if part not in (b"", b".")]
+    return (b"/" if path.startswith(b"/") else b"") + b"/".join(parts)
 
 
 def seconds(takeover_wait: bytes) -> int | None:
@@ -597,10 +689,8 @@ def _checked_guard(rcron_path: bytes, conf: bytes | None, takeover_wait: int | N
 
 def _split_percent(command: bytes) -> tuple[bytes, bytes]:
     """Return what cron gives the shell, and the rest from the first unescaped `%` on (crontab(5))."""
-    for match in re.finditer(rb"\\.|%", command, re.DOTALL):
-        if match[0] == b"%":
-            return command[: match.start()], command[match.start() :]
-    return command, b""
+    end = _skip(_UP_TO_PERCENT, command, 0)
+    return command[:end], command[end:]
 
 
 # --- Which commands need no shell -------------------------------------------------------------------------------------

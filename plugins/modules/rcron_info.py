@@ -337,6 +337,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils import job_log
 from ansible_collections.rcron.cluster.plugins.module_utils.crontab import (
     MOST_SECONDS,
     CrontabError,
+    configuration,
     parse,
     printable,
     seconds,
@@ -348,7 +349,6 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
     all_crontabs,
 )
 
-DEFAULT_CONF = "/etc/rcron/rcron.conf"  # what a prefix without --conf means
 HOUR = 3600
 MOST_EVENTS = 50000  # ten minutes of 500 jobs are 10,000 lines on an active node
 EARLIER = 50  # lines of the log, for the state that a host is in when the history begins
@@ -413,7 +413,7 @@ def entries() -> tuple[list[dict], list[str]]:
                     "user": owner if entry.user is None else _shown(entry.user),
                     "command": _shown(entry.command),
                     "guarded": guard is not None,
-                    "conf": (_shown(guard.conf) or DEFAULT_CONF) if guard else None,
+                    "conf": printable(configuration(guard.conf)) if guard else None,
                     "takeover_wait": takeover_wait,
                 }
             )

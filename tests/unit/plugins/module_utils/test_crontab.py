@@ -287,6 +287,11 @@ def test_any_other_command_is_quoted_for_a_shell(command, prefixed):
         (b"rcron -c a\\ b", b"$SHELL -c a\\ b", Guard(b"rcron", None)),
         (b"rcron -c 'a\\'%in", b"$SHELL -c 'a\\'%in", Guard(b"rcron", None)),
         (b"rcron a\\ b", b"$SHELL -c a\\ b", Guard(b"rcron", None)),
+        (b"rcron 'a | b' > out", b"$SHELL -c 'a | b' > out", Guard(b"rcron", None)),
+        (b"rcron 'a b' # nightly", b"$SHELL -c 'a b' # nightly", Guard(b"rcron", None)),
+        (b'rcron "$JOB"', b'$SHELL -c "$JOB"', Guard(b"rcron", None)),
+        (b"rcron 'a b' > out c", b"'a b' > out c", Guard(b"rcron", None)),
+        (b"rcron $JOB > out", b"$JOB > out", Guard(b"rcron", None)),
     ],
 )
 def test_a_prefix_is_recognised_however_it_is_written(written, command, guard):
@@ -443,6 +448,14 @@ def test_absent_takes_away_the_prefix_of_its_own_cluster_only():
     result = absent(text, conf=b"/etc/b.conf")
     assert result.text == b"@daily rcron a\n@daily b\n@daily c\n@daily d\n"
     assert [entry.line for entry in result.entries] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("written", [b"", b"--conf /etc/rcron/rcron.conf ", b"--conf=/etc//rcron/./rcron.conf "])
+@pytest.mark.parametrize("conf", [None, b"/etc/rcron/rcron.conf"])
+def test_absent_takes_the_default_configuration_away_however_it_is_written(written, conf):
+    text = b"@daily rcron " + written + b"job\n"
+    assert absent(text, conf=conf).text == b"@daily job\n"
+    assert absent(text, conf=b"/etc/rcron/other.conf").text == text
 
 
 def test_a_command_that_would_get_too_long_is_refused_by_line():

@@ -34,7 +34,7 @@ SCHEDULES = [
     ("1-3/2/4 * * * *", {DEBIAN}),
     ("*/5-3 * * * *", {DEBIAN}),
     ("5-10- * * * *", {DEBIAN}),
-    ("* * * * mon-fri-sat", {DEBIAN}),
+    ("* * * * mon-fri-sat", {DEBIAN, SYSTEMD}),
     ("*. 5; *-3 *foo *", {DEBIAN}),
     ("1-3! * * * *", {DEBIAN}),
     ("1~5/2 * * * *", {DEBIAN}),

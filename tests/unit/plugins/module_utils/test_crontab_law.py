@@ -131,6 +131,58 @@ def test_so_it_does_in_a_crontab_with_crlf(nodes):
     check(nodes, [(command + b"\r", shell, "debian") for command in every_tenth for shell in SHELLS])
 
 
+#: Entries as they were written for the C rcron, which used system(3). RCRON stands for the path and --conf.
+HANDWRITTEN = [
+    b"RCRON 'echo a | cat'",
+    b"RCRON 'echo a | cat' > log",
+    b"RCRON 'echo a | cat'>log",
+    b"RCRON 'cat; echo \\%F' < in.txt >> log 2>&1",
+    b"RCRON 'job a' # nightly",
+    b"RCRON 'job a | cat' | sort",
+    b"RCRON 'job a' && echo done",
+    b"RCRON 'false || exit 3' || echo failed $?",
+    b"RCRON 'job a'; echo done $?",
+    b"RCRON 'job a' & wait",
+    b"RCRON 'job --stdin | cat' %alpha%beta",
+    b"RCRON 'job a' > log %alpha",
+    b"RCRON -- 'job a' > log",
+    b"RCRON --takeover-wait 0 'job a' > log",
+    b"RCRON -c 'job a | cat' > log",
+    b'RCRON "job a" > log',
+    b"RCRON job\\ a > log",
+    b'RCRON "$JOB"',
+    b'RCRON "$JOB" > log',
+    b'RCRON "$HOME/bin/job" > log',
+    b'RCRON "$(echo job a)" | cat',
+    b'RCRON "`echo job a`"; echo done',
+    b'RCRON "job ${EMPTY:-"a  b"}" > log',
+    b"RCRON $JOB > log",
+    b"RCRON job 'a b' > log",
+    b"RCRON job > log 'a b' 2>&1",
+    b"RCRON 'my job' a > log",
+    b"RCRON 'my job' 2> log a",
+    b"RCRON 'job' > log",
+    b"RCRON 'job a' && RCRON 'job b' > log",
+    b"RCRON job | RCRON 'cat -'",
+    b"cd dir && RCRON 'job a' > log",
+    b"> log RCRON 'job a'",
+]
+
+
+@pytest.mark.parametrize("written", HANDWRITTEN)
+def test_a_handwritten_prefix_is_moved_and_taken_away_without_a_change_of_what_runs(nodes, written):
+    found = []
+    for shell, cron in zip(SHELLS, ("debian", "cronie")):
+        command = written.replace(b"RCRON", bytes(nodes.active.rcron) + b" --conf " + bytes(nodes.active.conf))
+        found += nodes.breaches(command, shell, cron)
+        bare = crontab.unprefix(command)[0]
+        before, after = (nodes._run(nodes.active, each, shell, cron) for each in (command, bare))
+        assert before.status not in (126, 127), "it works as it is written"
+        if before != after:
+            found.append(f"{shell}, {cron}: {bare!r} {before} became {after}")
+    assert found == []
+
+
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
 def test_the_prefix_comes_off_again(path):
     for command in commands(path):
