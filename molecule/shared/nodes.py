@@ -12,7 +12,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
+
+from waiting import wait_until
+
+Answer = TypeVar("Answer")
 
 IN_NODE = str(Path(__file__).with_name("in-node.sh"))
 
@@ -129,7 +133,7 @@ class Cluster:
         """Each node's state by the node's name."""
         return dict(zip((node.name for node in self.nodes), self.on_all(Node.state)))
 
-    def on_all(self, function: Callable[[Node], Any]) -> list[Any]:
+    def on_all(self, function: Callable[[Node], Answer]) -> list[Answer]:
         """Return what the function says of each node; the nodes are asked at the same time."""
         with ThreadPoolExecutor(len(self.nodes)) as pool:
             return list(pool.map(function, self.nodes))
@@ -147,7 +151,8 @@ class Cluster:
         on: the node that it must be, where keepalived is to give the role back to a certain one.
         """
         deadline = time.monotonic() + timeout
-        since, last = time.monotonic(), {}
+        since = time.monotonic()
+        last: dict[str, str] = {}
         while True:
             states = self.states()
             if states != last:
@@ -164,7 +169,7 @@ class Cluster:
         """Make a node the active one by stopping keepalived on the others for a moment (which must not preempt)."""
         others = [node for node in self.nodes if node is not to]
         self.on_all(lambda node: node in others and node.run("systemctl stop keepalived"))
-        wait_until(lambda: to.state() == "active", 10, f"{to} is active where keepalived is stopped on {others}")
+        wait_until(lambda: to.state() == "active", f"{to} is active where keepalived is stopped on {others}", 10)
         self.on_all(lambda node: node in others and node.run("systemctl start keepalived"))
         assert self.settle(steady=1) is to
 
@@ -198,15 +203,6 @@ class Cluster:
             for run in node.runs(job)
             if 0 <= run.time - minute < 60
         ]
-
-
-def wait_until(true: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Wait until a function returns something true, and return that (AssertionError after so many seconds)."""
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.1)
-    return found
 
 
 def stay_clear_of_minute() -> None:

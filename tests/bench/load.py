@@ -38,7 +38,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SHARED = CHECKOUT / "molecule" / "shared"
 FOLDER = CHECKOUT / ".build" / "load"
 sys.path.insert(0, str(SHARED))
-from nodes import CRON_PATIENCE, IN_NODE, Cluster, Node, seconds_with_two_active, wait_until  # noqa: E402 - found through the line above
+from nodes import CRON_PATIENCE, IN_NODE, Cluster, Node, seconds_with_two_active  # noqa: E402 - found through the line above
+from waiting import wait_until  # noqa: E402
 
 T = TypeVar("T")
 
@@ -186,7 +187,7 @@ class Peak(threading.Thread):
 
     def await_quiet(self) -> None:
         """Wait until all has ended, and for a second more."""
-        wait_until(lambda: 0 < self.quiet_since < time.time() - 1, PATIENCE, "all jobs end")
+        wait_until(lambda: 0 < self.quiet_since < time.time() - 1, "all jobs end", PATIENCE)
 
     def stop(self) -> None:
         """End this."""
@@ -379,7 +380,7 @@ class Bench:
             daemons = {machine: machine.daemons() for machine in chosen}
             for machine, peak in peaks.items():
                 wait_until(
-                    lambda peak=peak: peak.tasks > peak.idle_tasks + 2, CRON_PATIENCE, f"cron begins on {machine}"
+                    lambda peak=peak: peak.tasks > peak.idle_tasks + 2, f"cron begins on {machine}", CRON_PATIENCE
                 )
             for peak in peaks.values():
                 peak.await_quiet()
@@ -409,8 +410,8 @@ class Bench:
         """Wait until many jobs are there and nothing more happens; return what that took, and what waiting takes."""
         wait_until(
             lambda: peak.tasks - peak.idle_tasks >= count and peak.steady_since < time.time() - 2,
-            PATIENCE,
             f"{count} jobs are there on {machine}",
+            PATIENCE,
         )
         begun, cpu = peak.steady_since - minute, peak.cpu_so_far()
         time.sleep(1)
@@ -443,7 +444,7 @@ class Bench:
             on(self.machines, lambda other: other.node.run("systemctl start state-watch"))
             began, cpu = time.time(), machine.group.cpu()
             self.cluster.hand_over(machine.node)
-            wait_until(lambda: machine.begun() == WAITING, PATIENCE, f"all jobs run on {machine}")
+            wait_until(lambda: machine.begun() == WAITING, f"all jobs run on {machine}", PATIENCE)
             on(self.machines, lambda other: other.node.run("systemctl stop state-watch"))
             peak.await_quiet()
             used = machine.group.cpu() - cpu
@@ -475,11 +476,11 @@ class Bench:
                 peak.idle_tasks += 4  # keepalived's, which will run again
                 wait_until(
                     lambda peak=peak: peak.tasks - peak.idle_tasks >= JOBS and peak.steady_since < time.time() - 2,
-                    PATIENCE,
                     f"all jobs wait on {machine}",
+                    PATIENCE,
                 )
             chosen.node.run("systemctl start keepalived")
-            wait_until(lambda: chosen.begun() == JOBS, PATIENCE, f"all jobs run on {chosen}")
+            wait_until(lambda: chosen.begun() == JOBS, f"all jobs run on {chosen}", PATIENCE)
             on(others, lambda machine: machine.node.run("systemctl start keepalived"))
             for machine, peak in peaks.items():
                 peak.await_quiet()

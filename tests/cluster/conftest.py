@@ -4,7 +4,6 @@
 
 import os
 import subprocess
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,11 +11,12 @@ import testinfra.backend
 from nodes import IN_NODE, Cluster, Node
 from testinfra.backend.base import BaseBackend, CommandResult
 
+from tests.cluster.playbooks import Play
+
 SCHEME = "node://"
-Playbook = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-class NodeBackend(BaseBackend):
+class NodeBackend(BaseBackend):  # type: ignore[misc]
     """How testinfra's `host` reaches a node: as our own `node` does."""
 
     NAME = "node"
@@ -52,7 +52,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def node(cluster: Cluster, request: pytest.FixtureRequest) -> Node:
     """One node after the other; one of `cluster`'s."""
-    return cluster.nodes[request.param]
+    index: int = request.param
+    return cluster.nodes[index]
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +69,7 @@ def mail(request: pytest.FixtureRequest) -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def play() -> Playbook:
+def play() -> Play:
     """Run ansible-playbook with the scenario's inventory and the words given; returns how it went and all it said."""
 
     def run(*words: str) -> "subprocess.CompletedProcess[str]":

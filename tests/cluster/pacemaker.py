@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, wait_until
+from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active
+from waiting import wait_until
 
 from tests.cluster.measurement import report
 
@@ -31,7 +32,7 @@ def located(cluster: Cluster, resource: str) -> list[str]:
 def settle(cluster: Cluster, resource: str = "rcron-clone") -> Node:
     """Wait until the resource runs wherever it is to run, with one node active; return that."""
     instances = len(running(cluster)) if resource.endswith("-clone") else 1
-    wait_until(lambda: len(located(cluster, resource)) == instances, PATIENCE, f"{instances} instances of {resource}")
+    wait_until(lambda: len(located(cluster, resource)) == instances, f"{instances} instances of {resource}", PATIENCE)
     return cluster.settle(timeout=PATIENCE, steady=1)
 
 
@@ -59,13 +60,13 @@ def fail_over(cluster: Cluster, what: str, fail: Callable[[Node], object], resou
         active = [node for node in cluster.nodes if node is not old and node.state() == "active"]
         return active[0] if active else None
 
-    found = wait_until(new, PATIENCE, f"another node than {old} is active: {what}")
+    found = wait_until(new, f"another node than {old} is active: {what}", PATIENCE)
     assert list(cluster.states().values()).count("active") <= 2
     active_after = first(found, "active", start) - start
     # A machine that is off runs no job, and its file is gone with it.
     died = old.state() == DOWN
     if not died:
-        wait_until(lambda: old.state() == "passive", PATIENCE, f"{old} is passive: {what}")
+        wait_until(lambda: old.state() == "passive", f"{old} is passive: {what}", PATIENCE)
     passive_after = 0.0 if died else first(old, "passive", start) - start
     changes = [change for change in cluster.changes_since(start) if not (died and change.node == old.name)]
     both = 0.0 if died else seconds_with_two_active([Change(start, old.name, "active"), *changes])

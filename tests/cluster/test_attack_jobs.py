@@ -8,7 +8,8 @@ import shlex
 from collections.abc import Iterator
 
 import pytest
-from nodes import Node, wait_until
+from nodes import Node
+from waiting import wait_until
 
 from tests.cluster.attacker import Attempt, as_user, outcome, outcome_without_protection
 
@@ -138,7 +139,7 @@ def test_a_job_is_one_plain_line_of_the_log_whatever_it_is_called(node: Node, na
     pid = as_user(node, f'rcron true "$({word})" & echo $!; wait').stdout.strip()
     read = f"journalctl -o json --output-fields=MESSAGE -t rcron _UID=1000 _PID={pid}"
     lines = wait_until(
-        lambda: found if len(found := node.run(read).split("\n")[:-1]) >= 2 else None, 10, "two lines in the journal"
+        lambda: found if len(found := node.run(read).split("\n")[:-1]) >= 2 else None, "two lines in the journal", 10
     )
     messages = [json.loads(line)["MESSAGE"] for line in lines]
     assert [message.partition(" cmd=")[0] for message in messages] == [

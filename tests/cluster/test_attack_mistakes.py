@@ -3,17 +3,18 @@
 """What an administrator gets wrong, so that anybody could decide whether jobs run, or what they run: refused, with the
 mend."""
 
-from collections.abc import Callable, Iterator
-from subprocess import CompletedProcess
+from collections.abc import Iterator
 
 import pytest
-from nodes import Node, wait_until
+from nodes import Node
+from waiting import wait_until
 
 from tests.cluster.attacker import as_user
+from tests.cluster.playbooks import Play
 
 
 def logged(node: Node, what: str) -> None:
-    wait_until(lambda: what in node.run("journalctl -t rcron -o cat -n 20"), 10, f"in the log: {what}")
+    wait_until(lambda: what in node.run("journalctl -t rcron -o cat -n 20"), f"in the log: {what}", 10)
 
 
 CONF, STATE = "/etc/rcron/wide.conf", "/run/rcron-wide/state"
@@ -102,8 +103,6 @@ def test_a_pin_that_a_job_may_not_look_for_is_told(node: Node) -> None:
         node.run("rm -r /var/lib/rcron")
 
 
-Playbook = Callable[..., CompletedProcess[str]]
-
 #: What makes others the masters of what root's jobs run, and the words of the refusal.
 LIBRARY = {
     "chown alice /usr/lib/rcron/*/rcron/settings.py": "settings.py belongs to alice, who could replace what root runs",
@@ -112,7 +111,7 @@ LIBRARY = {
 
 
 @pytest.mark.parametrize("wrong", LIBRARY)
-def test_a_deployment_refuses_what_others_could_replace(node: Node, play: Playbook, wrong: str) -> None:
+def test_a_deployment_refuses_what_others_could_replace(node: Node, play: Play, wrong: str) -> None:
     noted = node.run("stat -c '%n %U %G %a' /usr/lib/rcron /usr/lib/rcron/*/rcron/settings.py /etc/rcron")
     try:
         node.run(wrong)

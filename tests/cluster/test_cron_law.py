@@ -61,7 +61,7 @@ class Minute(NamedTuple):
     node: Node
     jobs: int  # of each of the users
     logged: dict[str, int]  # by cluster: jobs that ended, or were ignored
-    left: dict[str, dict]  # by user
+    left: dict[str, dict[str, object]]  # by user
 
 
 def logged(node: Node, start: int) -> dict[str, int]:

@@ -7,28 +7,27 @@ Run on nodes that have nothing of rcron yet, so that a file of ours, or a prefix
 
 import json
 import re
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from nodes import Cluster, Node
 
-Play = Callable[..., subprocess.CompletedProcess]
+from tests.cluster.playbooks import Play
 
 
 class Mistake(NamedTuple):
     """Something wrong on one host, and what the message says of it: host, value and mend."""
 
     host: str
-    variables: dict
+    variables: dict[str, object]
     said: str
     do: str = "true"
     undo: str = "true"
 
 
-def entries(user: str, job: str) -> dict:
+def entries(user: str, job: str) -> dict[str, object]:
     return {"rcron_crontab_entries": [{"user": user, "entries": [{"job": job}]}]}
 
 
@@ -114,7 +113,7 @@ def unchanged(cluster: Cluster) -> Iterator[None]:
     assert cluster.on_all(differences) == ["", "", ""]
 
 
-def refusal(play: Play, tmp_path: Path, variables_of: dict[str, dict]) -> str:
+def refusal(play: Play, tmp_path: Path, variables_of: dict[str, dict[str, object]]) -> str:
     """Deploy with other variables for some hosts, which must fail; return the errors that Ansible told of.
 
     As a second inventory, because extra variables would hold for all hosts.

@@ -4,14 +4,15 @@
 
 import re
 import subprocess
-from collections.abc import Callable
 
 import pytest
 from nodes import Cluster, Node
 
+from tests.cluster.playbooks import Play
+
 
 @pytest.fixture(scope="module")
-def checked(play: Callable[..., "subprocess.CompletedProcess[str]"]) -> "subprocess.CompletedProcess[str]":
+def checked(play: Play) -> "subprocess.CompletedProcess[str]":
     return play("--check", "--diff", "rcron.cluster.site")
 
 

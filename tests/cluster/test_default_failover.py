@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
-from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, stay_clear_of_minute, wait_until
+from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, stay_clear_of_minute
+from waiting import wait_until
 
 from tests.cluster.measurement import report
 
@@ -85,7 +86,7 @@ def first_change(node: Node, state: str, since: float) -> float:
     def noted() -> "float | None":
         return next((change.time for change in node.changes() if change.time > since and change.state == state), None)
 
-    return wait_until(noted, 10, f"{node}'s state file says {state}")
+    return wait_until(noted, f"{node}'s state file says {state}", 10)
 
 
 def seconds_with_two_active_since(cluster: Cluster, start: float, active: Node) -> float:

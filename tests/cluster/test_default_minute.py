@@ -6,7 +6,8 @@ import re
 from typing import NamedTuple
 
 import pytest
-from nodes import CRON_PATIENCE, Cluster, Node, wait_until
+from nodes import CRON_PATIENCE, Cluster, Node
+from waiting import wait_until
 
 #: The names of prepare.yml's jobs in /var/log/jobs: those that are selected, and the one that is not.
 SELECTED = ["root", "compound", "user", "ansible", "system"]
@@ -52,20 +53,19 @@ def test_syslog_tells_of_each_selected_job_and_of_no_other(cluster: Cluster, min
     line = re.compile(r"rcron.*: cluster=billing state=(\w+) status=(\w+) (?:dur=\S+ exit=(\d+) )?cmd=(.*)")
 
     def entries(node: Node) -> list[tuple[str, ...]]:
-        log = node.run("cat /var/log/syslog")
-        return [match.groups() for match in map(line.search, log.splitlines()) if match]
+        return line.findall(node.run("cat /var/log/syslog"))
 
     def has_all(node: Node) -> bool:
-        told = " ".join(entry[3] for entry in entries(node))
-        return "record root" in told and "compound.log" in told
+        commands = " ".join(entry[3] for entry in entries(node))
+        return "record root" in commands and "compound.log" in commands
 
     for node in cluster.nodes:
-        wait_until(lambda node=node: has_all(node), CRON_PATIENCE, f"{node}: the minute's jobs are in syslog")
+        wait_until(lambda: has_all(node), f"{node}: the minute's jobs are in syslog", CRON_PATIENCE)  # noqa: B023
         found = entries(node)
         root = [entry[:3] for entry in found if entry[3] == "/usr/local/bin/record root"]
         if node is minute.active:
-            assert root[-2:] == [("active", "start", None), ("active", "ok", "0")]
+            assert root[-2:] == [("active", "start", ""), ("active", "ok", "0")]
         else:
-            assert root[-1] == ("passive", "ignore", None)
+            assert root[-1] == ("passive", "ignore", "")
         assert any("compound.log" in entry[3] for entry in found)
         assert not any("everywhere" in entry[3] for entry in found)

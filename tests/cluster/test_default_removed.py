@@ -3,8 +3,9 @@
 """After playbooks/remove.yml: the nodes are as they were before the deployment."""
 
 import pytest
-from nodes import Cluster, Node, wait_until
+from nodes import Cluster, Node
 from testinfra.host import Host
+from waiting import wait_until
 
 #: How each prepared crontab is shown. `crontab -l` leaves out the header with the date of Debian's crontab command.
 SHOW = {"root": "crontab -l", "alice": "crontab -u alice -l", "app": "cat /etc/cron.d/app"}
@@ -44,7 +45,7 @@ def test_a_job_that_ran_meanwhile_has_ended_by_itself(cluster: Cluster) -> None:
     def ended(node: Node) -> bool:
         return node.try_run("systemctl is-active over-removal").stdout.strip() != "active"
 
-    wait_until(lambda: all(cluster.on_all(ended)), 20, "the job is over")
+    wait_until(lambda: all(cluster.on_all(ended)), "the job is over", 20)
     ran = [node for node in cluster.nodes if node.try_run("cat /var/tmp/over-removal").stdout]
     assert len(ran) == 1, "on the node that was active when it began"
     line = r"rcron.*: cluster=billing state=active status=ok dur=[0-9]* exit=0 cmd=sh -c while .*over-removal"

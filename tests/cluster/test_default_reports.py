@@ -5,14 +5,14 @@ is wrong. The tests need a minute of cron behind them, and leave the cluster as 
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
-from nodes import Cluster, wait_until
+from nodes import Cluster
+from waiting import wait_until
 
-Playbook = Callable[..., CompletedProcess[str]]
+from tests.cluster.playbooks import Play
 
 CONF = "/etc/rcron/rcron.conf"
 
@@ -22,7 +22,7 @@ def table(said: str) -> list[str]:
     return [line.replace('\\"', '"') for line in re.findall(r'^        "(.*?)",?$', said, re.MULTILINE)]
 
 
-def test_check_passes_where_all_is_well(play: Playbook) -> None:
+def test_check_passes_where_all_is_well(play: Play) -> None:
     ran = play("rcron.cluster.check")
     assert ran.returncode == 0, ran.stdout
     assert "All is well." in ran.stdout
@@ -30,7 +30,7 @@ def test_check_passes_where_all_is_well(play: Playbook) -> None:
     assert not re.search(r"changed=[1-9]", ran.stdout)
 
 
-def test_status_shows_the_cluster_in_one_table(cluster: Cluster, play: Playbook) -> None:
+def test_status_shows_the_cluster_in_one_table(cluster: Cluster, play: Play) -> None:
     ran = play("rcron.cluster.status")
     assert ran.returncode == 0, ran.stdout
     shown = table(ran.stdout)
@@ -53,7 +53,7 @@ def test_status_shows_the_cluster_in_one_table(cluster: Cluster, play: Playbook)
     assert len({line.index("billing") for line in shown[6:]}) == 1
 
 
-def test_timeline_draws_the_last_minutes(cluster: Cluster, play: Playbook, tmp_path: Path) -> None:
+def test_timeline_draws_the_last_minutes(cluster: Cluster, play: Play, tmp_path: Path) -> None:
     path = tmp_path / "timeline.svg"
     ran = play("rcron.cluster.timeline", "-e", "rcron_timeline_hours=0.5", "-e", f"rcron_timeline_file={path}")
     assert ran.returncode == 0, ran.stdout
@@ -89,9 +89,9 @@ def broken(cluster: Cluster) -> Iterator[Cluster]:
     cluster.settle()
 
 
-def test_check_fails_with_a_table_that_names_the_host(broken: Cluster, play: Playbook) -> None:
+def test_check_fails_with_a_table_that_names_the_host(broken: Cluster, play: Play) -> None:
     active, down, odd = broken.nodes
-    wait_until(lambda: active.state() == "active", 10, f"{active} is active still")
+    wait_until(lambda: active.state() == "active", f"{active} is active still", 10)
     ran = play("rcron.cluster.check")
     assert ran.returncode != 0
     shown = table(ran.stdout)

@@ -8,15 +8,15 @@ import pathlib
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from nodes import Cluster, Node, wait_until
+from nodes import Cluster, Node
+from waiting import wait_until
 
 from tests.cluster.measurement import report
-
-Playbook = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.cluster.playbooks import Play
 
 #: Where the scenario's own version is.
 INSTALLED = os.environ.get("ANSIBLE_COLLECTIONS_PATH", "")
@@ -79,7 +79,7 @@ def collections(old: str, new: str, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def upgrade(
-    cluster: Cluster, play: Playbook, collections: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster, play: Play, collections: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Upgrade:
     active = cluster.settle()
     waiting, down = (node for node in cluster.nodes if node is not active)
@@ -89,7 +89,7 @@ def upgrade(
     ):
         node.run(f"systemd-run --quiet --collect --unit=upgrade-{name} /usr/bin/rcron " + shell_words(words))
     active.run(f"systemd-run --quiet --collect --unit=upgrade-stream sh -c {shell_words([STREAM])}")
-    wait_until(lambda: active.try_run("cat /run/upgrade-started").stdout, 20, "jobs run")
+    wait_until(lambda: active.try_run("cat /run/upgrade-started").stdout, "jobs run", 20)
     # Without the node that is down, VRRP's addresses have to be told.
     hosts = {str(node): {"rcron_keepalived_address": node.run("hostname -I").split()[0]} for node in cluster.nodes}
     addresses = tmp_path_factory.mktemp("inventory") / "addresses.json"
@@ -119,7 +119,7 @@ def test_the_next_version_is_there_and_the_old_one_as_long_as_it_is_needed(
 def test_every_job_that_was_started_meanwhile_has_run(upgrade: Upgrade) -> None:
     node = upgrade.active
     node.run("touch /run/upgrade-over")
-    wait_until(lambda: node.try_run("systemctl is-active upgrade-stream").stdout != "active\n", 20, "no more jobs")
+    wait_until(lambda: node.try_run("systemctl is-active upgrade-stream").stdout != "active\n", "no more jobs", 20)
     started = int(node.run("cat /run/upgrade-started"))
     report(f"machine upgraded: {started} jobs meanwhile")
     assert node.run("cat /run/upgrade-ran").split() == [str(number + 1) for number in range(started)]
@@ -128,24 +128,24 @@ def test_every_job_that_was_started_meanwhile_has_run(upgrade: Upgrade) -> None:
 
 def test_a_job_of_before_the_upgrade_ends_with_its_log_line(upgrade: Upgrade) -> None:
     node = upgrade.active
-    wait_until(lambda: node.try_run("test -e /run/upgrade-job").returncode == 0, 20, "the job ends")
+    wait_until(lambda: node.try_run("test -e /run/upgrade-job").returncode == 0, "the job ends", 20)
     line = "cluster=billing state=active status=ok dur=[0-9]* exit=0 cmd=sh -c while .*upgrade-over"
-    wait_until(lambda: node.try_run(f"grep -a '{line}' /var/log/syslog").returncode == 0, 20, "it is logged")
+    wait_until(lambda: node.try_run(f"grep -a '{line}' /var/log/syslog").returncode == 0, "it is logged", 20)
 
 
 def test_a_job_that_waited_all_through_the_upgrade_runs(upgrade: Upgrade) -> None:
     node = upgrade.waiting
     node.run("rcronctl pin active")
     try:
-        wait_until(lambda: node.try_run("test -e /run/upgrade-wait").returncode == 0, 20, "it runs")
+        wait_until(lambda: node.try_run("test -e /run/upgrade-wait").returncode == 0, "it runs", 20)
         line = "cluster=billing state=active pin=.*status=ok dur=[0-9]* exit=0 cmd=sh -c echo >/run/upgrade-wait"
-        wait_until(lambda: node.try_run(f"grep -a '{line}' /var/log/syslog").returncode == 0, 20, "it is logged")
+        wait_until(lambda: node.try_run(f"grep -a '{line}' /var/log/syslog").returncode == 0, "it is logged", 20)
     finally:
         node.run("rcronctl unpin")
 
 
 def test_check_tells_of_the_node_that_came_back_with_the_old_version(
-    cluster: Cluster, upgrade: Upgrade, play: Playbook, old: str, new: str
+    cluster: Cluster, upgrade: Upgrade, play: Play, old: str, new: str
 ) -> None:
     cluster.settle()
     checked = play("rcron.cluster.check")
@@ -155,7 +155,7 @@ def test_check_tells_of_the_node_that_came_back_with_the_old_version(
 
 
 def test_the_next_run_mends_it_and_removes_what_nobody_needs_any_more(
-    cluster: Cluster, upgrade: Upgrade, play: Playbook, new: str
+    cluster: Cluster, upgrade: Upgrade, play: Play, new: str
 ) -> None:
     ran = play("rcron.cluster.site")
     assert ran.returncode == 0, ran.stdout
@@ -166,7 +166,7 @@ def test_the_next_run_mends_it_and_removes_what_nobody_needs_any_more(
     assert checked.returncode == 0, checked.stdout
 
 
-def test_the_old_version_comes_back_as_easily(cluster: Cluster, play: Playbook, old: str) -> None:
+def test_the_old_version_comes_back_as_easily(cluster: Cluster, play: Play, old: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANSIBLE_COLLECTIONS_PATH", INSTALLED)
         ran = play("rcron.cluster.site", "--tags", "rcron")

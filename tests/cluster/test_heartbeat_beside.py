@@ -6,16 +6,15 @@ deadtime 3, auto_failback off. Each test begins and ends with one active node, a
 Times are seconds. Each test but the first two begins with the node active that the one before left so.
 """
 
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, wait_until
+from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active
+from waiting import wait_until
 
 from tests.cluster.measurement import report
-
-Play = Callable[..., subprocess.CompletedProcess[str]]
+from tests.cluster.playbooks import Play
 
 #: As haresources has it: the silence after which Heartbeat takes over.
 DEADTIME = 3.0
@@ -53,7 +52,7 @@ KILL = "kill -KILL $(pidof heartbeat | tr ' ' '\\n' | sort -n) || true"
 def settle(cluster: Cluster) -> None:
     for node in cluster.nodes:
         # Waited for here and now, so the loop's variable is still its own.
-        wait_until(lambda: node.try_run(SETTLED).returncode == 0, PARTITION, f"{node}: Heartbeat is settled")  # noqa: B023
+        wait_until(lambda: node.try_run(SETTLED).returncode == 0, f"{node}: Heartbeat is settled", PARTITION)  # noqa: B023
     cluster.settle(timeout=PARTITION)
 
 
@@ -74,7 +73,7 @@ def first(node: Node, state: str, since: float) -> float:
 def taken_over(cluster: Cluster, failed: Node, start: float, what: str) -> Node:
     """Wait for the other node's takeover, print how long it took, and return that node."""
     new = other(cluster, failed)
-    wait_until(lambda: new.state() == "active", TAKEOVER, f"{new} takes over from {failed}")
+    wait_until(lambda: new.state() == "active", f"{new} takes over from {failed}", TAKEOVER)
     flip = first(new, "active", start)
     # Heartbeat's own words, from the kill to its decision.
     words = "node {}: is dead" if "killed" in what or "cut" in what else "Resources being acquired from {}"
@@ -111,8 +110,8 @@ def test_reload_changes_nothing(cluster: Cluster, active: Node) -> None:
     active.run(f"cd /etc/ha.d && cp -p ha.cf ha.cf.own && echo '# reload' >>ha.cf && {heartbeat} -r")
     wait_until(
         lambda: active.try_run("journalctl -u heartbeat | grep -F 'Performing heartbeat restart exec'").stdout,
-        20,
         f"{active}: Heartbeat starts itself anew",
+        20,
     )
     settle(cluster)
     active.run(f"mv /etc/ha.d/ha.cf.own /etc/ha.d/ha.cf && {heartbeat} -r")
@@ -156,7 +155,7 @@ def test_killed_heartbeat_whose_unit_does_nothing_is_seen_by_the_process_that_wa
     try:
         start = time.time()
         active.run(KILL)
-        wait_until(lambda: active.state() == "passive", TAKEOVER, f"{active} is passive")
+        wait_until(lambda: active.state() == "passive", f"{active} is passive", TAKEOVER)
         assert record(active)["event"] == "ended"
         passive = first(active, "passive", start)
         report(f"heartbeat killed: {active} passive after {passive:.2f} s, by the process left behind alone")
@@ -186,7 +185,7 @@ def test_network_cut_leaves_both_active_until_it_heals(cluster: Cluster, active:
     finally:
         healed = time.time()
         active.run("ip link set eth0 up")
-    wait_until(lambda: list(cluster.states().values()) != ["active"] * 2, PARTITION, "a node gives up")
+    wait_until(lambda: list(cluster.states().values()) != ["active"] * 2, "a node gives up", PARTITION)
     given_up = time.time() - healed
 
     # Both start themselves anew then. Debian's unit takes the old process's end for the service's, unless the new one
@@ -197,7 +196,7 @@ def test_network_cut_leaves_both_active_until_it_heals(cluster: Cluster, active:
             node.run("systemctl start heartbeat")
         return node.try_run(SETTLED).returncode == 0
 
-    wait_until(lambda: all(cluster.on_all(is_up)), PARTITION, "both Heartbeats are settled")
+    wait_until(lambda: all(cluster.on_all(is_up)), "both Heartbeats are settled", PARTITION)
     settle(cluster)
     now = max(change.time for change in cluster.changes_since(healed)) - healed
     both = two_active(cluster, active, cut)

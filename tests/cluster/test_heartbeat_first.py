@@ -5,14 +5,12 @@
 import json
 import os
 import re
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from nodes import Cluster, Node
 
-Play = Callable[..., subprocess.CompletedProcess[str]]
+from tests.cluster.playbooks import Play
 
 CONVERGE = os.path.join(os.path.dirname(os.environ["RCRON_INVENTORY"]), "converge.yml")
 
@@ -40,7 +38,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("first", "second", "told"), MISTAKES, ids=["unknown variables", "what Heartbeat refuses"])
 def test_mistakes_are_refused_and_explained(
-    play: Play, tmp_path: Path, first: dict, second: dict, told: list[str]
+    play: Play, tmp_path: Path, first: dict[str, object], second: dict[str, object], told: list[str]
 ) -> None:
     # As a second inventory, because extra variables would hold for all hosts.
     (tmp_path / "mistake.json").write_text(json.dumps({"all": {"hosts": {"node1": first, "node2": second}}}))

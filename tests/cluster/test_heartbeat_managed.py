@@ -5,16 +5,14 @@
 import json
 import os
 import re
-import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from nodes import Change, Cluster, Node, seconds_with_two_active, wait_until
+from nodes import Change, Cluster, Node, seconds_with_two_active
+from waiting import wait_until
 
 from tests.cluster.measurement import report
-
-Play = Callable[..., subprocess.CompletedProcess[str]]
+from tests.cluster.playbooks import Play
 
 MANAGED = os.path.join(os.path.dirname(os.environ["RCRON_INVENTORY"]), "managed.yml")
 KEYS = "/etc/ha.d/authkeys"
@@ -55,11 +53,11 @@ def test_the_role_goes_back_to_its_host_with_auto_failback(cluster: Cluster) -> 
     first, second = cluster.nodes
     stopped = time.time()
     first.run("systemctl stop heartbeat")
-    wait_until(lambda: second.state() == "active", 20, f"{second} takes over")
+    wait_until(lambda: second.state() == "active", f"{second} takes over", 20)
     assert second.run(ADDRESS).strip() == "1"
     back = time.time()
     first.run("systemctl start heartbeat")
-    wait_until(lambda: first.state() == "active", 60, f"{first} takes its resource back")
+    wait_until(lambda: first.state() == "active", f"{first} takes its resource back", 60)
     assert cluster.settle() is first
     changes = [Change(stopped, first.name, "active"), *cluster.changes_since(stopped)]
     passive, active = (

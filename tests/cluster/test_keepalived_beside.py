@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from nodes import Cluster, Node, seconds_with_two_active, wait_until
+from nodes import Cluster, Node, seconds_with_two_active
+from waiting import wait_until
 
 from tests.cluster.measurement import report
 
@@ -31,9 +32,9 @@ def halves(cluster: Cluster, mail: Cluster) -> Iterator[tuple[Node, Node]]:
     one, two = cluster.nodes
     if mail.settle(steady=0.5).name == one.name:
         one.run("echo 1 >/run/mail-is-off")
-        wait_until(lambda: mail.states() == {"one": "passive", "two": "active"}, DECIDED, "mail is where it should be")
+        wait_until(lambda: mail.states() == {"one": "passive", "two": "active"}, "mail is where it should be", DECIDED)
         one.run("echo 0 >/run/mail-is-off")
-    wait_until(lambda: cluster.states() == {"one": "active", "two": "passive"}, DECIDED, "billing is where it belongs")
+    wait_until(lambda: cluster.states() == {"one": "active", "two": "passive"}, "billing is where it belongs", DECIDED)
     yield one, two
     cluster.on_all(
         lambda node: node.run("cd /run && rm -f app-is-down && echo 0 >billing-is-off && echo 0 >mail-is-off")
@@ -72,10 +73,10 @@ def test_feeder_of_the_active_node_lives_and_refreshes_both_states(
         status = active.run(f"rcronctl --conf {active.conf} status")
         assert "feeder:         keepalived, alive, spoke" in status
         assert active.run(f"grep state_max_age {active.conf}") == "state_max_age = 10\n"
-        file = re.search(r"state file: +(.*)", status)[1]
+        (file,) = re.findall(r"state file: +(.*)", status)
         before = float(active.run(f"stat -c %.Y {file}"))
         # Waited for here and now, so the loop's variable is still its own.
-        wait_until(lambda: float(active.run(f"stat -c %.Y {file}")) > before, DECIDED, f"{file} is refreshed")  # noqa: B023
+        wait_until(lambda: float(active.run(f"stat -c %.Y {file}")) > before, f"{file} is refreshed", DECIDED)  # noqa: B023
 
 
 def test_half_of_the_jobs_runs_on_each_node(cluster: Cluster, halves: tuple[Node, Node]) -> None:
@@ -94,7 +95,7 @@ def test_script_that_fails_moves_its_own_cluster_and_brings_it_back(
     one, two = halves
     start = time.time()
     one.run("touch /run/app-is-down")
-    wait_until(lambda: two.state() == "active", DECIDED, f"{two} has billing, whose script fails on {one}")
+    wait_until(lambda: two.state() == "active", f"{two} has billing, whose script fails on {one}", DECIDED)
     assert cluster.active() is two
     assert mail.active().name == two.name
     left, taken = when(cluster, start, one, "passive"), when(cluster, start, two, "active")
@@ -103,7 +104,7 @@ def test_script_that_fails_moves_its_own_cluster_and_brings_it_back(
     assert both < OVERLAP
     start = time.time()
     one.run("rm /run/app-is-down")
-    wait_until(lambda: cluster.states() == {"one": "active", "two": "passive"}, DECIDED, f"{one} has billing back")
+    wait_until(lambda: cluster.states() == {"one": "active", "two": "passive"}, f"{one} has billing back", DECIDED)
     back, both = when(cluster, start, one, "active"), overlap(cluster, start)
     report(f"keepalived tracks: it recovers, {one} active after {back:.2f} s, both active for {both:.2f} s")
     assert both < OVERLAP
@@ -116,7 +117,7 @@ def test_fault_of_one_instance_moves_its_sync_group_and_nopreempt_leaves_it_ther
     one, two = mail.nodes
     start = time.time()
     two.run("echo 1 >/run/mail-is-off")
-    wait_until(lambda: one.state() == "active", DECIDED, f"{one} has mail, whose file says off on {two}")
+    wait_until(lambda: one.state() == "active", f"{one} has mail, whose file says off on {two}", DECIDED)
     assert mail.active() is one
     assert cluster.active().name == one.name
     left, taken = when(mail, start, two, "passive"), when(mail, start, one, "active")
@@ -130,7 +131,7 @@ def test_fault_of_one_instance_moves_its_sync_group_and_nopreempt_leaves_it_ther
 def entered(node: Node) -> list[tuple[float, str]]:
     """When billing's instance entered which state on a node, as keepalived itself logged it."""
     journal = node.run("journalctl -u keepalived --output=short-unix --grep='.VI_billing. Entering'")
-    return [(float(line.split()[0]), re.search(r"Entering (\w+) STATE", line)[1]) for line in journal.splitlines()]
+    return [(float(when), state) for when, state in re.findall(r"^(\S+) .*Entering (\w+) STATE", journal, re.MULTILINE)]
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_burst_of_200_transitions_ends_in_keepaliveds_own_final_state(
             " done"
         )
     # So short an interval makes a busy machine's keepalived change its mind by itself: look while it is calm.
-    wait_until(lambda: all(time.time() - entered(node)[-1][0] > 3 for node in restless), 90, "keepalived is calm again")
+    wait_until(lambda: all(time.time() - entered(node)[-1][0] > 3 for node in restless), "keepalived is calm again", 90)
     counts = {node.name: len(burst_of(node)) for node in restless}
     final = {node.name: burst_of(node)[-1] for node in restless}
     report(f"keepalived flaps: {counts} transitions, {burst_of(one).count('MASTER')} to MASTER on one, end in {final}")

@@ -6,14 +6,15 @@ Times are seconds. What is true of both forms is in test_keepalived_beside.py.
 """
 
 import re
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from nodes import Cluster, Node, wait_until
+from nodes import Cluster, Node
+from waiting import wait_until
 
 from tests.cluster.measurement import report
+from tests.cluster.playbooks import Play
 
 #: Within which a node whose keepalived is gone must be passive, where something lives that can write it.
 AT_ONCE = 6.0  # on a machine that is busy; state_max_age is 10
@@ -21,14 +22,12 @@ AT_ONCE = 6.0  # on a machine that is busy; state_max_age is 10
 #: Within which another node has taken over: three adverts, the skew, and the wrapper's own part, on a busy machine.
 TAKEOVER = 12.0
 
-Play = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture
 def active(cluster: Cluster) -> Iterator[Node]:
     """Node one, which is billing's active node. Afterwards keepalived runs again."""
     one = cluster.nodes[0]
-    wait_until(lambda: cluster.states() == {"one": "active", "two": "passive"}, TAKEOVER, "billing is where it belongs")
+    wait_until(lambda: cluster.states() == {"one": "active", "two": "passive"}, "billing is where it belongs", TAKEOVER)
     yield one
     if one.try_run("systemctl is-active --quiet keepalived").returncode:
         one.run("systemctl stop keepalived; systemctl reset-failed keepalived; systemctl start keepalived")
@@ -52,7 +51,7 @@ def when(cluster: Cluster, start: float, node: Node, state: str) -> float:
 def flip(cluster: Cluster, start: float) -> tuple[float, float]:
     """After how many seconds node one was passive, and node two active, for which this waits."""
     one, two = cluster.nodes
-    wait_until(lambda: two.state() == "active", TAKEOVER, f"{two} takes over")
+    wait_until(lambda: two.state() == "active", f"{two} takes over", TAKEOVER)
     return when(cluster, start, one, "passive"), when(cluster, start, two, "active")
 
 
@@ -63,7 +62,7 @@ def test_second_run_changes_nothing(play: Play) -> None:
 
 
 def test_check_of_the_whole_deployment_passes(cluster: Cluster, mail: Cluster, play: Play) -> None:
-    wait_until(lambda: cluster.settle(steady=1) and mail.settle(steady=1), TAKEOVER, "both clusters are calm")
+    wait_until(lambda: cluster.settle(steady=1) and mail.settle(steady=1), "both clusters are calm", TAKEOVER)
     ran = play("rcron.cluster.check")
     assert ran.returncode == 0, ran.stdout
 
@@ -117,7 +116,7 @@ def test_keepalived_killed_with_what_refreshes_the_state_means_passive_by_the_un
 ) -> None:
     start = time.time()
     active.run(f"kill -KILL {record(active)['pid']} $(pgrep keepalived)")
-    wait_until(lambda: active.state() == "passive", 30, f"{active} is passive by ExecStopPost= or by age")
+    wait_until(lambda: active.state() == "passive", f"{active} is passive by ExecStopPost= or by age", 30)
     report(f"keepalived killed: by notify, with its refresher, one passive after {time.time() - start:.2f} s")
     flip(cluster, start)
     assert cluster.states() == {"one": "passive", "two": "active"}
@@ -128,11 +127,11 @@ def test_killed_vrrp_process_means_passive_until_keepalived_says_otherwise(clust
     active.run("kill -KILL $(pgrep keepalived_vrrp)")
     passive = wait_until(
         lambda: [change.time for change in active.changes() if change.time > start and change.state == "passive"],
-        TAKEOVER,
         f"{active} is passive after its VRRP process was killed",
+        TAKEOVER,
     )[0]
     report(f"keepalived respawned: by notify, one passive after {passive - start:.2f} s")
-    wait_until(lambda: cluster.states() == {"one": "active", "two": "passive"}, TAKEOVER, f"{active} is master again")
+    wait_until(lambda: cluster.states() == {"one": "active", "two": "passive"}, f"{active} is master again", TAKEOVER)
     assert "keepalived, alive, spoke" in active.run("rcronctl status")
 
 
@@ -187,7 +186,7 @@ def test_upgrade_of_the_wrapper_needs_no_reload(cluster: Cluster, active: Node) 
     )
     try:
         active.run("echo 1 >/run/billing-is-off")
-        wait_until(lambda: two.state() == "active", TAKEOVER, f"{two} takes over")
+        wait_until(lambda: two.state() == "active", f"{two} takes over", TAKEOVER)
         two.run("test -e /run/next-version")
     finally:
         active.run("echo 0 >/run/billing-is-off")

@@ -4,18 +4,18 @@
 with the very lines that its owner then adds (molecule/keepalived/notify.yml)."""
 
 import re
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from nodes import Cluster, Node
 
+from tests.cluster.playbooks import Play
+
 NOTIFY = Path(__file__).parents[2] / "molecule/keepalived/notify.yml"
 
 
 @pytest.fixture(scope="module")
-def said(play: Callable[..., "subprocess.CompletedProcess[str]"], cluster: Cluster) -> str:
+def said(play: Play, cluster: Cluster) -> str:
     """What the playbook says when it is to deploy the other form too early."""
     cluster.on_all(lambda node: node.run("list-files >/var/tmp/deployed"))
     ran = play("--extra-vars=rcron_keepalived_hook_form=notify", "molecule/keepalived/converge.yml")

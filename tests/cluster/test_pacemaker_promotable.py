@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from nodes import DOWN, Cluster, Node, wait_until
+from nodes import DOWN, Cluster, Node
+from waiting import wait_until
 
 from tests.cluster.measurement import report
 from tests.cluster.pacemaker import PATIENCE, fail_over, first, repair, settle
@@ -115,13 +116,13 @@ def test_a_node_whose_daemons_are_killed_is_passive_before_another_is_active(
     failed = cluster.active()
     start = time.time()
     failed.run(kill)
-    wait_until(lambda: failed.state() == "passive", PATIENCE, f"{failed} is passive: {what} killed")
+    wait_until(lambda: failed.state() == "passive", f"{failed} is passive: {what} killed", PATIENCE)
     if what != "corosync":  # they are started again at once, and Pacemaker promotes whom it likes
         settle(cluster)
         passive = first(failed, "passive", start) - start
         report(f"pacemaker {what}: {failed} passive after {passive:.1f} s, then {cluster.active()} is active")
         return
-    wait_until(lambda: len(active_ones(cluster)) == 1, PATIENCE, f"another node is active: {what} killed")
+    wait_until(lambda: len(active_ones(cluster)) == 1, f"another node is active: {what} killed", PATIENCE)
     (new,) = active_ones(cluster)
     times = first(failed, "passive", start) - start, first(new, "active", start) - start
     report(f"pacemaker {what}: {failed} passive after {times[0]:.1f} s, {new} active after {times[1]:.1f} s")
@@ -139,7 +140,7 @@ def test_a_pacemakerd_that_is_killed_alone_costs_nothing(cluster: Cluster) -> No
     active = cluster.active()
     start = time.time()
     active.run("pkill -KILL -x pacemakerd")
-    wait_until(lambda: active.try_run("pgrep -x pacemakerd").returncode == 0, PATIENCE, "systemd starts another one")
+    wait_until(lambda: active.try_run("pgrep -x pacemakerd").returncode == 0, "systemd starts another one", PATIENCE)
     time.sleep(6)  # a monitor or two
     assert cluster.active() is active
     assert cluster.changes_since(start) == []
@@ -175,9 +176,9 @@ def test_no_node_is_active_without_a_quorum(cluster: Cluster) -> None:
     others = [node for node in cluster.nodes if node is not last]
     start = time.time()
     cluster.on_all(lambda node: node in others and node.kill())
-    wait_until(lambda: last.state() == "passive", PATIENCE, f"{last} is passive without a quorum")
+    wait_until(lambda: last.state() == "passive", f"{last} is passive without a quorum", PATIENCE)
     report(f"pacemaker quorum: lost, {last} passive after {first(last, 'passive', start) - start:.1f} s")
     time.sleep(5)
     assert cluster.states() == {node.name: "passive" if node is last else DOWN for node in cluster.nodes}
-    cluster.on_all(lambda node: node in others and node.boot())
+    cluster.on_all(lambda node: node.boot() if node in others else None)
     settle(cluster)

@@ -4,10 +4,11 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from nodes import Cluster, Node
+
+from tests.cluster.playbooks import Play
 
 SITE = "rcron.cluster.site"
 
@@ -15,11 +16,12 @@ SITE = "rcron.cluster.site"
 OTHERS = "/var/lib/(pacemaker|corosync)"
 
 
-def test_check_mode_announces_everything_and_changes_nothing(cluster: Cluster, play: Callable) -> None:
+def test_check_mode_announces_everything_and_changes_nothing(cluster: Cluster, play: Play) -> None:
     ran = play(SITE, "--check", "--diff")
     assert ran.returncode == 0, ran.stdout
     for node in cluster.nodes:
-        assert int(re.search(rf"^{node.name} .* changed=(\d+) ", ran.stdout, re.MULTILINE)[1]) > 0
+        (changed,) = re.findall(rf"^{node.name} .* changed=(\d+) ", ran.stdout, re.MULTILINE)
+        assert int(changed) > 0
     assert "make the resource rcron, once there is the cluster" in ran.stdout
     assert "+    token: 2000" in ran.stdout
 
@@ -30,7 +32,7 @@ def test_check_mode_announces_everything_and_changes_nothing(cluster: Cluster, p
     assert cluster.on_all(differences) == [[], [], []]
 
 
-def test_mistakes_are_refused_on_all_hosts(play: Callable, tmp_path: Path) -> None:
+def test_mistakes_are_refused_on_all_hosts(play: Play, tmp_path: Path) -> None:
     mistakes = {
         "node1": {"rcron_pacemaker_promoteable": True},
         "node2": {"rcron_pacemaker_monitor_interval": 5},

@@ -8,14 +8,12 @@ The last test leaves rcron's lines in the first machine's patroni.yml, exactly a
 
 import json
 import re
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from nodes import Cluster, Node
 
-Play = Callable[..., subprocess.CompletedProcess[str]]
+from tests.cluster.playbooks import Play
 
 CONF = "/etc/patroni/config.yml"
 
@@ -45,7 +43,9 @@ def differences(node: Node, before: str = "files") -> str:
 
 
 @pytest.mark.parametrize(("variables", "messages"), MISTAKES)
-def test_mistakes_are_refused_and_explained(play: Play, tmp_path: Path, variables: dict, messages: list[str]) -> None:
+def test_mistakes_are_refused_and_explained(
+    play: Play, tmp_path: Path, variables: dict[str, object], messages: list[str]
+) -> None:
     inventory = {"all": {"hosts": variables}}
     (tmp_path / "mistake.json").write_text(json.dumps(inventory))
     ran = play("--inventory", str(tmp_path / "mistake.json"), "rcron.cluster.site")

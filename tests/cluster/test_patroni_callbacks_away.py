@@ -2,18 +2,15 @@
 # SPDX-License-Identifier: MIT
 """A configuration that is one file is its owner's: rcron is not removed while it names rcron's callbacks."""
 
-import subprocess
-from collections.abc import Callable
-
 from nodes import Cluster
+
+from tests.cluster.playbooks import Play
 
 CONF = "/etc/patroni/config.yml"
 OURS = ["/usr/bin/rcronctl", "/run/rcron/state", "/etc/systemd/system/patroni.service.d/rcron.conf"]
 
 
-def test_removal_is_refused_before_anything_is_changed_until_the_lines_are_gone(
-    cluster: Cluster, play: Callable[..., "subprocess.CompletedProcess[str]"]
-) -> None:
+def test_removal_is_refused_before_anything_is_changed_until_the_lines_are_gone(cluster: Cluster, play: Play) -> None:
     ran = play("rcron.cluster.remove")
     assert ran.returncode != 0
     assert f"node1: {CONF} has Patroni call rcron. Take those lines out" in ran.stdout

@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, wait_until
+from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active
+from waiting import wait_until
 
 from tests.cluster.measurement import report
 
@@ -73,7 +74,7 @@ def settled(cluster: Cluster) -> Node:
             "streaming",
         }
 
-    wait_until(well, PATIENCE, "Patroni has a leader and a replica")
+    wait_until(well, "Patroni has a leader and a replica", PATIENCE)
     node = cluster.settle(PATIENCE, steady=1)
     assert members(node)[node.name][0] == "leader"
     assert runs_jobs(cluster) == [node.name]
@@ -92,7 +93,7 @@ def other(cluster: Cluster, node: Node) -> Node:
 def follow(cluster: Cluster, old: Node, start: float) -> "tuple[Node, float]":
     """Wait until the other node runs the jobs, and it alone; return it, and how many seconds after a time that was."""
     new = other(cluster, old)
-    wait_until(lambda: new.state() == "active", PATIENCE, f"{new} is active")
+    wait_until(lambda: new.state() == "active", f"{new} is active", PATIENCE)
     assert runs_jobs(cluster) == [new.name]
     return new, first(new, start, "active")
 

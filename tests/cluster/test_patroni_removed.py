@@ -3,7 +3,8 @@
 """After playbooks/remove.yml: the nodes are as they were before the deployment, and Patroni goes on as if nothing had
 been."""
 
-from nodes import Cluster, Node, wait_until
+from nodes import Cluster, Node
+from waiting import wait_until
 
 
 def test_no_file_is_left_and_none_is_missing(cluster: Cluster) -> None:
@@ -18,7 +19,7 @@ def test_no_process_of_ours_goes_on(cluster: Cluster) -> None:
         # Patroni looks after a callback that has ended (Z) at its next one only.
         return node.try_run("ps -C rcronctl -o stat= | grep -v ^Z").returncode == 1
 
-    wait_until(lambda: all(cluster.on_all(is_gone)), 20, "the process that watched Patroni has ended")
+    wait_until(lambda: all(cluster.on_all(is_gone)), "the process that watched Patroni has ended", 20)
 
 
 def test_patroni_calls_what_it_called_before(cluster: Cluster) -> None:
@@ -31,6 +32,6 @@ def test_patroni_calls_what_it_called_before(cluster: Cluster) -> None:
     def has_called(node: Node) -> bool:
         return any(line.startswith(f"of {node} on_role_change ") for line in roles(node))
 
-    wait_until(lambda: all(cluster.on_all(has_called)), 60, "both nodes' own callbacks are called in a switchover")
+    wait_until(lambda: all(cluster.on_all(has_called)), "both nodes' own callbacks are called in a switchover", 60)
     errors = cluster.on_all(lambda node: node.run("journalctl -b -u patroni | grep -c rcronctl.*failed; true"))
     assert errors == ["0\n", "0\n"]

@@ -7,12 +7,14 @@ own, or with libfaketime. Files keep the kernel's time then, and differ from the
 """
 
 import shlex
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from nodes import Cluster, Node, wait_until
+from nodes import Cluster, Node
+from waiting import wait_until
+
+from tests.cluster.playbooks import Play
 
 #: The configurations of the second cluster; the second of them with an age after which a state is stale, in seconds.
 HARD, AGED = "/etc/rcron/hard.conf", "/etc/rcron/aged.conf"
@@ -158,9 +160,7 @@ def test_jobs_run_after_an_upgrade_of_the_interpreter(node: Node, change: str) -
         assert (ran.returncode, ran.stdout, ran.stderr) == (0, "ran\n", ""), job
 
 
-def test_next_deployment_compiles_for_the_new_interpreter(
-    cluster: Cluster, play: "Callable[..., subprocess.CompletedProcess[str]]"
-) -> None:
+def test_next_deployment_compiles_for_the_new_interpreter(cluster: Cluster, play: Play) -> None:
     for node in cluster.nodes:
         node.run(f"rm -rf {LIBRARY}/rcron/__pycache__ {LIBRARY}/rcron/feeders/__pycache__")
         node.run(f"{RCRON} true")  # root's jobs compile what they load, and no more
@@ -227,7 +227,7 @@ def test_live_feeder_makes_good_what_a_clock_that_was_set_does_to_the_state(clus
             f"; touch -d '{moment}' /run/rcron/state; rcronctl is-active || true; kill -CONT $reader"
         )
         assert said == "passive\n"
-        wait_until(lambda: active.state() == "active", 5, f"{active} is active again after {moment}")
+        wait_until(lambda: active.state() == "active", f"{active} is active again after {moment}", 5)
 
 
 def test_one_event_is_one_line_of_the_log_whatever_the_job_is_called(node: Node) -> None:

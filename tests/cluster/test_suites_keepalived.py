@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from nodes import Cluster, Node, seconds_with_two_active, wait_until
+from nodes import Cluster, Node, seconds_with_two_active
+from waiting import wait_until
 
 from tests.cluster.measurement import report
 
@@ -62,14 +63,14 @@ def first(cluster: Cluster, start: float, node: Node, state: str) -> float:
             None,
         )
 
-    return wait_until(noted, 10, f"{node}'s state file says {state}")
+    return wait_until(noted, f"{node}'s state file says {state}", 10)
 
 
 def takeover(cluster: Cluster, node: Node, start: float) -> tuple[Node, float]:
     """Wait for another node's takeover; return it, and how many seconds after start it was."""
     others = [other for other in cluster.nodes if other is not node]
     new = wait_until(
-        lambda: next((other for other in others if other.state() == "active"), None), 12, f"one of {others} takes over"
+        lambda: next((other for other in others if other.state() == "active"), None), f"one of {others} takes over", 12
     )
     return new, first(cluster, start, new, "active")
 
@@ -88,13 +89,13 @@ def test_reload_leaves_the_state_and_the_new_reader_refreshes_it(cluster: Cluste
     def reader_is_new() -> bool:
         return record(active)["pid"] != old["pid"]
 
-    wait_until(reader_is_new, 10, f"{active}: a new reader feeds the state after a reload")
+    wait_until(reader_is_new, f"{active}: a new reader feeds the state after a reload", 10)
     replaced = time.time()
 
     def written_since() -> bool:
         return float(active.run("stat -c %Y /run/rcron/state")) > replaced
 
-    wait_until(written_since, 5, f"{active}: the new reader refreshes the state")
+    wait_until(written_since, f"{active}: the new reader refreshes the state", 5)
     assert [change.state for change in active.changes() if change.time > start] == []
     assert cluster.active() is active
     assert "keepalived, alive," in active.run("rcronctl status")
@@ -105,8 +106,8 @@ def test_killed_vrrp_child_means_passive_until_keepalived_says_otherwise(cluster
     active.run(f"kill -KILL {vrrp_child(active)}")
     passive = wait_until(
         lambda: [change.time for change in active.changes() if change.time > start and change.state == "passive"],
-        5,
         f"{active} is passive after its VRRP process was killed",
+        5,
     )[0]
     report(f"keepalived respawned: {active} passive after {passive - start:.2f} s")
     assert passive - start < AT_ONCE
@@ -168,8 +169,8 @@ def test_stopped_vrrp_process_means_stale_once_a_peer_has_taken_over(cluster: Cl
         assert active.run("rcron echo ran") == ""
         wait_until(
             lambda: "state=passive status=stale cmd=echo ran" in active.run("cat /var/log/syslog"),
-            5,
             "a line in syslog",
+            5,
         )
     finally:
         going = time.time()

@@ -5,7 +5,8 @@
 import time
 
 import pytest
-from nodes import Cluster, Node, wait_until
+from nodes import Cluster, Node
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +20,8 @@ def was_active(cluster: Cluster) -> Node:
     cluster.on_all(lambda node: node.run("systemctl restart keepalived"))
     wait_until(
         lambda: any(node.run("cat /var/run/rcron/state") == "active\n" for node in cluster.nodes),
-        15,
         "keepalived makes one of the pinned nodes its master",
+        15,
     )
     assert set(cluster.states().values()) == {"passive"}, "a pin holds through keepalived's events"
 
@@ -37,7 +38,7 @@ def feeder_says(cluster: Cluster) -> list[str]:
 
 
 def test_pin_survives_a_reboot(cluster: Cluster, node: Node, was_active: Node) -> None:
-    wait_until(lambda: "active" in feeder_says(cluster), 15, "keepalived has a master after the reboot")
+    wait_until(lambda: "active" in feeder_says(cluster), "keepalived has a master after the reboot", 15)
     assert node.state() == "passive"
 
 
@@ -54,7 +55,7 @@ def test_ignored_job_tells_of_the_pin_in_its_log_line(node: Node, was_active: No
     assert node.run(f"rcron --takeover-wait 20 echo pinned {node}") == ""
     assert time.monotonic() - start < 10
     line = f"state=passive pin=unpin status=ignore cmd=echo pinned {node}"
-    wait_until(lambda: line in node.run("cat /var/log/syslog"), 5, f"{node}'s syslog says {line}")
+    wait_until(lambda: line in node.run("cat /var/log/syslog"), f"{node}'s syslog says {line}", 5)
 
 
 def test_unpinned_cluster_has_one_active_node_again(cluster: Cluster, was_active: Node) -> None:
@@ -69,6 +70,6 @@ def test_pin_with_a_time_ends_by_itself(cluster: Cluster, node: Node) -> None:
     start = time.monotonic()
     node.run(f"rcronctl pin {other} --for 3s")
     assert node.state() == other
-    wait_until(lambda: node.state() == before, 10, f"{node}'s pin ends")
+    wait_until(lambda: node.state() == before, f"{node}'s pin ends", 10)
     assert time.monotonic() - start >= 3
     assert "pin:            none" in node.run("rcronctl status")

@@ -5,7 +5,8 @@
 import re
 import time
 
-from nodes import DOWN, Cluster, Node, wait_until
+from nodes import DOWN, Cluster, Node
+from waiting import wait_until
 
 from tests.cluster.measurement import report
 
@@ -31,7 +32,7 @@ def test_job_that_falls_into_the_gap_is_run_by_the_successor(cluster: Cluster, n
         time.sleep(1)
         assert successor.runs("waited") == []
         killed = failing.kill()
-        run = wait_until(lambda: successor.runs("waited"), 15, f"{successor} runs the job that waits there")[0]
+        run = wait_until(lambda: successor.runs("waited"), f"{successor} runs the job that waits there", 15)[0]
         entered = master_at(successor, killed)
         written = next(
             change.time for change in successor.changes() if change.time > killed and change.state == "active"
@@ -46,7 +47,7 @@ def test_job_that_falls_into_the_gap_is_run_by_the_successor(cluster: Cluster, n
         assert len(successor.runs("waited")) == 1
 
         ignored = "state=passive status=ignore cmd=/usr/local/bin/record waited"
-        wait_until(lambda: ignored in bystander.run("cat /var/log/syslog"), 15, f"{bystander} ignores the job")
+        wait_until(lambda: ignored in bystander.run("cat /var/log/syslog"), f"{bystander} ignores the job", 15)
         assert bystander.runs("waited") == []
     finally:
         if failing.state() == DOWN:
@@ -64,7 +65,8 @@ def master_at(node: Node, after: float) -> float:
 
 def since(node: Node) -> float:
     """When the feeder had written the state."""
-    return float(re.search(r"^since=(.*)", node.run("cat /run/rcron/state.feeder"), re.MULTILINE)[1])
+    (written,) = re.findall(r"^since=(.*)", node.run("cat /run/rcron/state.feeder"), re.MULTILINE)
+    return float(written)
 
 
 def test_job_and_its_children_are_ended_when_their_node_is_demoted(cluster: Cluster, node: Node) -> None:
@@ -78,7 +80,7 @@ def test_job_and_its_children_are_ended_when_their_node_is_demoted(cluster: Clus
     job = f"{child} & (trap '' TERM; exec {deaf}) & setsid {away} & wait"
     node.run(f'systemd-run --quiet --collect --unit=demoted rcron --conf /etc/rcron/terminate.conf -c "{job}"')
     wait_until(
-        lambda: node.run("pgrep -c -f '^sleep 3100[123]' || true") == "3\n", 5, f"{node}'s job has three children"
+        lambda: node.run("pgrep -c -f '^sleep 3100[123]' || true") == "3\n", f"{node}'s job has three children", 5
     )
     start = time.time()
     ended = node.run(

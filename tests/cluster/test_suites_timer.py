@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from nodes import Cluster, Node, wait_until
+from nodes import Cluster, Node
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -20,7 +21,7 @@ def test_job_of_a_timer_runs_on_the_active_node_only(cluster: Cluster, node: Nod
     if cluster.active() is not node:
         cluster.hand_over(node)
     start = time.time()
-    wait_until(lambda: [run for run in node.runs("timer") if run.time > start], 10, f"{node}'s timer runs its job")
+    wait_until(lambda: [run for run in node.runs("timer") if run.time > start], f"{node}'s timer runs its job", 10)
     # The passive nodes' timers have elapsed in the same second.
     time.sleep(1)
     for other in cluster.nodes:
@@ -35,5 +36,5 @@ def test_ignored_run_is_no_failure_of_the_unit(cluster: Cluster, node: Node) -> 
     def result() -> bool:
         return node.run("systemctl show --property=Result --value report.service") == "exec-condition\n"
 
-    wait_until(result, 10, f"{node}'s timer finds its node passive")
+    wait_until(result, f"{node}'s timer finds its node passive", 10)
     assert node.run("systemctl is-system-running") == "running\n"

@@ -4,13 +4,12 @@
 
 import json
 import pathlib
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from nodes import Cluster, Node
 
-Play = Callable[..., subprocess.CompletedProcess[str]]
+from tests.cluster.playbooks import Play
 
 
 @pytest.fixture(autouse=True)

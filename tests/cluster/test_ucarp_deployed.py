@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active, wait_until
+from nodes import DOWN, Change, Cluster, Node, seconds_with_two_active
+from waiting import wait_until
 
 from tests.cluster.measurement import report
 
@@ -131,7 +132,7 @@ def test_another_node_takes_over_from_a_machine_that_died(cluster: Cluster) -> N
     failed.boot()
     after_boot = [change.state for change in failed.changes() if change.time >= booted]
     assert after_boot[:2] == ["boot", "passive"], "a node must be passive from its boot until ucarp says otherwise"
-    wait_until(lambda: failed.try_run("pidof ucarp").stdout, 20, f"{failed} runs ucarp again")
+    wait_until(lambda: failed.try_run("pidof ucarp").stdout, f"{failed} runs ucarp again", 20)
     time.sleep(DEAF)
     assert cluster.active() is new, "without --preempt, whoever is master stays master"
 
@@ -146,7 +147,7 @@ def test_another_node_takes_over_from_one_that_is_told_to_yield(cluster: Cluster
 
 def test_a_clean_stop_makes_the_node_passive_and_another_active(cluster: Cluster) -> None:
     # The successor of one managed node is the other one, and node2 runs without --shutdown.
-    stopped = []
+    stopped: list[str] = []
     while len(set(stopped)) < 2:
         assert len(stopped) < 6, f"the role goes to and fro between {stopped} and node3"
         active = managed_active(cluster)
@@ -170,7 +171,7 @@ def test_the_node_turns_passive_when_the_units_ucarp_is_killed(cluster: Cluster)
     node.run("kill -KILL $(pidof ucarp)")
     take_over(cluster, node, start, "killed (unit)")
     report(f"ucarp killed (unit): {node} passive after {passive_since(node, start):.2f} s")
-    wait_until(lambda: node.try_run("pidof ucarp").stdout, 30, "systemd starts ucarp again")
+    wait_until(lambda: node.try_run("pidof ucarp").stdout, "systemd starts ucarp again", 30)
     assert "192.0.2.10" not in node.run("ip -4 address show dev eth0")
 
 
@@ -178,7 +179,7 @@ def test_the_node_turns_passive_when_the_hosts_own_ucarp_is_killed(cluster: Clus
     own, managed = cluster.nodes[2], cluster.nodes[:2]
     for node in managed:
         node.run(f"systemctl stop {UNIT}")
-    wait_until(lambda: own.state() == "active", 30, f"{own} is active where no other ucarp runs")
+    wait_until(lambda: own.state() == "active", f"{own} is active where no other ucarp runs", 30)
     for node in managed:
         node.run(f"systemctl start {UNIT}")
     assert settle(cluster) is own
@@ -197,9 +198,9 @@ def test_a_ucarp_that_hangs_goes_stale(cluster: Cluster) -> None:
     try:
         others = [other for other in cluster.nodes if other is not node]
         new = wait_until(
-            lambda: next((o for o in others if o.state() == "active"), None), 30, "another node takes over"
+            lambda: next((o for o in others if o.state() == "active"), None), "another node takes over", 30
         )
-        wait_until(lambda: node.state() == "passive", 30, f"{node} turns passive")
+        wait_until(lambda: node.state() == "passive", f"{node} turns passive", 30)
         report(f"ucarp hangs: {node} counts as passive after {time.time() - start:.0f} s")
         flip = next(change.time for change in new.changes() if change.time > start and change.state == "active")
         report(f"ucarp hangs: {node} -> {new}: active {flip - start:.2f} s")
@@ -216,7 +217,7 @@ def test_a_preferred_node_preempts_and_broadcast_and_neutral_work(cluster: Clust
     other = settle(cluster)
     start = time.time()
     start_with(first, "--preempt --neutral --nomcast")
-    wait_until(lambda: first.state() == "active", 30, f"{first} takes the role from a master that works")
+    wait_until(lambda: first.state() == "active", f"{first} takes the role from a master that works", 30)
     flip = next(change.time for change in first.changes() if change.time > start and change.state == "active")
     # The others hear its broadcasts: they stay passive for longer than they would wait for a dead master.
     time.sleep(DEAF)
