@@ -7,7 +7,7 @@ The users plain, active and passive have the same crontabs, but for the prefix (
 
 import json
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from nodes import Cluster, Node
@@ -61,7 +61,7 @@ class Minute(NamedTuple):
     node: Node
     jobs: int  # of each of the users
     logged: dict[str, int]  # by cluster: jobs that ended, or were ignored
-    left: dict[str, dict[str, object]]  # by user
+    left: dict[str, dict[str, Any]]  # by user, as JSON has it
 
 
 def logged(node: Node, start: int) -> dict[str, int]:
