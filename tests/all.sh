@@ -20,4 +20,4 @@ tests/lanes.sh --beside "tests/check.sh soak make soak SECONDS=100 SEED=5" \
 
 echo
 python tests/summary.py ruff-check ruff-format mypy yamllint ansible-lint shellcheck licences changelog collection-build \
-    docs-lint docs-current importer unit soak sanity sanity-newest fuzz "${@/#/cluster-}"
+    docs-lint docs importer unit soak sanity sanity-newest fuzz "${@/#/cluster-}"

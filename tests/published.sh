@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: MIT
 #
 # published.sh build          build the collection and install it as a user gets it, below .build/published
-# published.sh docs FOLDER    write the reference pages of its modules, filters and roles into a folder
-# published.sh docs-current   fail unless the pages in docs/ are those
-# published.sh docs-lint      antsibull-docs' look at all documentation
+# published.sh docs           build docs/, the manual pages and the reference of what is installed there as HTML in .build/docs
+# published.sh docs-lint      check the documentation of plugins and roles with antsibull-docs
 # published.sh importer       what Galaxy does to a collection that is uploaded
 #
 # All but the first need what the first has made.
@@ -15,14 +14,6 @@ cd "$(dirname "$0")/.."
 published=$PWD/.build/published
 export ANSIBLE_COLLECTIONS_PATH=$published/installed
 collection=$ANSIBLE_COLLECTIONS_PATH/ansible_collections/rcron/cluster
-
-docs() {
-    mkdir -p "$1"
-    antsibull-docs collection --use-current --squash-hierarchy --fail-on-error --output-format simplified-rst \
-        --cleanup similar-files --dest-dir "$1" rcron.cluster
-    # What would differ with the environment that they are written in.
-    find "$1" -name '*.rst' -exec sed -i 's/[ \t]*$//' {} +
-}
 
 importer() {
     local work=$published/importer log
@@ -42,20 +33,11 @@ importer() {
 
 case ${1:-} in
 build) tests/tarball.sh "$published" ;;
-docs) docs "$2" ;;
-docs-current)
-    new=$published/docs
-    rm -rf "$new"
-    docs "$new"
-    diff --recursive --brief --exclude=README.md --exclude=images docs "$new" || {
-        echo "docs/ is not what the plugins' and roles' documentation says now: make docs" >&2
-        exit 1
-    }
-    ;;
+docs) python -m docs.build ;;
 docs-lint) antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs dependent --skip-rstcheck "$collection" ;;
 importer) importer ;;
 *)
-    sed -n '5,9s/^# //p' "$0" >&2
+    sed -n '5,8s/^# //p' "$0" >&2
     exit 64
     ;;
 esac

@@ -1,25 +1,38 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Every command that the README tells is run by a test, a scenario, the demo, or `make test` itself."""
+"""Every command that the README and docs/ show is run by a test, a scenario, the demo, or `make test` itself."""
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
+import shlex
+import subprocess
 
 import pytest
+import yaml
+
+from rcron.settings import ConfigError, parse
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-README = (CHECKOUT / "README.md").read_text()
+PAGES = {path.name: path.read_text() for path in [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md"))]}
+README = PAGES["README.md"]
 
-#: What begins a command, and is no word of prose.
-COMMAND = re.compile(r"(make|ansible-playbook|ansible-galaxy|ansible|rcronctl|rcron|systemctl|journalctl) .*")
+#: The first word of a command, as opposed to a word of prose.
+COMMAND = re.compile(
+    r"(make|ansible-playbook|ansible-galaxy|ansible-doc|ansible|rcronctl|rcron|systemctl|journalctl) .*"
+)
 
-#: Where each command is run: a file, and what stands there. A command's own files and hosts are left out.
+#: Where each command, without the hosts' file, is run: a file or a folder of Python files, and the words that do so.
 RUN_BY = {
     "make demo": ("molecule/demo/demo.py", "rcron.cluster.site"),
     "make test": (".ci/run", "make test"),
     "make man": ("Makefile", "man.build"),
+    "make docs": ("Makefile", "tests/published.sh docs"),
+    "make fuzz-short": ("tests/all.sh", "make fuzz-short"),
+    "make cluster SCENARIOS=attack": ("tests/all.sh", "cluster"),
+    "ansible-doc --type role rcron.cluster.rcron": ("tests/unit/test_readme.py", "ansible-doc.*role"),
     "make soak": ("tests/all.sh", "make soak SECONDS"),
     "make help": ("tests/unit/test_readme.py", "make.*help"),
     "ansible-galaxy collection build": ("tests/tarball.sh", "ansible-galaxy collection build"),
@@ -37,11 +50,15 @@ RUN_BY = {
     "rcronctl status": ("tests/cluster/test_suites_keepalived.py", "rcronctl status"),
     "rcronctl status --json": ("tests/unit/rcron/test_ctl.py", '"status", "--json"'),
     "rcronctl is-active": ("molecule/shared/nodes.py", "rcronctl is-active"),
+    "rcronctl check FILE": ("tests/unit/rcron/test_ctl.py", '"check", str'),
+    "rcronctl feed": ("tests/unit/rcron/feeders", "feed"),
+    "rcronctl set": ("molecule/cron/converge.yml", "set active"),
     "rcronctl set active": ("molecule/cron/converge.yml", "set active"),
     "rcronctl set passive": ("molecule/cron/converge.yml", "set passive"),
     "rcronctl pin active|passive [--for 2h30m]": ("tests/cluster/test_suites_pin.py", "rcronctl pin"),
     "rcronctl pin passive --for 2h": ("tests/cluster/test_suites_pin.py", "rcronctl pin passive"),
     "systemctl stop keepalived": ("tests/cluster/test_default_failover.py", "systemctl stop keepalived"),
+    "rcron 'a \\| b'": ("tests/unit/rcron/test_command_line.py", r"a \| b"),
     "rcron -c '…'": ("tests/unit/rcron/test_command_line.py", '"-c"'),
     "rcron -c 'a && b > out'": ("tests/unit/rcron/test_command_line.py", '"-c"'),
     "rcron --takeover-wait SECONDS job": ("tests/unit/rcron/test_takeover.py", "--takeover-wait"),
@@ -59,15 +76,16 @@ RUN_BY = {
 
 
 def commands() -> list[str]:
-    """The commands in indented blocks and in `code`, without options that name a user's own files."""
-    blocks = re.findall(r"^    (\S.*)$", README, re.MULTILINE)
-    told = [*blocks, *re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", README, flags=re.DOTALL))]
+    """The commands in indented blocks and in `code` of all pages, without options that name a user's own files."""
     found = []
-    for text in told:
-        if COMMAND.fullmatch(text):
-            plain = re.sub(r" -i hosts\.yml| \S*\.tar\.gz", "", text)
-            if plain not in found:
-                found.append(plain)
+    for page in PAGES.values():
+        blocks = re.findall(r"^    (\S.*)$", page, re.MULTILINE)
+        inline = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
+        for text in [*blocks, *inline]:
+            if COMMAND.fullmatch(text):
+                plain = re.sub(r" -i hosts\.yml| \S*\.tar\.gz", "", text)
+                if plain not in found:
+                    found.append(plain)
     return found
 
 
@@ -82,11 +100,92 @@ def test_a_command_is_run_by_something(command: str) -> None:
     assert any(re.search(words, file.read_text(), re.MULTILINE) for file in files), f"{path} does not run it"
 
 
-def test_nothing_is_listed_that_the_readme_does_not_tell() -> None:
+def test_nothing_is_listed_that_no_page_shows() -> None:
     assert sorted(set(RUN_BY) - set(commands())) == []
 
 
-def test_make_help_lists_the_targets_that_the_readme_tells() -> None:
-    makefile = (CHECKOUT / "Makefile").read_text()
-    listed = re.findall(r"^([a-z-]*):.*## ", makefile, re.MULTILINE)
-    assert set(re.findall(r"(?:`|^    )make ([a-z-]+)", README, re.MULTILINE)) <= set(listed)
+def test_make_help_lists_the_targets_that_the_pages_show() -> None:
+    pages = "\n".join([*PAGES.values(), (CHECKOUT / "CONTRIBUTING.md").read_text()])
+    shown = set(re.findall(r"(?:`|^    )make ([a-z-]+)", pages, re.MULTILINE))
+    listed = subprocess.run(["make", "help"], cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
+    assert shown <= set(re.findall(r"^make ([a-z-]+)", listed, re.MULTILINE))
+
+
+def test_ansible_doc_shows_a_roles_variables() -> None:
+    command = ["ansible-doc", "--type", "role", "rcron.cluster.rcron"]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build")}
+    assert (
+        "rcron_default_state"
+        in subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    )
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) <= 900
+
+
+def test_the_readmes_inventory_has_only_variables_that_the_roles_know() -> None:
+    inventory = yaml.safe_load(re.search(r"```yaml\n(.*?)```", README, re.DOTALL)[1])
+    known = set()
+    for specs in CHECKOUT.glob("roles/*/meta/argument_specs.yml"):
+        known |= set(yaml.safe_load(specs.read_text())["argument_specs"]["main"]["options"])
+    assert set(inventory["rcron"]["vars"]) <= known
+    assert not [name for name in inventory["rcron"]["vars"] if name.endswith("_manage")], (
+        "it overwrites a daemon's file"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"), [("exit 0", 0), ("exit 1", 1), ("exit 64", 255), ("exit 78", 255), (None, 255)]
+)
+def test_the_timers_condition_skips_on_passive_nodes_only(
+    answer: str | None, status: int, tmp_path: pathlib.Path
+) -> None:
+    """systemd skips a service for the exit statuses 1 to 254 of its condition, and reports 255 as a failure."""
+    (condition,) = re.findall(r"^ExecCondition=(.*)$", PAGES["crontabs.md"], re.MULTILINE)
+    rcronctl = tmp_path / "rcronctl"  # without an answer it is missing: the shell's status is 127
+    if answer:
+        rcronctl.write_text(f"#!/bin/sh\n[ \"$*\" = 'is-active --quiet' ] || exit 99\n{answer}\n")
+        rcronctl.chmod(0o755)
+    assert condition.count("/usr/bin/rcronctl") == 1
+    # systemd's quotes are the shell's here; it takes $$ for a $ that is not a variable of its own.
+    words = [word.replace("$$", "$") for word in shlex.split(condition.replace("/usr/bin/rcronctl", str(rcronctl)))]
+    assert subprocess.run(words, check=False, stderr=subprocess.DEVNULL).returncode == status
+
+
+#: What docs/comparison.md says of the C rcron's configuration: forms that are refused here, and forms that only work
+#: here.
+REFUSED = [
+    "nice_level = 5\nnice_level = 5\n",
+    'cluster_name = ""\n',
+    'cluster_name = "a\n',
+    'cluster_name = "a\nb"\n',
+    "cluster_name = caf\udce9\n",
+    "nice_level = 25\n",
+    "nice_level = 5-3\n",
+    "state_file = state\n",
+]
+TAKEN = [
+    "",
+    "nice_level = 5",
+    "nice_level = 5\r\n",
+    "  # a comment\n",
+    "syslog_facility = LOG_AUTHPRIV\n",
+    "syslog_facility = LOG_Cron\n",
+    'default_state = "active"\n',
+    'nice_level = "5"\n',
+    "cluster_name = active\n",
+    "cluster_name = yes\n",
+    "cluster_name = 5\n",
+]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_is_said_to_be_refused_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse(text, "rcron.conf")
+
+
+@pytest.mark.parametrize("text", TAKEN)
+def test_what_is_said_to_work_works(text: str) -> None:
+    parse(text, "rcron.conf")

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The feeder of one's own that README.md shows, taken out of there and run."""
+"""Your own feeder, as docs/feeders.md shows it: taken out of there and run."""
 
 import pathlib
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-README = pathlib.Path(__file__).resolve().parents[4] / "README.md"
+PAGE = pathlib.Path(__file__).resolve().parents[4] / "docs" / "feeders.md"
 HELD = (
     "2: eth0    inet 192.0.2.1/24 brd 192.0.2.255 scope global eth0\\       valid_lft forever preferred_lft forever\n"
 )
@@ -19,7 +19,7 @@ OURS = "2: eth0    inet 192.0.2.10/32 scope global eth0\\       valid_lft foreve
 
 
 def script() -> str:
-    section = README.read_text().partition("### A feeder of your own, in ten lines\n")[2]
+    section = PAGE.read_text().partition("## Your own feeder\n")[2]
     found = re.search(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     assert found
     return found[1]
