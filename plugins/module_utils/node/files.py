@@ -57,21 +57,22 @@ def read_head(path: str, size: int = HEAD) -> bytes:
         os.close(descriptor)
 
 
-def read_text(path: str) -> str:
+def read_text(path: str, largest: int = LARGEST) -> str:
     """Read a whole text file.
 
     Args:
         path: The file's path.
+        largest: How many bytes it may have.
 
     Returns:
         The text. A byte that is not UTF-8 becomes a lone surrogate, as in `os.fsdecode`.
 
     Raises:
-        OSError: The file is missing, unreadable, not a regular file, or larger than LARGEST.
+        OSError: The file is missing, unreadable, not a regular file, or larger than `largest`.
     """
-    data = read_head(path, LARGEST + 1)
-    if len(data) > LARGEST:
-        raise OSError(errno.EFBIG, f"larger than {LARGEST} bytes", path)
+    data = read_head(path, largest + 1)
+    if len(data) > largest:
+        raise OSError(errno.EFBIG, f"Larger than {largest} bytes", path)
     # As Python reads a text file.
     return data.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
 

@@ -1,0 +1,1 @@
+../plugins/modules/rcron_keepalived_states.py
