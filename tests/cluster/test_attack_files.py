@@ -6,6 +6,7 @@ Each attempt is made on the node as it is, and once more with its protection tak
 an attempt that cannot work would hold nothing.
 """
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from nodes import Node
 
 from tests.cluster.attacker import Attempt, as_user, outcome, outcome_without_protection
+from tests.cluster.playbooks import Play
 
 EVENT = 'INSTANCE "VI_rcron" BACKUP 100'
 IS_PASSIVE = "grep -q passive /run/rcron/state"
@@ -209,17 +211,26 @@ PLANTED = {
     "a folder": "mkdir -p /tmp/keepalived.data/full",
 }
 
+MASTER = {"kind": "instance", "name": "VI_rcron", "state": "MASTER"}
+
 
 @pytest.mark.parametrize("planted", PLANTED)
-def test_what_is_planted_in_tmp_neither_stops_nor_misleads_a_deployment(node: Node, planted: str) -> None:
-    program = Path(__file__).parents[2].joinpath("roles/rcron_keepalived/files/tell_states.py").read_text()
-    follow = '[{"kind": "instance", "name": "VI_rcron", "conf": "/etc/rcron/rcron.conf"}]'
-    words = ["/run/rcron-keepalived.fifo", "keepalived", "/usr/bin/rcronctl", follow]
+def test_what_is_planted_in_tmp_neither_stops_nor_misleads_a_deployment(
+    node: Node, play: Play, tmp_path: Path, planted: str
+) -> None:
+    options = {"fifo": "/run/rcron-keepalived.fifo", "follow": [{"kind": "instance", "name": "VI_rcron"}]}
+    tasks = [
+        {"name": "Ask", "rcron.cluster.rcron_keepalived_states": options, "register": "asked"},
+        {"name": "Hold", "ansible.builtin.assert": {"that": f"asked.states == {[MASTER]}"}},
+    ]
+    (tmp_path / "play.yml").write_text(
+        json.dumps([{"name": "Deploy", "hosts": node.name, "gather_facts": False, "tasks": tasks}])
+    )
     before = node.run("cat /etc/rcron/rcron.conf")
     as_user(node, PLANTED[planted])
     try:
-        said = node.run(f"python3 -I -c {shlex.quote(program)} {shlex.join(words)}")
+        ran = play(str(tmp_path / "play.yml"))
     finally:
         node.run("rm -rf /tmp/keepalived.data*")
-    assert said == "instance VI_rcron MASTER\n"
+    assert ran.returncode == 0, ran.stdout
     assert node.run("cat /etc/rcron/rcron.conf") == before
