@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 from rcron import demotion, settings, state
 
@@ -32,7 +33,7 @@ class Job:
         self.node = node
         self.ready = node.folder / "ready"
         self.process = node.start("sh", "-c", script.format(ready=self.ready))
-        wait_for(self.ready)
+        wait_until(self.ready.exists, "ready is there")
 
     def demote(self) -> None:
         state.write(str(self.node.state_file), "passive")
@@ -42,14 +43,6 @@ class Job:
         began = time.monotonic()
         self.process.communicate(timeout=20)
         return time.monotonic() - began, self.process.returncode
-
-
-def wait_for(path: pathlib.Path) -> None:
-    for _turn in range(500):
-        if path.exists():
-            return
-        time.sleep(0.01)
-    pytest.fail(f"{path} did not appear")
 
 
 def running(mark: pathlib.Path) -> bool:

@@ -11,19 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 from rcron import feed, files, log, process, settings
-
-
-def until(true: Callable[[], object], what: str, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
 
 
 def record(node: Any) -> feed.Record:
@@ -47,11 +41,11 @@ def followed(node: Any, daemon: "subprocess.Popen[bytes]") -> Iterator[int]:
     node.configure("state_max_age = 2")
     out = node.ctl("set", "active", "--feeder", "mine", "--while", str(daemon.pid), umask=0o177)
     assert (out.returncode, out.stderr) == (0, "")
-    until(lambda: record(node).pid, "a process is left behind")
+    wait_until(lambda: record(node).pid, "a process is left behind")
     pid = record(node).pid
     yield pid
     node.ctl("set", "passive")
-    until(lambda: not process.start(pid), "that process ends", 15)
+    wait_until(lambda: not process.start(pid), "that process ends", 15)
 
 
 # --- order ---
@@ -137,20 +131,20 @@ def test_the_node_is_passive_at_the_daemons_end(
 ) -> None:
     began = time.monotonic()
     daemon.send_signal(number)
-    until(lambda: node.state_file.read_text() == "passive\n", "passive")
+    wait_until(lambda: node.state_file.read_text() == "passive\n", "passive")
     print(f"passive {time.monotonic() - began:.3f} s after the daemon's end")
-    until(lambda: node.log()[-1] == "9.6 cluster=c1 state=passive status=changed event=mine:ended", "a log line")
-    until(lambda: not process.start(followed), "the process ends")
+    wait_until(lambda: node.log()[-1] == "9.6 cluster=c1 state=passive status=changed event=mine:ended", "a log line")
+    wait_until(lambda: not process.start(followed), "the process ends")
 
 
 def test_a_daemon_that_is_stopped_lets_the_state_go_stale(
     node: Any, followed: int, daemon: "subprocess.Popen[bytes]"
 ) -> None:
     daemon.send_signal(signal.SIGSTOP)
-    until(lambda: node.ctl("is-active").returncode == 1, "stale")
+    wait_until(lambda: node.ctl("is-active").returncode == 1, "stale")
     assert "but was last refreshed" in node.ctl("status").stdout
     daemon.send_signal(signal.SIGCONT)
-    until(lambda: node.ctl("is-active").returncode == 0, "fresh again")
+    wait_until(lambda: node.ctl("is-active").returncode == 0, "fresh again")
 
 
 def test_term_to_all_of_a_service_leaves_somebody_to_see_the_daemon_end(
@@ -160,12 +154,12 @@ def test_term_to_all_of_a_service_leaves_somebody_to_see_the_daemon_end(
     time.sleep(0.2)
     assert process.start(followed)
     daemon.terminate()
-    until(lambda: node.state_file.read_text() == "passive\n", "passive")
+    wait_until(lambda: node.state_file.read_text() == "passive\n", "passive")
 
 
 def test_a_process_that_is_killed_lets_the_state_go_stale(node: Any, followed: int) -> None:
     os.kill(followed, signal.SIGKILL)
-    until(lambda: node.ctl("is-active").returncode == 1, "stale")
+    wait_until(lambda: node.ctl("is-active").returncode == 1, "stale")
     assert "mine, gone, spoke" in node.ctl("status").stdout
 
 
@@ -182,31 +176,31 @@ def test_saying_it_again_leaves_one_process(node: Any, followed: int, daemon: "s
 def test_another_daemon_takes_the_place_of_the_first(node: Any, followed: int) -> None:
     with subprocess.Popen(["sleep", "600"]) as other:
         node.ctl("set", "active", "--feeder", "mine", "--while", str(other.pid))
-        until(lambda: record(node).pid not in (0, followed), "another process")
-        until(lambda: not process.start(followed), "the first process ends")
+        wait_until(lambda: record(node).pid not in (0, followed), "another process")
+        wait_until(lambda: not process.start(followed), "the first process ends")
         assert node.state_file.read_text() == "active\n"
         other.kill()
-    until(lambda: node.state_file.read_text() == "passive\n", "passive")
+    wait_until(lambda: node.state_file.read_text() == "passive\n", "passive")
 
 
 def test_passive_ends_the_process_and_stays(node: Any, followed: int, daemon: "subprocess.Popen[bytes]") -> None:
     node.ctl("set", "passive", "--feeder", "mine")
-    until(lambda: not process.start(followed), "the process ends", 15)
+    wait_until(lambda: not process.start(followed), "the process ends", 15)
     assert node.state_file.read_text() == "passive\n"
     assert node.log()[-1].endswith("event=mine:set passive")
 
 
 def test_a_state_file_that_was_harmed_is_restored(node: Any, followed: int) -> None:
     node.state_file.unlink()
-    until(lambda: node.state_file.exists() and node.state_file.read_text() == "active\n", "restored")
-    until(lambda: "was gone or broken; written anew: active" in node.log()[-1], "logged")
+    wait_until(lambda: node.state_file.exists() and node.state_file.read_text() == "active\n", "restored")
+    wait_until(lambda: "was gone or broken; written anew: active" in node.log()[-1], "logged")
 
 
 def test_a_removal_ends_the_process_and_nothing_comes_back(node: Any, followed: int) -> None:
     folder = node.state_file.parent
     for path in folder.iterdir():
         path.unlink()
-    until(lambda: not process.start(followed), "the process ends", 15)
+    wait_until(lambda: not process.start(followed), "the process ends", 15)
     assert list(folder.iterdir()) == []
 
 
@@ -220,7 +214,7 @@ hook.apply(settings.load(sys.argv[1]), "active", "mine", "up", daemon=int(sys.ar
         gone.wait()
         checkout = str(pathlib.Path(feed.__file__).parents[1])
         subprocess.run([sys.executable, "-c", code, str(node.conf), checkout, str(gone.pid)], check=True)
-    until(lambda: node.state_file.read_text() == "passive\n", "passive")
+    wait_until(lambda: node.state_file.read_text() == "passive\n", "passive")
 
 
 def test_the_process_holds_nothing_of_its_caller_open(node: Any, daemon: "subprocess.Popen[bytes]") -> None:

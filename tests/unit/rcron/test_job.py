@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 import rcron
 from rcron.child import FORWARDED
@@ -35,14 +36,6 @@ SIGNALS = "grep -E '^Sig(Blk|Ign)' /proc/self/status"
 @pytest.fixture(autouse=True)
 def _active(node: Any) -> None:
     node.become("active")
-
-
-def wait_for(path: pathlib.Path) -> None:
-    for _turn in range(500):
-        if path.exists():
-            return
-        time.sleep(0.01)
-    pytest.fail(f"{path} did not appear")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +152,7 @@ def test_a_signal_sent_to_rcron_reaches_the_job(node: Any, number: str, tmp_path
     ready = tmp_path / "ready"
     job = f"trap 'echo got {number}; exit 9' {number}; touch {ready}; while :; do sleep 0.01; done"
     process = node.start("sh", "-c", job)
-    wait_for(ready)
+    wait_until(ready.exists, "ready is there")
     process.send_signal(getattr(signal, f"SIG{number}"))
     out = process.communicate(timeout=10)[0]
     assert (out, process.returncode) == (f"got {number}\n", 9)
@@ -209,7 +202,7 @@ def test_a_terminals_interrupt_reaches_the_job_once(node: Any, tmp_path: pathlib
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(str(node.rcron), node.command("sh", "-c", counter))
-    wait_for(ready)
+    wait_until(ready.exists, "ready is there")
     os.write(terminal, b"\x03")
     out = b""
     try:
@@ -224,7 +217,7 @@ def test_a_terminals_interrupt_reaches_the_job_once(node: Any, tmp_path: pathlib
 def test_a_stopped_job_goes_on_after_sigcont(node: Any, tmp_path: pathlib.Path) -> None:
     ready = tmp_path / "ready"
     process = node.start("sh", "-c", f"touch {ready}; sleep 0.2; echo done", start_new_session=True)
-    wait_for(ready)
+    wait_until(ready.exists, "ready is there")
     os.killpg(process.pid, signal.SIGSTOP)
     time.sleep(0.1)
     assert process.poll() is None
@@ -250,7 +243,7 @@ def test_a_job_is_stopped_and_continued_from_a_terminal(node: Any, tmp_path: pat
             out += os.read(terminal, 1024)  # EIO, where bash ended: the test fails
 
     os.write(terminal, f'{" ".join(node.command("sh", "-c"))} "{script}"\n'.replace("$", "\\$").encode())
-    wait_for(ready)
+    wait_until(ready.exists, "ready is there")
     os.write(terminal, b"\x1a")
     see(b"Stopped")
     os.write(terminal, b"fg\n")

@@ -7,24 +7,18 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import wait_until
 
 from rcron import feed, process, settings
 from rcron.feeders import heartbeat
 from rcron.hook import EventError
-
-
-def until(true: Callable[[], object], what: str, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
 
 
 def record(node: Any) -> feed.Record:
@@ -74,26 +68,26 @@ def daemon(node: Any) -> Iterator[Daemon]:
     yield daemon
     daemon.end()
     node.ctl("set", "passive")
-    until(lambda: not is_refreshed(node), "nobody refreshes the state any more")
+    wait_until(lambda: not is_refreshed(node), "nobody refreshes the state any more")
 
 
 @pytest.mark.unmeasured
 def test_start_makes_the_node_active_for_as_long_as_the_master_process_lives(node: Any, daemon: Daemon) -> None:
     node.configure("state_max_age = 3")
     pid = daemon.call("start")
-    until(lambda: is_refreshed(node), "active, and refreshed")
+    wait_until(lambda: is_refreshed(node), "active, and refreshed")
     # Not the child, which called and has ended since.
     assert record(node).daemon.split()[0] == str(pid)
     time.sleep(4)
     assert node.ctl("is-active").returncode == 0
     daemon.end()
-    until(lambda: node.state_file.read_text() == "passive\n", "passive after Heartbeat was killed")
+    wait_until(lambda: node.state_file.read_text() == "passive\n", "passive after Heartbeat was killed")
     assert node.log()[-1] == "9.6 cluster=c1 state=passive status=changed event=heartbeat:ended"
 
 
 def test_stop_makes_the_node_passive_and_does_so_again(node: Any, daemon: Daemon) -> None:
     daemon.call("start")
-    until(lambda: is_refreshed(node), "active")
+    wait_until(lambda: is_refreshed(node), "active")
     for _turn in range(2):
         out = feed_heartbeat(node, "stop")
         assert (out.returncode, out.stdout, out.stderr) == (0, "", "")
@@ -162,15 +156,15 @@ def test_status_says_running_only_where_heartbeat_made_it_active_and_somebody_re
         node.ctl("set", state)
         assert not running(node)
     daemon.call("start")
-    until(lambda: running(node), "running")
+    wait_until(lambda: running(node), "running")
     node.ctl("pin", "passive")
     assert running(node)
     node.ctl("unpin")
     assert daemon.process
     daemon.process.send_signal(signal.SIGSTOP)
-    until(lambda: not running(node), "not running once the state is stale")
+    wait_until(lambda: not running(node), "not running once the state is stale")
     daemon.end()
-    until(lambda: node.state_file.read_text() == "passive\n", "passive")
+    wait_until(lambda: node.state_file.read_text() == "passive\n", "passive")
     node.ctl("pin", "active")
     assert not running(node)
     node.ctl("unpin")

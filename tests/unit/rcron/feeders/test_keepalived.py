@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 from rcron import feed, refresher, settings
 from rcron.feeders import keepalived
@@ -84,18 +85,16 @@ def test_notify_leaves_somebody_who_writes_passive_when_keepalived_is_killed(nod
     words = ("--conf", str(node.conf), "feed", "keepalived", "--instance", "VI_1", "INSTANCE", "VI_1", "MASTER", "100")
     child = subprocess.Popen([sys.executable, "-c", NOTIFIER, str(node.rcronctl), *words], stdin=subprocess.PIPE)
     try:
-        until(node.state_file, "active\n")
+        wait_for_content(node.state_file, "active\n")
         time.sleep(0.5)
         assert node.state_file.read_text() == "active\n"
     finally:
         child.kill()
         child.communicate()
-    until(node.state_file, "passive\n")
-    for _turn in range(100):
-        if node.log()[-1].endswith("state=passive status=changed event=keepalived:ended"):
-            return
-        time.sleep(0.01)
-    pytest.fail(f"the log ends with {node.log()[-1]}")
+    wait_for_content(node.state_file, "passive\n")
+    wait_until(
+        lambda: node.log()[-1].endswith("state=passive status=changed event=keepalived:ended"), "its end is logged"
+    )
 
 
 def test_events_of_other_instances_and_groups_change_nothing(node: Any) -> None:
@@ -212,38 +211,27 @@ def daemon(node: Any) -> Any:
     daemon.end()
 
 
-def until(path: pathlib.Path, content: str) -> None:
-    for _turn in range(500):
-        if path.is_file() and path.read_text() == content:
-            return
-        time.sleep(0.01)
-    pytest.fail(f"{path} does not hold {content!r}")
+def wait_for_content(path: pathlib.Path, content: str) -> None:
+    wait_until(lambda: path.is_file() and path.read_text() == content, f"{path} holds {content!r}")
 
 
 def gone(pid: int) -> None:
-    for _turn in range(500):
-        if not os.path.exists(f"/proc/{pid}"):
-            return
-        time.sleep(0.01)
-    pytest.fail(f"process {pid} is still there")
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), f"process {pid} has ended")
 
 
 def test_the_fifos_events_are_followed_in_order(node: Any, daemon: Daemon) -> None:
     daemon.tell('INSTANCE "VI_1" BACKUP 100')
-    until(node.state_file, "passive\n")
+    wait_for_content(node.state_file, "passive\n")
     daemon.tell('INSTANCE "VI_2" MASTER 100')
     daemon.tell('INSTANCE "VI_1" MASTER 100')
-    until(node.state_file, "active\n")
+    wait_for_content(node.state_file, "active\n")
     assert node.state_file.stat().st_mode & 0o777 == 0o644
     for _turn in range(100):
         daemon.tell('INSTANCE "VI_1" MASTER 100')
         daemon.tell('INSTANCE "VI_1" BACKUP 100')
     daemon.tell('INSTANCE "VI_1" MASTER_RX_LOWER_PRI 100')
     daemon.tell('INSTANCE "VI_1" FAULT 100')
-    for _turn in range(500):
-        if node.log()[-1].endswith("FAULT"):
-            break
-        time.sleep(0.01)
+    wait_until(lambda: node.log()[-1].endswith("FAULT"), "the last event is logged")
     assert node.state_file.read_text() == "passive\n"
     assert len(node.log()) == 202  # MASTER twice in a row is one
 
@@ -252,7 +240,7 @@ def test_a_broken_line_is_logged_and_the_next_one_counts(node: Any, daemon: Daem
     daemon.tell("rubbish")
     daemon.tell("x" * 10_000)
     daemon.tell('INSTANCE "VI_1" MASTER 100')
-    until(node.state_file, "active\n")
+    wait_for_content(node.state_file, "active\n")
     assert node.log()[0] == "9.4 warning: keepalived: no event of keepalived's FIFO: rubbish; nothing changed"
 
 
@@ -315,7 +303,7 @@ def test_a_line_that_another_reader_took_first_ends_nothing(
 
 def test_a_reload_changes_nothing(node: Any, daemon: Daemon) -> None:
     daemon.tell('INSTANCE "VI_1" MASTER 100')
-    until(node.state_file, "active\n")
+    wait_for_content(node.state_file, "active\n")
     before = node.state_file.stat().st_ino
     first = daemon.reader
     daemon.tell("reload")
@@ -323,33 +311,33 @@ def test_a_reload_changes_nothing(node: Any, daemon: Daemon) -> None:
     assert node.state_file.stat().st_ino == before
     assert node.state_file.read_text() == "active\n"
     daemon.tell('INSTANCE "VI_1" BACKUP 100')
-    until(node.state_file, "passive\n")
+    wait_for_content(node.state_file, "passive\n")
 
 
 def test_keepalived_killed_turns_the_node_passive_at_once(node: Any, daemon: Daemon) -> None:
     daemon.tell('INSTANCE "VI_1" MASTER 100')
-    until(node.state_file, "active\n")
+    wait_for_content(node.state_file, "active\n")
     daemon.process.kill()
     daemon.process.wait()
-    until(node.state_file, "passive\n")
+    wait_for_content(node.state_file, "passive\n")
     gone(daemon.reader)
     assert node.log()[-1] == "9.6 cluster=c1 state=passive status=changed event=keepalived:ended"
 
 
 def test_keepalived_killed_together_with_a_term_to_the_reader_turns_the_node_passive(node: Any, daemon: Daemon) -> None:
     daemon.tell('INSTANCE "VI_1" MASTER 100')
-    until(node.state_file, "active\n")
+    wait_for_content(node.state_file, "active\n")
     os.kill(daemon.reader, signal.SIGTERM)
     daemon.process.kill()
     daemon.process.wait()
-    until(node.state_file, "passive\n")
+    wait_for_content(node.state_file, "passive\n")
 
 
 def test_the_stop_line_that_follows_term_is_read(node: Any, daemon: Daemon) -> None:
     daemon.tell('INSTANCE "VI_1" MASTER 100')
-    until(node.state_file, "active\n")
+    wait_for_content(node.state_file, "active\n")
     daemon.tell("stop")
-    until(node.state_file, "passive\n")
+    wait_for_content(node.state_file, "passive\n")
     assert daemon.process.wait(timeout=5) == 0  # and with it the reader, which logs after it has written
     assert any(line.endswith('event=keepalived:INSTANCE "VI_1" STOP') for line in node.log())
 
@@ -357,7 +345,7 @@ def test_the_stop_line_that_follows_term_is_read(node: Any, daemon: Daemon) -> N
 @pytest.mark.unmeasured
 def test_after_term_a_reader_whose_fifo_stays_open_ends_within_a_second(node: Any, daemon: Daemon) -> None:
     daemon.tell('INSTANCE "VI_1" MASTER 100')
-    until(node.state_file, "active\n")
+    wait_for_content(node.state_file, "active\n")
     began = time.monotonic()
     os.kill(daemon.reader, signal.SIGTERM)
     while pathlib.Path(f"/proc/{daemon.reader}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
@@ -384,12 +372,12 @@ def test_two_clusters_on_one_host_keep_their_states_apart(node: Any) -> None:
     daemon = Daemon(node, "--instance", "VI_1", "--group", f"G2={billing}")
     try:
         daemon.tell('INSTANCE "VI_1" MASTER 100')
-        until(node.state_file, "active\n")
+        wait_for_content(node.state_file, "active\n")
         assert not (node.folder / "run" / "billing").exists()
         daemon.tell('GROUP "G2" MASTER 0')
-        until(node.folder / "run" / "billing", "active\n")
+        wait_for_content(node.folder / "run" / "billing", "active\n")
         daemon.tell('GROUP "G2" FAULT 0')
-        until(node.folder / "run" / "billing", "passive\n")
+        wait_for_content(node.folder / "run" / "billing", "passive\n")
         assert node.state_file.read_text() == "active\n"
     finally:
         daemon.end()
@@ -420,7 +408,7 @@ def fresh(node: Any) -> Any:
     node.configure("state_max_age = 2")
     daemon = Daemon(node)
     daemon.tell('INSTANCE "VI_1" MASTER 100')
-    until(node.state_file, "active\n")
+    wait_for_content(node.state_file, "active\n")
     yield daemon
     daemon.end()
 
@@ -460,7 +448,7 @@ def test_a_state_file_that_was_harmed_is_restored(node: Any, fresh: Daemon, harm
             node.state_file.mkdir()
     else:
         node.state_file.write_text("" if harm == "truncate" else "garbage")
-    until(node.state_file, "active\n")
+    wait_for_content(node.state_file, "active\n")
     for _turn in range(500):
         if "was gone or broken; written anew: active" in node.log()[-1]:
             return
@@ -479,7 +467,7 @@ def test_a_folder_with_something_in_it_is_left_and_told_once(node: Any, fresh: D
     assert told[0].endswith(f"{node.state_file}: not refreshed: Directory not empty")
     assert kept.exists()
     kept.unlink()
-    until(node.state_file, "active\n")
+    wait_for_content(node.state_file, "active\n")
 
 
 def test_what_an_operator_set_stays_until_the_next_event(node: Any, fresh: Daemon) -> None:
@@ -487,7 +475,7 @@ def test_what_an_operator_set_stays_until_the_next_event(node: Any, fresh: Daemo
     time.sleep(1.5)
     assert node.state_file.read_text() == "passive\n"
     fresh.tell('INSTANCE "VI_1" MASTER 100')
-    until(node.state_file, "active\n")
+    wait_for_content(node.state_file, "active\n")
 
 
 def test_a_clock_that_is_set_is_made_good_within_two_seconds(node: Any, fresh: Daemon) -> None:
@@ -520,7 +508,7 @@ def test_a_line_that_the_last_reader_took_is_gone_on_with(node: Any, fresh: Daem
     else:
         pytest.fail(said)
     node.state_file.unlink()
-    until(node.state_file, "passive\n")
+    wait_for_content(node.state_file, "passive\n")
 
 
 def test_what_an_operator_has_said_last_stays_in_the_record(node: Any, fresh: Daemon) -> None:

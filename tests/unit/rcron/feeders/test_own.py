@@ -6,10 +6,11 @@ import pathlib
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 PAGE = pathlib.Path(__file__).resolve().parents[4] / "docs" / "feeders.md"
 HELD = (
@@ -23,13 +24,6 @@ def script() -> str:
     found = re.search(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     assert found
     return found[1]
-
-
-def until(true: Callable[[], object], what: str, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -65,7 +59,9 @@ def test_the_host_with_the_address_is_active_as_long_as_the_script_lives(
     addresses = tmp_path / "addresses"
 
     def becomes(state: str) -> None:
-        until(lambda: node.state_file.exists() and node.state_file.read_text() == state + "\n", f"the node is {state}")
+        wait_until(
+            lambda: node.state_file.exists() and node.state_file.read_text() == state + "\n", f"the node is {state}"
+        )
 
     becomes("passive")
     # 192.0.2.1/24 was another address than 192.0.2.10, and so is 192.0.2.101.
@@ -79,9 +75,9 @@ def test_the_host_with_the_address_is_active_as_long_as_the_script_lives(
     addresses.write_text(HELD + OURS)
     becomes("active")
     record = node.folder / "run" / "state.feeder"
-    until(lambda: f"daemon={feeder.pid} " in record.read_text(), "a process watches the script")
+    wait_until(lambda: f"daemon={feeder.pid} " in record.read_text(), "a process watches the script")
     feeder.kill()
     becomes("passive")
-    until(lambda: node.log()[-1].endswith("state=passive status=changed event=address:ended"), "that is logged")
+    wait_until(lambda: node.log()[-1].endswith("state=passive status=changed event=address:ended"), "that is logged")
     # Each change once, and nothing for the seconds in between.
     assert len(node.log()) == 5

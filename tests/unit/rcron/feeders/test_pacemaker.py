@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import wait_until
 
 from rcron import log
 from rcron import settings as rcron_settings
@@ -290,7 +291,7 @@ def process(tmp_path: pathlib.Path) -> "Iterator[Any]":
         program = tmp_path / name
         shutil.copy(shutil.which("sleep") or "", program)
         started.append(subprocess.Popen([program, "60"]))
-        wait_until(lambda: pacemaker.process_named(name) == started[-1].pid)
+        wait_until(lambda: pacemaker.process_named(name) == started[-1].pid, f"{name} runs")
         return started[-1]
 
     yield start
@@ -299,20 +300,13 @@ def process(tmp_path: pathlib.Path) -> "Iterator[Any]":
         one.wait()
 
 
-def wait_until(true: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_the_node_is_passive_when_pacemaker_controld_ends(clone: Agent, process: Any) -> None:
     controld = process("pacemaker-contr")
     clone("start"), clone("promote")
     assert clone("monitor") == 8
     controld.kill()
     controld.wait()
-    wait_until(lambda: clone.state() == "passive")
+    wait_until(lambda: clone.state() == "passive", "the node is passive")
     assert clone("monitor") == 0
 
 

@@ -9,11 +9,11 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 from rcron import feed, process, settings
 from rcron.feeders import patroni
@@ -27,13 +27,6 @@ for line in sys.stdin:
 """
 
 ACTIONS = ["on_reload", "on_restart", "on_role_change", "on_start", "on_stop"]
-
-
-def until(true: Callable[[], object], what: str, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
 
 
 class Patroni:
@@ -74,7 +67,7 @@ def daemon(node: Any) -> Iterator[Patroni]:
     last = feed.read_record(settings.load(str(node.conf)))
     daemon.end()
     if last is not None and last.pid:
-        until(lambda: not process.start(last.pid), "the process that watched Patroni ends")
+        wait_until(lambda: not process.start(last.pid), "the process that watched Patroni ends")
 
 
 def state(node: Any) -> str:
@@ -140,14 +133,14 @@ def test_killed_patroni_leaves_the_node_passive(node: Any, daemon: Patroni) -> N
     daemon.call("on_role_change", "primary")
     assert state(node) == "active"
     daemon.process.kill()
-    until(lambda: state(node) == "passive", "passive after Patroni was killed")
-    until(lambda: "state=passive status=changed event=patroni:ended" in node.log()[-1], "a line in the log")
+    wait_until(lambda: state(node) == "passive", "passive after Patroni was killed")
+    wait_until(lambda: "state=passive status=changed event=patroni:ended" in node.log()[-1], "a line in the log")
 
 
 def test_patroni_by_another_name(node: Any, daemon: Patroni) -> None:
     assert daemon.call("on_role_change", "primary", "--process=postgres-ha") == 0
     assert state(node) == "active"
-    until(lambda: node.ctl("is-active", "-q").returncode == 1, "stale, because nothing refreshes it")
+    wait_until(lambda: node.ctl("is-active", "-q").returncode == 1, "stale, because nothing refreshes it")
     assert any("no process called postgres-ha has started this one" in line for line in node.log())
 
 
@@ -158,7 +151,7 @@ def test_callback_that_patroni_kills_changes_nothing_and_the_next_one_counts(nod
         words = [str(node.rcronctl), "--conf", str(node.conf), "feed", "patroni"]
         waiting = subprocess.Popen([*words, "on_role_change", "primary", "billing"])
         files = pathlib.Path(f"/proc/{waiting.pid}/fd")
-        until(
+        wait_until(
             lambda: any(path.resolve() == pathlib.Path(lock.name) for path in files.iterdir()), "it waits for the lock"
         )
         waiting.kill()
@@ -182,7 +175,7 @@ def test_reload_of_a_new_patroni_makes_no_node_active_whose_last_one_was(node: A
     daemon.call("on_start", "primary")
     watcher = record(node).pid
     os.kill(watcher, signal.SIGKILL)
-    until(lambda: not process.start(watcher), "it ends")
+    wait_until(lambda: not process.start(watcher), "it ends")
     daemon.process.kill()
     node.become("passive")
     new = Patroni(node)
@@ -197,10 +190,10 @@ def test_reload_brings_back_the_process_that_watches_patroni(node: Any, daemon: 
     daemon.call("on_start", "primary")
     watcher = record(node).pid
     os.kill(watcher, signal.SIGKILL)
-    until(lambda: node.ctl("is-active", "-q").returncode == 1, "stale, because nothing refreshes it")
+    wait_until(lambda: node.ctl("is-active", "-q").returncode == 1, "stale, because nothing refreshes it")
     assert daemon.call("on_reload", "primary") == 0
     assert node.ctl("is-active", "-q").returncode == 0
-    until(lambda: record(node).alive, "somebody watches again")
+    wait_until(lambda: record(node).alive, "somebody watches again")
     assert record(node).pid != watcher
 
 

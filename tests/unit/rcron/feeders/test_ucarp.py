@@ -4,18 +4,10 @@
 
 import pathlib
 import subprocess
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-
-def until(true: Callable[[], object], what: str, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
+from waiting import wait_until
 
 
 def test_up_makes_the_node_active_and_down_makes_it_passive(node: Any) -> None:
@@ -70,24 +62,26 @@ def test_the_node_turns_passive_when_ucarp_is_killed(node: Any, tmp_path: pathli
     daemon.write_text(f"#!/bin/sh\n{script} eth0 192.0.2.10\nread -r _\n")
     daemon.chmod(0o755)
     process = subprocess.Popen([daemon], stdin=subprocess.PIPE)
-    until(lambda: node.state_file.exists() and node.state_file.read_text() == "active\n", "up is told")
+    wait_until(lambda: node.state_file.exists() and node.state_file.read_text() == "active\n", "up is told")
     record = tmp_path / "run" / "state.feeder"
-    until(lambda: record.exists() and f"daemon={process.pid} " in record.read_text(), "it is watched")
+    wait_until(lambda: record.exists() and f"daemon={process.pid} " in record.read_text(), "it is watched")
     process.kill()
     process.communicate()
-    until(lambda: node.state_file.read_text() == "passive\n", "its end is told")
-    until(lambda: node.log()[-1] == "9.6 cluster=c1 state=passive status=changed event=ucarp:ended", "it is logged")
+    wait_until(lambda: node.state_file.read_text() == "passive\n", "its end is told")
+    wait_until(
+        lambda: node.log()[-1] == "9.6 cluster=c1 state=passive status=changed event=ucarp:ended", "it is logged"
+    )
 
 
 def test_ucarp_may_be_named_by_its_number_and_be_dead_already(node: Any) -> None:
     process = subprocess.Popen(["true"])
     process.wait()
     assert node.ctl("feed", "ucarp", "--daemon", str(process.pid), "up", "eth0", "192.0.2.10").returncode == 0
-    until(lambda: node.state_file.read_text() == "passive\n", "nobody stays active for a ucarp that is dead")
+    wait_until(lambda: node.state_file.read_text() == "passive\n", "nobody stays active for a ucarp that is dead")
 
 
 @pytest.mark.parametrize("number", ["99999999999", "9999999999999999999999", "-1"])
 def test_a_number_that_no_process_can_have_is_that_of_a_dead_ucarp(node: Any, number: str) -> None:
     """The process that a hook leaves behind died of it, and the node stayed active for ever."""
     assert node.ctl("feed", "ucarp", "--daemon", number, "up", "eth0", "192.0.2.10").returncode == 0
-    until(lambda: node.state_file.read_text() == "passive\n", "nobody stays active for a ucarp that cannot be")
+    wait_until(lambda: node.state_file.read_text() == "passive\n", "nobody stays active for a ucarp that cannot be")

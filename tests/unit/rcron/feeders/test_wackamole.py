@@ -7,10 +7,11 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 jinja2 = pytest.importorskip("jinja2", reason="comes with Ansible")
 
@@ -23,13 +24,6 @@ DAEMON = CHECKOUT / "molecule/ucarp/files/wackamole.pl"
 OURS, THEIRS = "192.0.2.10", "192.0.2.11"
 
 needs_perl = pytest.mark.needs("perl", "perl")
-
-
-def until(true: Callable[[], object], what: str, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
 
 
 def processes(node: Any) -> "list[int]":
@@ -124,12 +118,12 @@ def wackamole(node: Any) -> "Iterator[Wackamole]":
 
 
 def state_becomes(node: Any, state: str) -> None:
-    until(lambda: node.state_file.exists() and node.state_file.read_text() == state + "\n", f"the node is {state}")
+    wait_until(lambda: node.state_file.exists() and node.state_file.read_text() == state + "\n", f"the node is {state}")
 
 
 def logged(node: Any, what: str) -> None:
     """Wait for a log line, which follows the state."""
-    until(lambda: f"9.6 cluster=c1 {what}" in node.log(), f"it is logged: {what}")
+    wait_until(lambda: f"9.6 cluster=c1 {what}" in node.log(), f"it is logged: {what}")
 
 
 @needs_perl
@@ -192,7 +186,7 @@ def test_each_cluster_has_its_address(node: Any, tmp_path: pathlib.Path) -> None
     )
     try:
         assert daemon.tell(f"up eth0:{THEIRS}/255.255.255.0") == [1]
-        until((tmp_path / "run/mail").exists, "the second cluster is active")
+        wait_until((tmp_path / "run/mail").exists, "the second cluster is active")
         assert (tmp_path / "run/mail").read_text() == "active\n"
         assert not node.state_file.exists()
         # One virtual interface of both: both clusters.
@@ -208,7 +202,9 @@ def test_the_last_of_many_events_holds_and_no_process_is_left_unreaped(node: Any
         wackamole.tell(f"up eth0:{OURS}/255.255.255.255")
         wackamole.tell(f"down eth0:{OURS}/255.255.255.255")
     wackamole.tell(f"up eth0:{OURS}/255.255.255.255")
-    until(lambda: record(node) and processes(node) == [int(record(node)["pid"])], "all of them have been told of", 60)
+    wait_until(
+        lambda: record(node) and processes(node) == [int(record(node)["pid"])], "all of them have been told of", 60
+    )
     assert node.state_file.read_text() == "active\n"
     children = pathlib.Path(f"/proc/{wackamole.process.pid}/task/{wackamole.process.pid}/children")
     assert children.read_text() == ""
@@ -223,11 +219,11 @@ def test_wackamole_does_not_wait_for_rcronctl(node: Any, tmp_path: pathlib.Path)
     daemon = Wackamole(render(node, [{"address": OURS, "conf": "/etc/rcron.conf"}], str(shell)))
     try:
         assert daemon.tell(f"up eth0:{OURS}/255.255.255.255") == [1]
-        until(lambda: told.exists() and told.read_text(), "it has been started")
+        wait_until(lambda: told.exists() and told.read_text(), "it has been started")
         assert told.read_text() == (f"--conf /etc/rcron.conf feed wackamole --daemon {daemon.process.pid} up {OURS}\n")
         assert not done.exists()
         go.touch()
-        until(done.exists, "it goes on")
+        wait_until(done.exists, "it goes on")
     finally:
         go.touch()
         daemon.end()
@@ -242,7 +238,7 @@ def test_the_node_turns_passive_when_wackamole_is_killed_and_spread_hears_of_it(
         connection, _address = spread.accept()
         daemon.tell(f"up eth0:{OURS}/255.255.255.255")
         state_becomes(node, "active")
-        until(
+        wait_until(
             lambda: record(node).get("daemon", "").startswith(f"{daemon.process.pid} "), "a process watches wackamole"
         )
         daemon.process.send_signal(signal.SIGKILL)
@@ -265,7 +261,7 @@ def test_a_signal_is_handled_by_wackamole_alone(node: Any, tmp_path: pathlib.Pat
     daemon = Wackamole(render(node, [{"address": OURS, "conf": str(node.conf)}], str(shell)))
     try:
         daemon.tell(f"up eth0:{OURS}/255.255.255.255")
-        until(lambda: told.exists() and told.read_text().count("\n") == 2, "it has been started")
+        wait_until(lambda: told.exists() and told.read_text().count("\n") == 2, "it has been started")
         signals = dict(line.split(":\t") for line in told.read_text().splitlines())
         assert int(signals["SigBlk"], 16) == 0
         assert not int(signals["SigIgn"], 16) & (1 << (signal.SIGTERM - 1))
@@ -308,7 +304,7 @@ def test_no_rcronctl_is_no_reason_to_die_either(node: Any, tmp_path: pathlib.Pat
         env={"PATH": f"{logger.parent}:/usr/bin:/bin"},
     )
     assert (out.returncode, out.stdout, out.stderr) == (0, "1", "")
-    until(said.exists, "it is logged")
-    until(said.read_text, "it is logged")
+    wait_until(said.exists, "it is logged")
+    wait_until(said.read_text, "it is logged")
     assert "cannot run /nonexistent/rcronctl --conf" in said.read_text()
     assert said.read_text().endswith("No such file or directory\n")
