@@ -21,9 +21,9 @@ LOG = CHECKOUT / ".build" / "demo.log"
 PICTURE = CHECKOUT / ".build" / "demo.svg"
 
 sys.path[:0] = [str(HERE.parent / "shared"), str(CHECKOUT / ".build")]
-from ansible_collections.rcron.cluster.plugins.filter import rcron_timeline  # noqa: E402 - found through the line above
-from ansible_collections.rcron.cluster.plugins.module_utils import job_log  # noqa: E402
-from ansible_collections.rcron.cluster.plugins.plugin_utils import timeline  # noqa: E402
+from ansible_collections.rcron.cluster.plugins.module_utils import job_log  # noqa: E402 - found through the line above
+from ansible_collections.rcron.cluster.plugins.plugin_utils.timeline import picture, records  # noqa: E402
+from ansible_collections.rcron.cluster.plugins.plugin_utils.timeline.cluster import timeline_of  # noqa: E402
 from nodes import DOWN, Change, Cluster, Node, stay_clear_of_minute  # noqa: E402
 
 #: The jobs of root.crontab: those that rcron is to run on one machine, and the one that it leaves alone.
@@ -100,20 +100,20 @@ class Record:
             "clock_uncertainty": 0,
         }
 
-    def draw(self, faults: list[timeline.Fault], killed: timeline.Fault) -> None:
+    def draw(self, faults: list[records.Fault], killed: records.Fault) -> None:
         """Draw it. faults: what happened; killed: the one that a node did not come back from."""
         end = time.time()
         bands = []
         for name, changes in self.changes.items():
-            states = [(change.time, change.state) for change in changes if change.state in timeline.STATES]
+            states = [(change.time, change.state) for change in changes if change.state in picture.STATES]
             if name == killed.node:
                 states.append((killed.begin, DOWN))
             for (since, state), (until, _next) in zip(states, [*states[1:], (end, "")]):
-                bands.append(timeline.Band(name, max(since, self.begin), until, state))
-        ran = rcron_timeline.model(self.said, hours=1)
+                bands.append(records.Band(name, max(since, self.begin), until, state))
+        ran = timeline_of(self.said, hours=1)
         title = "make demo: three machines, a job for one of them, and a power cut"
         drawn = ran._replace(title=title, begin=self.begin, end=end, bands=bands, faults=[*faults, killed])
-        PICTURE.write_text(timeline.draw(drawn))
+        PICTURE.write_text(picture.draw(drawn))
 
 
 def main() -> None:
@@ -155,8 +155,8 @@ def main() -> None:
     for node in cluster.nodes:
         if node is not active:
             record.read(node)
-    took_over = timeline.Fault(new.name, killed + flip, None, f"active, {flip:.1f} s after")
-    record.draw([took_over], timeline.Fault(active.name, killed, None, "killed"))
+    took_over = records.Fault(new.name, killed + flip, None, f"active, {flip:.1f} s after")
+    record.draw([took_over], records.Fault(active.name, killed, None, "killed"))
     say(f"A picture of all that:              {PICTURE.relative_to(CHECKOUT)}   (open it in a browser)")
     say(f"The nodes stay up. Look around:     podman exec -it {new.container} bash   (rcronctl status; crontab -l)")
     say(f"Switch {active} on again:              podman start {active.container}")

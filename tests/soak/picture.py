@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from ansible_collections.rcron.cluster.plugins.plugin_utils import timeline
+from ansible_collections.rcron.cluster.plugins.plugin_utils.timeline import picture, records
 from oracle import Judgement
 from record import Run
 
@@ -16,7 +16,7 @@ def draw(judged: Judgement, begin: float, end: float) -> str:
     record = judged.record
     wall = record.wall
     bands = [
-        timeline.Band(node, wall + span.begin, wall + span.end, span.what)
+        records.Band(node, wall + span.begin, wall + span.end, span.what)
         for node, lane in judged.lanes.items()
         for span in lane.during(begin, end)
     ]
@@ -32,17 +32,17 @@ def draw(judged: Judgement, begin: float, end: float) -> str:
             at = run.begun if run.ran is None else run.ran
             last = run.left or run.ended
             runs.append(
-                timeline.Run(run.node, f"{kind} {tick}", wall + at, None if last is None else wall + last, outcome)
+                records.Run(run.node, f"{kind} {tick}", wall + at, None if last is None else wall + last, outcome)
             )
         if not ran:
-            runs.append(timeline.Run("", f"{kind} {tick}", wall + started[0].begun, None, "lost"))
+            runs.append(records.Run("", f"{kind} {tick}", wall + started[0].begun, None, "lost"))
     faults = [
-        timeline.Fault(fault.node, wall + fault.begun, wall + fault.over, fault.kind)
+        records.Fault(fault.node, wall + fault.begun, wall + fault.over, fault.kind)
         for fault in record.faults
         if fault.begun <= end and begin <= fault.over
     ]
     title = f"rcron's soak, {begin - record.begin:.0f} to {end - record.begin:.0f} s"
-    return timeline.draw(timeline.Timeline(title, wall + begin, wall + end, record.nodes, bands, runs, faults))
+    return picture.draw(records.Timeline(title, wall + begin, wall + end, record.nodes, bands, runs, faults))
 
 
 def _outcome(run: Run) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.rcron.cluster.plugins.filter.rcron_timeline import FilterModule, model
+from ansible_collections.rcron.cluster.plugins.filter.rcron_timeline import FilterModule
 from ansible_collections.rcron.cluster.plugins.module_utils import job_log
-from ansible_collections.rcron.cluster.plugins.plugin_utils.timeline import Band, Fault, Run, Timeline
+from ansible_collections.rcron.cluster.plugins.plugin_utils.timeline.cluster import TimelineError, timeline_of
+from ansible_collections.rcron.cluster.plugins.plugin_utils.timeline.records import Band, Fault, Run, Timeline
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,7 +80,7 @@ def cluster(state: str, **changes: Any) -> dict[str, Any]:
 
 
 def drawn(**hosts: dict[str, Any]) -> Timeline:
-    return model(hosts, hours=1, cluster="billing")
+    return timeline_of(hosts, hours=1, cluster="billing")
 
 
 def runs(**hosts: dict[str, Any]) -> list[tuple[str, float, float | None, str]]:
@@ -363,32 +364,32 @@ def test_a_clock_that_is_certainly_off_is_corrected_and_that_is_said():
 
 
 def test_the_picture_begins_at_a_full_minute():
-    picture = model({"a": host(time=NOW + 25)}, hours=0.5, cluster="billing")
+    picture = timeline_of({"a": host(time=NOW + 25)}, hours=0.5, cluster="billing")
     assert (picture.begin - NOW, picture.end - NOW) == (-1800, 25)
     assert picture.nodes == ["a"]
     assert picture.title == "billing: who was active, and what ran where"
 
 
 def test_a_single_cluster_needs_no_name():
-    assert model({"a": host(clusters=[cluster("active")])}).title.startswith("billing: ")
-    assert model({"a": host(start(-60, 1))}).title.startswith("billing: ")
+    assert timeline_of({"a": host(clusters=[cluster("active")])}).title.startswith("billing: ")
+    assert timeline_of({"a": host(start(-60, 1))}).title.startswith("billing: ")
 
 
 def test_of_several_clusters_one_must_be_named():
     both = host(clusters=[cluster("active"), cluster("active", cluster_name="mail")])
-    with pytest.raises(AnsibleFilterError, match="the hosts have the clusters billing, mail: name the one"):
-        model({"a": both})
-    assert model({"a": both}, cluster="mail").title.startswith("mail: ")
+    with pytest.raises(TimelineError, match="the hosts have the clusters billing, mail: name the one"):
+        timeline_of({"a": both})
+    assert timeline_of({"a": both}, cluster="mail").title.startswith("mail: ")
 
 
 def test_hosts_without_rcron_say_so():
-    with pytest.raises(AnsibleFilterError, match=r"deploy it first, with rcron\.cluster\.site"):
-        model({"a": host()})
+    with pytest.raises(TimelineError, match=r"deploy it first, with rcron\.cluster\.site"):
+        timeline_of({"a": host()})
 
 
 def test_where_no_host_answers_there_is_no_picture():
-    with pytest.raises(AnsibleFilterError, match="no host has answered \\(a: unreachable: No route to host\\)"):
-        model({"a": {"unreachable": True, "msg": "No route to host"}})
+    with pytest.raises(TimelineError, match="no host has answered \\(a: unreachable: No route to host\\)"):
+        timeline_of({"a": {"unreachable": True, "msg": "No route to host"}})
 
 
 @pytest.mark.parametrize("hours", [0, -1, 745, "soon", None, float("nan")])
@@ -398,7 +399,7 @@ def test_hours_that_cannot_be_meant_are_refused(hours):
 
 
 def test_what_is_no_dict_is_refused():
-    with pytest.raises(AnsibleFilterError, match="give a dict of hosts"):
+    with pytest.raises(AnsibleFilterError, match="pass a dict of hosts"):
         FilterModule().filters()["rcron_timeline"]([])
 
 
@@ -425,10 +426,10 @@ def test_what_is_no_dict_is_refused():
 )
 def test_a_host_that_answers_nonsense_is_unknown_and_the_others_are_drawn(wrong):
     told = {"a": host(start(-600, 1), end(-599, 1)), "b": host(**wrong)}
-    picture = model(told, hours=1, cluster="billing")
+    picture = timeline_of(told, hours=1, cluster="billing")
     assert [run.node for run in picture.runs] == ["a"]
     assert Band("b", picture.begin, picture.end, "unknown") in picture.bands
-    assert Fault("b", picture.end, None, "what it says is not what rcron_info says") in picture.faults
+    assert Fault("b", picture.end, None, "its answer is not one of rcron_info") in picture.faults
 
 
 lines = st.builds(
@@ -463,7 +464,7 @@ def test_whatever_the_logs_hold_bands_follow_each_other_and_the_picture_is_drawn
         "a": host(*some, boots=ups, clusters=[cluster("active")]),
         "b": host(*more, events_since=None if since is None else NOW + since),
     }
-    picture = model(told, hours=1, cluster="billing")
+    picture = timeline_of(told, hours=1, cluster="billing")
     for name in told:
         own = [band for band in picture.bands if band.node == name]
         assert own[0].begin == picture.begin

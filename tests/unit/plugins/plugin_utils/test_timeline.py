@@ -11,8 +11,9 @@ from itertools import combinations
 from typing import NamedTuple
 
 import pytest
-from ansible_collections.rcron.cluster.plugins.plugin_utils import timeline
-from ansible_collections.rcron.cluster.plugins.plugin_utils.timeline import Band, Fault, Run, Timeline, draw
+from ansible_collections.rcron.cluster.plugins.plugin_utils.timeline import layout
+from ansible_collections.rcron.cluster.plugins.plugin_utils.timeline.picture import OUTCOMES, STATES, draw
+from ansible_collections.rcron.cluster.plugins.plugin_utils.timeline.records import Band, Fault, Run, Timeline
 
 BEGIN = 1_795_510_800.0
 SVG = "{http://www.w3.org/2000/svg}"
@@ -52,12 +53,12 @@ def busy(seconds: float, nodes: int, runs: int, faults: int, words: str = "") ->
         moment = BEGIN
         while moment < BEGIN + seconds:
             until = min(moment + chance.uniform(0.05, 0.3) * seconds, BEGIN + seconds)
-            bands.append(Band(name, moment, until, chance.choice(list(timeline.STATES))))
+            bands.append(Band(name, moment, until, chance.choice(list(STATES))))
             moment = until
     made = []
     for _run in range(runs):
         moment = BEGIN + chance.random() * seconds
-        outcome = chance.choice(list(timeline.OUTCOMES))
+        outcome = chance.choice(list(OUTCOMES))
         node = "" if outcome == "lost" else chance.choice(names)
         made.append(Run(node, "/usr/local/bin/billing", moment, moment + chance.random() * 9, outcome))
     befell = [
@@ -138,7 +139,7 @@ def test_marks_and_bands_are_where_their_time_is_on_the_axis():
         ("failed", 120),
         ("lost", 76),
     ]
-    bands = [rect for rect in svg.iter(f"{SVG}rect") if rect.attrib.get("height") == str(timeline.BAND)]
+    bands = [rect for rect in svg.iter(f"{SVG}rect") if rect.attrib.get("height") == str(layout.BAND)]
     begins = sorted(round((float(band.attrib["x"]) - axis["0 s"]) / second) for band in bands)
     assert begins == [0, 0, 0, 75, 78]
 
@@ -177,7 +178,7 @@ def test_no_text_overlaps_another_or_leaves_the_page(what):
 def test_no_mark_overlaps_another_or_a_number_beside_it(what):
     svg = parsed(draw(BUSY[what]))
     found = marks(svg)
-    half = timeline.MARK / 2 - 0.5
+    half = layout.MARK / 2 - 0.5
     boxes = [Box(outcome, x - half, y - half, x + half, y + half) for outcome, x, y in found]
     numbers = [box for box in texts(svg) if box.text.isdigit()]
     assert found
@@ -215,8 +216,12 @@ def test_every_fault_has_its_label_or_where_they_are_many_its_number_in_a_list()
         )
 
 
+def test_every_outcome_has_its_row_and_its_shape():
+    assert list(OUTCOMES) == list(layout.OUTCOMES)
+
+
 def test_outcomes_and_states_differ_without_colour():
-    shapes = [shape["d"] for _colour, shape in timeline.OUTCOMES.values()]
+    shapes = [shape["d"] for _colour, shape in OUTCOMES.values()]
     assert len(set(shapes)) == len(shapes)
 
     def lightness(colour: str) -> float:
@@ -224,7 +229,7 @@ def test_outcomes_and_states_differ_without_colour():
         red, green, blue = (int(digit, 16) / 255 for digit in digits)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    fills = [fill for fill, _ink in timeline.STATES.values()]
+    fills = [fill for fill, _ink in STATES.values()]
     hatched = [fill for fill in fills if fill.startswith("url")]
     plain = [lightness(fill) for fill in fills if fill not in hatched]
     assert len(set(hatched)) == len(hatched)
@@ -257,7 +262,7 @@ def test_what_a_hostile_host_says_is_text_and_legal():
     assert len(drawn) < 20_000
     found = texts(svg)
     assert [(a.text, b.text) for a, b in combinations(found, 2) if a.overlaps(b)] == []
-    assert max(box.right for box in found) <= timeline.WIDTH
+    assert max(box.right for box in found) <= layout.WIDTH
 
 
 def test_nothing_is_fetched_and_nothing_runs():
@@ -295,10 +300,10 @@ def test_what_is_outside_the_time_is_left_out_and_what_crosses_its_edge_is_cut()
             )
         )
     )
-    assert marks(svg) == [("ok", timeline.LEFT, pytest.approx(90, abs=40))]
-    bands = [rect for rect in svg.iter(f"{SVG}rect") if rect.attrib.get("height") == str(timeline.BAND)]
+    assert marks(svg) == [("ok", layout.LEFT, pytest.approx(90, abs=40))]
+    bands = [rect for rect in svg.iter(f"{SVG}rect") if rect.attrib.get("height") == str(layout.BAND)]
     assert [(float(band.attrib["x"]), float(band.attrib["width"])) for band in bands] == [
-        (timeline.LEFT, timeline.RIGHT - timeline.LEFT)
+        (layout.LEFT, layout.RIGHT - layout.LEFT)
     ]
     assert "late" not in " ".join(titles(svg))
 
@@ -310,8 +315,8 @@ def test_an_empty_timeline_is_drawn():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"bands": [Band("node1", BEGIN, BEGIN + 1, "Active")]}, "state 'Active': there is only active, passive"),
-        ({"runs": [Run("node1", "job", BEGIN, None, "fail")]}, "outcome 'fail': there is only ok, running"),
+        ({"bands": [Band("node1", BEGIN, BEGIN + 1, "Active")]}, "unknown state 'Active': use one of active, passive"),
+        ({"runs": [Run("node1", "job", BEGIN, None, "fail")]}, "unknown outcome 'fail': use one of ok, running"),
     ],
 )
 def test_a_state_or_an_outcome_that_is_none_is_refused(wrong, said):
