@@ -30,15 +30,20 @@ PAGES = ("docs/**/*.md", "docs/images/*", "roles/*/README.md", "tests/*/README.m
 INDEX = pathlib.Path("docs", "index.md")
 
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
+TITLED_LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:|#)([^)#\s]+)")
 
 
 def place(path: pathlib.Path) -> pathlib.Path:
-    """Where a file of the checkout stands in the site. Both paths are relative to their root."""
+    """Return a file's path in the site.
+
+    Args:
+        path: the file's path in the checkout.
+    """
     return path.relative_to("docs") if path.parts[0] == "docs" else path
 
 
 def with_links_of_the_site(page: pathlib.Path, pages: "set[pathlib.Path]", repository: str) -> str:
-    """A page's text, with its relative links as they have to be in the site.
+    """Return a page's text, with its relative links as they must be in the site.
 
     Args:
         page: the page's path in the checkout.
@@ -61,18 +66,19 @@ def with_links_of_the_site(page: pathlib.Path, pages: "set[pathlib.Path]", repos
 
 
 def navigation(index: str) -> str:
-    """The index's own links as the site's navigation, a part for each of its sections, and what only the site has.
+    """Return the site's navigation as toctree directives: the index's links by section, and what only the site has.
 
     Args:
-        index: docs/index.md, with the site's links.
+        index: the text of docs/index.md, with the site's links.
     """
     parts = []
     for section in index.removeprefix("# ").split("\n## "):
-        links = LINK.findall(section)
-        if links:
-            parts.append((section.partition("\n")[0], ":hidden:", [link.removesuffix(".md") for link in links]))
-    manuals = [f"man/{source.stem}" for source in man_pages()]
-    parts += [("Reference", ":maxdepth: 1", ["reference/index", *manuals]), ("Roles", ":glob:", ["roles/*/README"])]
+        names = [f"{title} <{link.removesuffix('.md')}>" for title, link in TITLED_LINK.findall(section)]
+        if names:
+            parts.append((section.partition("\n")[0], ":hidden:", names))
+    manuals = [re.sub(r"(.*)\.(\d)\.rst", r"\1(\2) <man/\1.\2>", source.name) for source in man_pages()]
+    parts.append(("Reference", ":maxdepth: 1", ["Modules, filters and roles <reference/index>", *manuals]))
+    parts.append(("Roles: examples, costs and limits", ":glob:", ["roles/*/README"]))
     return "".join(
         "\n```{{toctree}}\n:caption: {}\n{}\n\n{}\n```\n".format(caption, option, "\n".join(names))
         for caption, option, names in parts
@@ -80,7 +86,7 @@ def navigation(index: str) -> str:
 
 
 def collect() -> None:
-    """Write everything that Sphinx is to read to SOURCE, but for the reference."""
+    """Write everything that Sphinx reads, except the reference, to SOURCE."""
     repository = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["repository"]
     pages = {path.relative_to(CHECKOUT) for pattern in PAGES for path in CHECKOUT.glob(pattern)}
     for page in sorted(pages):
@@ -96,22 +102,29 @@ def collect() -> None:
         (SOURCE / "man" / source.name).write_text(man_page(source), encoding="utf-8")
 
 
+def drop_contents() -> None:
+    """Remove the tables of contents from the reference, since the theme shows one beside each page."""
+    for page in (SOURCE / "reference").glob("*.rst"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(re.sub(r"^\.\. contents::\n(?: +\S.*\n)*", "", text, flags=re.MULTILINE), encoding="utf-8")
+
+
 def main() -> int:
-    """Build the site. Returns the exit status of the first program that failed, or 0."""
+    """Build the site.
+
+    Returns:
+        The exit status of the first program that failed, or 0.
+    """
     shutil.rmtree(SOURCE, ignore_errors=True)
     (SOURCE / "reference").mkdir(parents=True)
     collect()
     reference = ["antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error"]
-    site = ["sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "--jobs", "auto"]
-    programs = [
-        [*reference, "--dest-dir", SOURCE / "reference", "rcron.cluster"],
-        [*site, "--conf-dir", CHECKOUT / "docs", "--doctree-dir", DOCTREES, SOURCE, SITE],
-    ]
-    for program in programs:
-        status = subprocess.run(program, check=False).returncode
-        if status:
-            return status
-    return 0
+    site = ["sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "--jobs", "auto", "--conf-dir", "docs"]
+    status = subprocess.run([*reference, "--dest-dir", SOURCE / "reference", "rcron.cluster"], check=False).returncode
+    if status:
+        return status
+    drop_contents()
+    return subprocess.run([*site, "--doctree-dir", DOCTREES, SOURCE, SITE], cwd=CHECKOUT, check=False).returncode
 
 
 if __name__ == "__main__":

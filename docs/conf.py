@@ -22,6 +22,7 @@ pygments_dark_style = "ansible"
 # Headings get the anchors that GitHub gives them, so that one link serves both.
 myst_heading_anchors = 4
 nitpicky = True
+smartquotes = False  # two hyphens of an option stay two hyphens
 # A snippet that a lexer does not understand is shown without colours; that is not a fault of the page.
 suppress_warnings = ["misc.highlighting_failure"]
 
@@ -32,11 +33,21 @@ LABELS = {
     "ansible_configuration_settings": "reference_appendices/config.html#ansible-configuration-settings",
     "common_return_values": "reference_appendices/common_return_values.html#common-return-values",
 }
-PLUGIN = re.compile(r"ansible_collections\.ansible\.builtin\.(\w+?_module)(?:__(parameter-\w+))?")
+PLUGIN = re.compile(r"ansible_collections\.ansible\.builtin\.(\w+?_[a-z]+)(?:__(parameter-\w+))?")
 
 
 def link_to_ansible(app, env, node, contnode):
-    """A link to Ansible's own documentation, which intersphinx would want to download an index for."""
+    """Resolve a reference to Ansible's own documentation, for which intersphinx would download an index.
+
+    Args:
+        app: Sphinx.
+        env: its environment.
+        node: the reference.
+        contnode: its text.
+
+    Returns:
+        A link, or None for any other reference.
+    """
     label = node["reftarget"]
     target = LABELS.get(label)
     plugin = PLUGIN.fullmatch(label)
@@ -48,5 +59,9 @@ def link_to_ansible(app, env, node, contnode):
 
 
 def setup(app):
-    """Sphinx calls this."""
+    """Register the above. Sphinx calls this.
+
+    Args:
+        app: Sphinx.
+    """
     app.connect("missing-reference", link_to_ansible)

@@ -143,6 +143,7 @@ def test_the_timers_condition_skips_on_passive_nodes_only(
 ) -> None:
     """systemd skips a service for the exit statuses 1 to 254 of its condition, and reports 255 as a failure."""
     (condition,) = re.findall(r"^ExecCondition=(.*)$", PAGES["crontabs.md"], re.MULTILINE)
+    assert f"ExecCondition={condition}\n" in (CHECKOUT / "man" / "rcronctl.8.rst").read_text()
     rcronctl = tmp_path / "rcronctl"  # without an answer it is missing: the shell's status is 127
     if answer:
         rcronctl.write_text(f"#!/bin/sh\n[ \"$*\" = 'is-active --quiet' ] || exit 99\n{answer}\n")
