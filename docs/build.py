@@ -29,6 +29,9 @@ DOCTREES = CHECKOUT / ".build" / "docs-doctrees"
 PAGES = ("docs/**/*.md", "docs/images/*", "roles/*/README.md", "tests/*/README.md", "*.md")
 INDEX = pathlib.Path("docs", "index.md")
 
+#: How a role's page names the reference, which has no file in the checkout; in the site it is a link.
+REFERENCE = "the HTML reference that `make docs` builds in a checkout"
+
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 TITLED_LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:|#)([^)#\s]+)")
 
@@ -78,7 +81,7 @@ def navigation(index: str) -> str:
             parts.append((section.partition("\n")[0], ":hidden:", names))
     manuals = [re.sub(r"(.*)\.(\d)\.rst", r"\1(\2) <man/\1.\2>", source.name) for source in man_pages()]
     parts.append(("Reference", ":maxdepth: 1", ["Modules, filters and roles <reference/index>", *manuals]))
-    parts.append(("Roles: examples, costs and limits", ":glob:", ["roles/*/README"]))
+    parts.append(("Roles: examples, costs and limits", ":glob:\n:maxdepth: 1", ["roles/*/README"]))
     return "".join(
         "\n```{{toctree}}\n:caption: {}\n{}\n\n{}\n```\n".format(caption, option, "\n".join(names))
         for caption, option, names in parts
@@ -94,7 +97,11 @@ def collect() -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         if page.suffix == ".md":
             text = with_links_of_the_site(page, pages, repository)
-            copy.write_text(text + navigation(text) if page == INDEX else text, encoding="utf-8")
+            if page == INDEX:
+                text += navigation(text)
+            if page.parts[0] == "roles":
+                text = text.replace(REFERENCE, f"[the reference](../../reference/{page.parts[1]}_role.rst)")
+            copy.write_text(text, encoding="utf-8")
         else:
             shutil.copyfile(CHECKOUT / page, copy)
     (SOURCE / "man").mkdir()
