@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 DEFAULT_RCRON_PATH = b"/usr/bin/rcron"
 DEFAULT_CONF = b"/etc/rcron/rcron.conf"  # what a prefix without --conf means
+MOST_BYTES = 131071  # what Linux gives a program in one argument, as cron does with a command (MAX_ARG_STRLEN)
 MOST_SECONDS = 86400  # the longest --takeover-wait that rcron accepts
 
 
@@ -160,6 +161,8 @@ def _lines(crontab: bytes, system: bool) -> Iterator[_Line]:
     for number, text in enumerate(crontab.split(b"\n"), start=1):
         name_above, name = name, None
         start, offset = offset, offset + len(text) + 1
+        if b" " not in text and b"\t" not in text and b"=" not in text:
+            continue
         if text.lstrip(b" \t").startswith(b"#"):
             name = text[len(_ANSIBLE_NAME) :].rstrip(b"\r") if text.startswith(_ANSIBLE_NAME) else None
             continue
@@ -238,20 +241,20 @@ def _is_time(text: bytes, field: _Field) -> bool:
     """Say whether Debian's cron, cronie or systemd-cron reads a word as a time."""
     if text == b"*" or (len(text) <= 2 and text.isdigit() and field.low <= int(text) <= field.high):
         return True
-    return _is_debians(text, field) or _is_cronies(text, field) or _is_systemds(text, field)
+    ranges = list(dict.fromkeys(text.split(b",")))
+    return _is_debians(ranges, field) or _is_cronies(ranges, field) or _is_systemds(ranges, field)
 
 
-def _is_debians(text: bytes, field: _Field) -> bool:
+def _is_debians(ranges: list[bytes], field: _Field) -> bool:
     """Read a list of ranges as get_list() in Debian's entry.c does.
 
     It passes over whatever follows a complete range up to the next blank (`*.`, `5;`, `1-3-5`, `*/5/10`).
     """
-    at = 0
-    while True:
-        match = _DEBIAN_RANGE.match(text, at)
+    for part in ranges:
+        match = _DEBIAN_RANGE.match(part)
         if match is None:
             return False
-        follower = text[match.end() : match.end() + 1]
+        follower = part[match.end() : match.end() + 1]
         first, last, step = match.groups()
         if first is not None:
             if last is None and (step is not None or follower in (b"-", b"/")):
@@ -260,19 +263,17 @@ def _is_debians(text: bytes, field: _Field) -> bool:
                 return False
         if (step is None and follower == b"/") or (step is not None and (_number(step) or 0) <= 0):
             return False
-        if follower != b",":
+        if follower:
             return True
-        at = match.end() + 1
+    return True
 
 
-def _is_cronies(text: bytes, field: _Field) -> bool:
+def _is_cronies(ranges: list[bytes], field: _Field) -> bool:
     """Read a list of ranges that has random times in it, which only cronie knows: `~`, `5~`, `~30`, `5~30`."""
-    if b"~" not in text:
-        return False
-    for part in text.split(b","):
+    for part in ranges:
         match = _CRONIE_RANDOM.fullmatch(part)
         if match is None:
-            if not _DEBIAN_RANGE.fullmatch(part) or not _is_debians(part, field):
+            if not _DEBIAN_RANGE.fullmatch(part) or not _is_debians([part], field):
                 return False
             continue
         low = field.low if match["first"] is None else _number(match["first"], field)
@@ -283,16 +284,16 @@ def _is_cronies(text: bytes, field: _Field) -> bool:
     return True
 
 
-def _is_systemds(text: bytes, field: _Field) -> bool:
+def _is_systemds(ranges: list[bytes], field: _Field) -> bool:
     """Read a list of ranges as systemd-cron does.
 
     It takes names in full, `L` (a month's last day, its last Friday), steps behind a number, and cuts ranges to what
     there is; a list is good if any of it is left.
     """
-    if field.high == 31 and text.upper() == b"L":
+    if field.high == 31 and ranges in ([b"L"], [b"l"]):
         return True
     left = False
-    for part in text.split(b","):
+    for part in ranges:
         match = _SYSTEMD_RANGE.fullmatch(part)
         if match is None:
             return False
@@ -400,6 +401,9 @@ def _compiled(expression: bytes) -> re.Pattern[bytes]:
 
 def _present(line: _Line, before: bytes, guard: Guard, max_command: int | None) -> bytes:
     """Return the command as it is to stand with the prefix; raise CrontabError where cron could not run it so."""
+    most = MOST_BYTES if max_command is None else max_command
+    if len(before) > MOST_BYTES:
+        raise _too_long(line, len(before), most)
     shell = line.shell.rpartition(b"/")[2]
     # A function or alias out of BASH_ENV, or a builtin that we don't know, can hide behind any command name.
     after = _prefixed(before, guard, bare=shell in _KNOWN_SHELLS and not line.bash_env)
@@ -412,12 +416,16 @@ def _present(line: _Line, before: bytes, guard: Guard, max_command: int | None) 
             f"quoted for {known}; set SHELL=/bin/sh above this entry, and name the interpreter in its command"
         )
     length = line.padding + len(after)
-    if max_command is not None and length > max_command:
-        raise CrontabError(
-            f"line {line.entry.line}: with the prefix the command would have {length} bytes, and this cron takes "
-            f"{max_command} at most; put the command into a script, and run that"
-        )
+    if length > most:
+        raise _too_long(line, length, most)
     return after
+
+
+def _too_long(line: _Line, length: int, most: int) -> CrontabError:
+    return CrontabError(
+        f"line {line.entry.line}: with the prefix the command would have {length} bytes, and this cron takes "
+        f"{most} at most; put the command into a script, and run that"
+    )
 
 
 def printable(raw: bytes, keep: str = "") -> str:
@@ -504,7 +512,15 @@ def prefix(
             raise CrontabError(
                 f"the command {_shown(command)} holds a {what}; a crontab entry is one line of text: take it out"
             )
-    return _prefixed(command, _checked_guard(rcron_path, conf, takeover_wait), bare=True)
+    guard = _checked_guard(rcron_path, conf, takeover_wait)
+    # A longer one is not even looked at.
+    prefixed = _prefixed(command, guard, bare=True) if len(command) <= MOST_BYTES else command
+    if len(prefixed) > MOST_BYTES:
+        raise CrontabError(
+            f"with the prefix the command would have more than {MOST_BYTES} bytes, and no cron can run that; put it "
+            "into a script, and run that"
+        )
+    return prefixed
 
 
 def _prefixed(command: bytes, guard: Guard, *, bare: bool) -> bytes:
@@ -548,7 +564,7 @@ def unprefix(command: bytes) -> tuple[bytes, Guard | None]:
 
 
 def _unprefixed(command: bytes) -> _Unprefixed:
-    if b"rcron" not in command:
+    if b"rcron" not in command or len(command) > MOST_BYTES:
         return _Unprefixed(command, None, False)
     text, stdin = _split_percent(command)
     match = _PREFIXED.fullmatch(text)

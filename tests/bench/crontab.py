@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 """How long prefixing takes: the pure rewriting, the module's work, and a task beside a loop over ansible.builtin.cron.
 
-Prints a table for each, with the median and the spread of several runs. Ends with status 1 where a promise
-is not kept: time grows with the lines, 1,000 entries take less than 1 s inside the module, and a task takes at most a
-hundredth of the loop.
+Prints a table for each, with the median and the spread of several runs. Ends with status 1 if a promise is not kept:
+time grows with the lines, a line of a million bytes takes less than 0.2 s whatever is in it, 1,000 entries take less
+than 1 s inside the module, and a task takes at most a hundredth of the loop.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -22,11 +23,13 @@ from collections.abc import Callable
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 COLLECTIONS = CHECKOUT / ".build"
-sys.path.insert(0, str(COLLECTIONS))
+sys.path[:0] = [str(COLLECTIONS), str(CHECKOUT)]
 
-from ansible_collections.rcron.cluster.plugins.module_utils.crontab import Selector, rewrite  # noqa: E402 - found there
+from ansible_collections.rcron.cluster.plugins.module_utils.crontab import CrontabError, Selector, rewrite  # noqa: E402 - found there
 from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import CrontabFile  # noqa: E402 - found there
 from ansible_collections.rcron.cluster.plugins.modules.rcron_crontab import PrefixedEntries  # noqa: E402 - found there
+
+from tests.unit.plugins.module_utils import hostile_lines  # noqa: E402 - found there
 
 RUNS = 5
 SIZES = [1_000, 10_000, 100_000]
@@ -34,6 +37,9 @@ SELECTED_BY_NAME = 1_000
 LOOPED = 30  # more are not bearable
 #: Ten times the lines may take this many times as long. Ten, and some for a machine that does other things as well.
 LINEAR = 15.0
+
+HOSTILE = 1_000_000  # bytes in a line
+AT_A_TIME = 0.2  # seconds that such a line may take
 
 COMMANDS = [
     "/usr/local/bin/report --all",
@@ -83,6 +89,23 @@ def growing(title: str, measure: Callable[[bytes], list[float]]) -> list[str]:
         if ratio and ratio > LINEAR:
             broken.append(f"{title}: {lines} lines take {ratio:.1f} times as long as a tenth of them")
         last = min(seconds)
+    return broken
+
+
+def beside_hostile_lines() -> list[str]:
+    """Time lines of a million bytes, as crontab(1) accepts them from anybody."""
+    broken, slowest = [], 0.0
+    for name, line in hostile_lines.lines(HOSTILE).items():
+
+        def rewriting(line: bytes = line) -> None:
+            with contextlib.suppress(CrontabError):
+                rewrite(line, [Selector("regexp", b".")], system=True, state="present")
+
+        fastest = min(timed(rewriting))
+        slowest = max(slowest, fastest)
+        if fastest >= AT_A_TIME:
+            broken.append(f"{name}: a line of {HOSTILE:,} bytes takes {fastest:.3f} s")
+    print(f"\n{len(hostile_lines.PARTS)} kinds of hostile lines of {HOSTILE:,} bytes: at most {slowest:.3f} s for one")
     return broken
 
 
@@ -168,6 +191,7 @@ def main() -> int:
         "The rewriting alone (bytes in, bytes out)",
         lambda text: timed(lambda: rewrite(text, selectors, system=True, state="present")),
     )
+    broken += beside_hostile_lines()
     with tempfile.TemporaryDirectory(prefix="rcron-bench.") as name:
         folder = pathlib.Path(name)
         path = folder / "growing"

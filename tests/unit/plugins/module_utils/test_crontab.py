@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
 
@@ -18,6 +19,8 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab import (
     rewrite,
     unprefix,
 )
+
+from . import hostile_lines
 
 ALL = [Selector("regexp", b"")]
 
@@ -516,6 +519,40 @@ def test_a_thousand_entries_take_less_than_a_second():
     result = present(text, *(Selector("name", b"job %d" % i) for i in range(1000)), max_command=998)
     assert time.monotonic() - began < 1
     assert len(result.entries) == 1000
+
+
+def processor_time(text: bytes, system: bool) -> float:
+    """Return how many seconds of processor time reading and rewriting took, the least of three times."""
+    seconds = []
+    for _time in range(3):
+        began = time.process_time()
+        with contextlib.suppress(CrontabError):
+            present(text, Selector("job", b"x"), Selector("regexp", b"."), system=system)
+        seconds.append(time.process_time() - began)
+    return min(seconds)
+
+
+@pytest.mark.parametrize("name", hostile_lines.PARTS)
+@pytest.mark.parametrize("system", [False, True], ids=["user", "system"])
+def test_a_line_costs_no_more_than_its_length(name, system):
+    """Four times the bytes, four times the time. A quadratic expression takes 16 times, and many seconds."""
+    # Up to this length a command is looked at. Behind it, only the rest of the line is.
+    large = hostile_lines.lines(120_000)[name]
+    spent = processor_time(large, system)
+    assert spent < 0.05 or spent < 10 * processor_time(hostile_lines.lines(30_000)[name], system)
+    assert processor_time(hostile_lines.lines(480_000)[name], system) < 10 * max(spent, 0.05)
+
+
+def test_a_command_that_no_cron_could_hand_to_a_shell_is_refused_by_line():
+    """Linux gives a program no argument of more than 131,071 bytes."""
+    text = b"# x\n* * * * * " + b"x" * 131_056 + b"\n"
+    assert present(text).entries
+    for longer in (b"x" * 131_057, b"x" * 131_072, b"/usr/bin/rcron " + b"x" * 131_072):
+        with pytest.raises(CrontabError, match=r"line 2: with the prefix .* 131071 at most; put the command into"):
+            present(b"# x\n* * * * * " + longer + b"\n")
+    for command in (b"x" * 131_072, b"x" * 131_070):
+        with pytest.raises(CrontabError, match="more than 131071 bytes"):
+            prefix(command)
 
 
 def test_a_takeover_wait_that_stands_there_stays() -> None:

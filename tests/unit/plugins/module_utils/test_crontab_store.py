@@ -113,6 +113,20 @@ def test_debians_own_header_is_no_part_of_the_crontab(fake_crontab):
 
 
 @AS_ROOT
+@pytest.mark.parametrize(
+    "line", [b"# (x", b"# (x installed on y", b"# x installed on y)", b"# (" + b" installed on " * 70_000]
+)
+def test_a_comment_of_the_users_is_not_taken_for_debians_header(fake_crontab, line):
+    """Nor does it take long: the last one would keep an expression busy for minutes."""
+    fake = fake_crontab("debian")
+    text = HEADER.splitlines(keepends=True)[0] + line + b"\n# (Cron version -- Y)\n* * * * * true\n"
+    fake.crontab.write_bytes(text)
+    began = time.process_time()
+    assert user_crontab(fake).read() == text
+    assert time.process_time() - began < 2
+
+
+@AS_ROOT
 def test_bytes_that_debians_listing_hides_are_not_guessed(fake_crontab):
     fake = fake_crontab("debian")
     fake.crontab.write_bytes(b"* * * * * true\r\n")
