@@ -63,8 +63,11 @@ DAEMON_OPTIONS = ("/etc/default/keepalived", "/etc/sysconfig/keepalived")
 #: How deep a line may be made of parameters, which may be made of themselves.
 MOST_REPLACEMENTS = 100
 
-#: How many lines all files may come to, each as often as it is included and replaced.
+#: How many lines all files may have, each as often as it is included.
 MOST_LINES = 1_000_000
+
+#: How many lines parameters may make, which double with each step that refers to itself twice.
+MOST_MADE = 50_000
 
 
 def inspect(options: dict) -> dict:
@@ -196,6 +199,7 @@ class Configuration:
         self._last: list[str] = []
         self._reading: list[str] = []
         self._lines = 0
+        self._made = 0
 
     def read(self, path: str) -> None:
         """Take in a file and those that it includes.
@@ -213,8 +217,8 @@ class Configuration:
         texts = [line.partition("\0")[0] for line in files.read_text(path).splitlines()]
         lines = collections.deque((number, line, 0) for number, line in enumerate(texts, 1))
         while lines:
-            self._count(path)
             number, line, depth = lines.popleft()
+            self._count(path, depth > 0)
             line = _code(line)
             condition = CONDITION.match(line)
             if condition:
@@ -235,10 +239,14 @@ class Configuration:
             self._statement(path, number, [_plain(token) for token in TOKEN.findall(line)])
         self._reading.pop()
 
-    def _count(self, path: str) -> None:
+    def _count(self, path: str, made: bool) -> None:
+        """Raise OSError for a line too many."""
         self._lines += 1
+        self._made += made
         if self._lines > MOST_LINES:
-            raise OSError(errno.E2BIG, f"more than {MOST_LINES} lines with all that it includes and defines", path)
+            raise OSError(errno.E2BIG, f"more than {MOST_LINES} lines with all that it includes", path)
+        if self._made > MOST_MADE:
+            raise OSError(errno.E2BIG, f"more than {MOST_MADE} lines made of parameters", path)
 
     def _value(self, match: re.Match[str]) -> str:
         return self._definitions.get(match[1] or match[2], match[0])
