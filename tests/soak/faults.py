@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What can happen to a node, and the list of what is to happen: the same seed gives the same list.
+"""The kinds of faults that a node can suffer, and the list of those of a run: the same seed gives the same list.
 
-The list names the role of the node that is hit (`active`, `passive`), not the node: who has that role when the time
-comes is the run's own affair, and is written down.
+The list names the role of the node that is hit (`active`, `passive`), not the node: the run finds out which node has
+that role when the time comes, and records it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ PAUSE = (1.0, 3.0)
 @dataclass(frozen=True)
 class Planned:
     """One fault of the list. after: seconds since the one before it began. kind: a name of KINDS or DEPLOYMENTS. whom:
-    the role of the node that it hits, or `cluster`. seconds: how long it lasts, where that is not the fault's own
-    affair."""
+    the role of the node that it hits, or `cluster`. seconds: how long it lasts, unless the kind of fault
+    decides that."""
 
     after: float
     kind: str
@@ -37,8 +37,8 @@ class Planned:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fault. what: for a person. begin: what does it to a node; end: what takes it away, where that is not
-    part of beginning. seconds: the shortest and the longest time between both. weight: how often it is drawn."""
+    """A kind of fault. what: a description. begin: inflicts it on a node; end: takes it away, if `begin` does
+    not. seconds: the shortest and the longest time between both. weight: how often it is drawn."""
 
     what: str
     begin: Callable[[Node], object]
@@ -48,7 +48,7 @@ class Kind:
 
 
 def shell(command: str) -> Callable[[Node], None]:
-    """A step that is a command of root's in the node."""
+    """Return a step that runs a command in the node as root."""
 
     def step(node: Node) -> None:
         node.run(command)
@@ -57,7 +57,7 @@ def shell(command: str) -> Callable[[Node], None]:
 
 
 def pid_of(node: Node) -> str:
-    """The node's init among this machine's processes."""
+    """Return the process ID of the node's init on this machine."""
     return Path(f"/run/rcron-nodes/{node.container}.pid").read_text().strip()
 
 
@@ -76,7 +76,7 @@ def on_machine(node: Node, namespace: str, command: list[str], said: str | None 
 
 
 def network(incoming: str, outgoing: str) -> Callable[[Node], None]:
-    """A step that has the node's network drop what comes in and what goes out: `all`, a percentage, or nothing."""
+    """Return a step that makes the node's network drop incoming and outgoing packets: `all`, a percentage, or none."""
 
     def chain(hook: str, interface: str, what: str) -> str:
         rule = {"all": "drop", "": "accept"}.get(what, f"numgen random mod 100 < {what} drop")
@@ -90,22 +90,22 @@ def network(incoming: str, outgoing: str) -> Callable[[Node], None]:
 
 
 def heal(node: Node) -> None:
-    """Take the network's fault away."""
+    """Remove the network's fault."""
     on_machine(node, "net", ["nft", "delete", "table", "inet", "soak"])
 
 
 def limit_run(node: Node) -> None:
-    """Give the node's /run a size that can be filled up: podman gives it half of the machine's memory."""
+    """Limit the size of the node's /run so that it can be filled up: podman gives it half of the machine's memory."""
     on_machine(node, "mount", ["mount", "-o", "remount,size=8m", "/run"])
 
 
 def boot(node: Node) -> None:
-    """Switch it on again, as far as cron."""
+    """Switch the node on again and wait for cron."""
     node.start()
     limit_run(node)
     deadline = time.monotonic() + 60
     while node.try_run("systemctl is-active --quiet cron").returncode:
-        assert time.monotonic() < deadline, f"{node}: booted, and cron has not started after 60 s"
+        assert time.monotonic() < deadline, f"{node}: booted, but cron has not started after 60 s"
         time.sleep(0.05)
 
 
@@ -149,12 +149,12 @@ KINDS = {
     "pinned active": Kind("and unpinned", shell("rcronctl pin active"), shell("rcronctl unpin"), (1.0, 4.0), 0.4),
 }
 
-#: What is done to the whole cluster, with Ansible, by soak.py: every so many seconds.
+#: What soak.py does to the whole cluster with Ansible, and every how many seconds.
 DEPLOYMENTS = {"redeployed": 240.0, "upgraded": 420.0}
 
 
 def draw(seed: int, seconds: float) -> list[Planned]:
-    """The list of faults for a run. seed: what tells it from others. seconds: how long the run is to last."""
+    """Draw the list of faults for a run. seed: identifies the list. seconds: how long the run is to last."""
     chance = random.Random(seed)  # noqa: S311 - not for secrets: the same seed is to give the same faults
     names, weights = list(KINDS), [kind.weight for kind in KINDS.values()]
     planned: list[Planned] = []

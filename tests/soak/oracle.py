@@ -1,10 +1,10 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Goes through a record, and tells which of rcron's promises it breaks.
+"""Goes through a record, and finds which of rcron's promises were broken.
 
 It works out from what the watchers saw, and from nothing that rcron says, which node was active when (`Lane`); every
 time with two active nodes or none must have a cause among the faults; every job must have done what its node's state
-asked for; every log line must tell what happened, and everything that happened must have its line.
+asked for; every log line must say what happened, and everything that happened must have its line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ACTIVE, PASSIVE, DOWN = "active", "passive", "down"
 #: How exactly the moment of a change is known, in seconds: the watcher's interval, and what a busy machine adds.
 BLUR = 0.06
 
-#: What a busy machine may add to a time that keepalived, the hooks or a job need, in seconds.
+#: Seconds that a busy machine may add to what keepalived, the hooks or a job need.
 SLACK = 0.6
 
 #: By how many seconds a clock is set wrong (faults.py).
@@ -70,8 +70,8 @@ class Lane:
 
 @dataclass
 class Judgement:
-    """What came of it. violations: the promises that were broken, each with its moment. counts: what there was, in
-    order. doubled, lost: for each kind of job and cause, how many ticks; told: each of those ticks, in words.
+    """The verdict. violations: the promises that were broken, each with its moment. counts: what there was, in
+    order. doubled, lost: for each kind of job and cause, how many ticks; explained: each of those ticks, in words.
     overlaps, gaps: for each cause, how long each of them was, in seconds."""
 
     record: Record
@@ -80,7 +80,7 @@ class Judgement:
     counts: dict[str, int] = field(default_factory=dict)
     doubled: Counter[tuple[str, str]] = field(default_factory=Counter)
     lost: Counter[tuple[str, str]] = field(default_factory=Counter)
-    told: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
     overlaps: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     gaps: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
@@ -88,12 +88,12 @@ class Judgement:
         """Note a tick that ran on several nodes."""
         self.doubled[kind, _summed(cause)] += 1
         who = ", ".join(f"{run.node} {(run.ran or begun) - begun:.2f} s later" for run in ran)
-        self.told.append(f"{begun - self.record.begin:9.2f}  tick {tick} of {kind} ran on {who}: {cause}")
+        self.explained.append(f"{begun - self.record.begin:9.2f}  tick {tick} of {kind} ran on {who}: {cause}")
 
     def nowhere(self, kind: str, tick: int, begun: float, cause: str) -> None:
         """Note a tick that nobody ran."""
         self.lost[kind, _summed(cause)] += 1
-        self.told.append(f"{begun - self.record.begin:9.2f}  tick {tick} of {kind} ran nowhere: {cause}")
+        self.explained.append(f"{begun - self.record.begin:9.2f}  tick {tick} of {kind} ran nowhere: {cause}")
 
     def broken(self, when: float, text: str) -> None:
         """Note a broken promise."""
@@ -128,7 +128,7 @@ def judge(record: Record) -> Judgement:
 
 
 def _lane(record: Record, node: str) -> Lane:
-    """What a job would have found on a node, worked out from its state file and its pin as DESIGN.md has it."""
+    """The state that a job would have found on a node, derived from its state file and its pin as rcron does."""
     settings = record.settings
     # While it is being killed, what its watcher still saw is so.
     down = [(death.done, death.over) for death in _deaths(record, node)]
@@ -291,7 +291,7 @@ def _overlaps(judged: Judgement) -> list[Span]:
     for begin, end, who in _merged(piece for piece in _together(judged) if len(piece[2]) > 1):
         kinds: set[str] = set()
         alone = 0.0
-        # The one's excuse may end where the other's begins.
+        # One node's excuse may end when the other's begins.
         edges = {start - BLUR for fault in record.faults for start, _stop in _windows(record, fault)}
         edges |= {stop + SLACK for fault in record.faults for _start, stop in _windows(record, fault)}
         inside = sorted({begin, end, *(edge for edge in edges if begin < edge < end)})
@@ -370,7 +370,7 @@ def _count(judged: Judgement) -> None:
 
 
 def _files(judged: Judgement) -> None:
-    """No state file was ever torn, unreadable to an ordinary user, or missing where nobody took it away."""
+    """No state file was ever torn, unreadable to an ordinary user, or missing unless a fault removed it."""
     record = judged.record
     for event in record.seen:
         if event.what != "state" or event.word in (ACTIVE, PASSIVE):
@@ -392,7 +392,7 @@ def _down_at(judged: Judgement, node: str, when: float) -> bool:
 
 
 def _final_states(judged: Judgement) -> None:
-    """Where the cluster is at peace, a state file says what keepalived says of itself."""
+    """While the cluster is left alone, each state file agrees with keepalived's own state."""
     for when, node, keepalived, word in judged.record.checked:
         if {"MASTER": ACTIVE, "BACKUP": PASSIVE, "FAULT": PASSIVE}[keepalived] != word:
             judged.broken(when, f"{node}: keepalived is {keepalived}, and the state file says {word}")
@@ -561,7 +561,7 @@ PINNED = re.compile(r"cluster=soak state=(active|passive) status=pinned until=")
 
 
 def _log(judged: Judgement) -> None:
-    """Every log line tells what happened, and all that happened has its line."""
+    """Every log line says what happened, and everything that happened has its line."""
     record = judged.record
     said: dict[tuple[str, str, int], list[tuple[str, str, int | None]]] = defaultdict(list)
     lasted: dict[tuple[str, str, int], list[tuple[str, int]]] = defaultdict(list)
@@ -607,15 +607,15 @@ def _log(judged: Judgement) -> None:
         least = run.ended - run.started - 1 if run.ended and run.started else 0.0
         most = (run.left or record.end) - run.begun
         for status_told, duration in lasted[run.node, run.kind, run.tick]:
-            # That of a demotion tells when the job was told to end.
+            # That of a demotion says when the job was asked to end.
             if not (0 if status_told == "demoted" else least - BLUR) <= duration <= most + BLUR:
                 judged.broken(run.begun, f"{where}: dur={duration} in the log, for {least + 1:.2f} to {most:.2f} s")
     for (node, kind, tick), lines in said.items():
-        judged.broken(record.begin, f"{node}: the log tells of tick {tick} of {kind}, which never was: {lines}")
+        judged.broken(record.begin, f"{node}: the log names tick {tick} of {kind}, which never was: {lines}")
 
 
 def _was_seen(judged: Judgement, line: Line, word: str) -> bool:
-    """Whether the state file held the state that a line tells of, or nobody watched."""
+    """Whether the state file held the state that a line names, or nobody watched."""
     near = judged.record.seen[_at(judged.record, line.time - 1) : _at(judged.record, line.time + 1)]
     return (
         any(event.node == line.node and event.word == word for event in near)
@@ -632,7 +632,7 @@ def _at(record: Record, when: float) -> int:
 
 
 def report(judged: Judgement) -> str:
-    """What came of it, in lines: counts, causes, and what was broken with the time around it."""
+    """Return the verdict in lines: counts, causes, and the broken promises with the time around each."""
     lines = ["", "counts"]
     lines += [f"  {number:>8}  {name}" for name, number in judged.counts.items()]
     kinds = Counter(fault.kind for fault in judged.record.faults)
@@ -655,7 +655,7 @@ def report(judged: Judgement) -> str:
 
 
 def around(judged: Judgement, begin: float, end: float) -> list[str]:
-    """What happened in a time, a line each."""
+    """Return what happened in a span of time, one line each."""
     record = judged.record
     events: list[tuple[float, str]] = []
     for node, lane in judged.lanes.items():

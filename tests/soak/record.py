@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What a soak wrote down: every job's begin and end, every change of a state file, every fault, every log line.
+"""The record of a soak: every job's begin and end, every change of a state file, every fault, every log line.
 
 A record is a folder: `NODE.jobs` and `NODE.states` (as in_node/ticker.py and in_node/watcher.py write them),
 `NODE.syslog`, `faults` (JSON lines) and `run.json`. All times are seconds of CLOCK_MONOTONIC; log lines have the wall
@@ -18,7 +18,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Settings:
-    """What the deployment was given (inventory/hosts.yml), in seconds, and which node is active by default.
+    """The settings of the deployment (inventory/hosts.yml), in seconds, and which node is active by default.
 
     detection: how long keepalived takes to notice a master that is gone, at the most: keepalived.conf(5), advert_int,
     three of them and the skew, which is less than one.
@@ -39,7 +39,7 @@ class Settings:
 @dataclass
 class Run:
     """One job of one tick on one node. begun: when `rcron` was started; left: when it ended, with which status
-    (negative: the signal), None where its node died first. started, ended: what the job itself said, None where it did
+    (negative: the signal), None if its node died first. started, ended: what the job itself printed, None if it did
     not come to that."""
 
     node: str
@@ -85,7 +85,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Line:
-    """A log line of rcron's. time: CLOCK_MONOTONIC's, as far as the log's own clock tells."""
+    """A log line of rcron's. time: CLOCK_MONOTONIC's, as precisely as the log's own clock allows."""
 
     node: str
     time: float
@@ -115,7 +115,7 @@ LOG_LINE = re.compile(r"^(\S+) \S+ (?:rcron|rcronctl)\[\d+\]: (.*)$")
 
 
 def read(folder: Path) -> Record:
-    """Read a record. folder: where it lies. Raises OSError, and ValueError for what no soak wrote."""
+    """Read a record. folder: where it is. Raises OSError, and ValueError if no soak has written it."""
     about = json.loads((folder / "run.json").read_text())
     record = Record(Settings(**about["settings"]), about["nodes"], about["begin"], about["end"], about["wall"])
     record.checked = [tuple(check) for check in about["checked"]]

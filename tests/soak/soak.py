@@ -7,7 +7,7 @@ another.
 
 Deploys to containers of its own with playbooks/site.yml, starts in_node/ticker.py in the place of cron, does the
 faults that the seed gives (faults.py), writes all down (record.py), and has oracle.py go through the record. Prints
-what came of it and exits with 1 where a promise was broken.
+the verdict and exits with 1 if a promise was broken.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ import picture  # noqa: E402
 import record  # noqa: E402
 from nodes import Cluster, Node  # noqa: E402
 
-#: What the ticker starts: KIND=EVERY+OFFSET:OPTIONS.
+#: The ticker's entries: KIND=EVERY+OFFSET:OPTIONS.
 ENTRIES = ("plain=1+0:", "wait=1+0:--takeover-wait 3", "long=4+1:", "stubborn=8+3:")
 STATE_FILE, PIN = "/run/rcron/state", "/var/lib/rcron/state.pin"
 
@@ -81,7 +81,7 @@ class Soak:
         print(f"{time.monotonic() - self.begin:8.2f}  {text}", flush=True)
 
     def play(self, playbook: str, *options: str, collections: Path = COLLECTIONS) -> None:
-        """Run a playbook on the nodes (AssertionError, with the end of its log, where that fails)."""
+        """Run a playbook on the nodes (AssertionError, with the end of its log, if that fails)."""
         environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_NOCOLOR": "1"}
         log = FOLDER / "ansible.log"
         with log.open("a") as stream:
@@ -98,7 +98,7 @@ class Soak:
             )
 
     def prepare(self) -> None:
-        """Have three nodes with rcron."""
+        """Start three nodes and deploy rcron to them."""
         shutil.rmtree(FOLDER, ignore_errors=True)
         FOLDER.mkdir(parents=True)
         self.begin = time.monotonic()
@@ -142,7 +142,7 @@ class Soak:
         self.programs[node] = []
 
     def pick(self, planned: faults.Planned) -> list[Node]:
-        """Wait for a node with the role that is to be hit, and take it; one node at the least is left in peace."""
+        """Wait for a node with the role that is to be hit, and take it; at least one node is left alone."""
         deadline = time.monotonic() + 15
         with self.changed:
             while True:
@@ -162,7 +162,7 @@ class Soak:
                 assert planned.whom == faults.CLUSTER or time.monotonic() < deadline + 60, f"no node free for {planned}"
 
     def hit(self, planned: faults.Planned, nodes: list[Node]) -> None:
-        """Do one fault, and take it away after its time."""
+        """Inflict one fault, and take it away after its time."""
         try:
             begun = time.monotonic()
             if planned.whom == faults.CLUSTER:
@@ -196,7 +196,7 @@ class Soak:
                 self.changed.notify_all()
 
     def deploy(self, kind: str) -> None:
-        """Deploy anew: another setting (kind: `redeployed`), or another version (`upgraded`)."""
+        """Deploy again: another setting (kind: `redeployed`), or another version (`upgraded`)."""
         self.deployed += 1
         if kind == "redeployed":
             self.play("rcron.cluster.site", f"--extra-vars=rcron_nice_level={self.deployed % 20}")
@@ -215,7 +215,7 @@ class Soak:
         self.play("rcron.cluster.site", collections=collections)
 
     def check(self, node: Node) -> None:
-        """Where the cluster is at peace: compare what keepalived says of itself with the state file."""
+        """Compare keepalived's own state with the state file, while the cluster is left alone."""
         said = node.run(
             "rm -f /tmp/keepalived.data; kill -s $(keepalived --signum=DATA) $(pgrep -o -x keepalived);"
             "for _ in $(seq 100); do"
@@ -226,7 +226,7 @@ class Soak:
         self.checked.append((time.monotonic(), node.name, said[0], said[1]))
 
     def run(self) -> None:
-        """Do all faults of the list."""
+        """Inflict all faults of the list."""
         self.start = time.monotonic() + 1
         self.begin = self.start
         for node in self.nodes:
@@ -249,7 +249,7 @@ class Soak:
         time.sleep(CALM - 4)
 
     def settled(self, threads: list[threading.Thread]) -> bool:
-        """Let all faults end, the cluster come to peace, and look at it."""
+        """Let all faults end and the cluster settle, and check each node."""
         for thread in threads:
             thread.join()
         time.sleep(4)
@@ -261,7 +261,7 @@ class Soak:
         return not self.failed
 
     def collect(self) -> record.Record:
-        """End it, and bring home what the nodes have."""
+        """End the run, and collect what the nodes have recorded."""
         end = time.monotonic()
         for node in self.nodes:
             self.unwatch(node)
@@ -299,12 +299,12 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="soak", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--seconds", type=float, default=600.0, help="for how long faults are done (default: %(default)s)"
+        "--seconds", type=float, default=600.0, help="for how long faults are injected (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, help="which faults; the same number gives the same ones (default: any)")
-    parser.add_argument("--list", action="store_true", help="print the faults that would be done, and do nothing")
+    parser.add_argument("--seed", type=int, help="which faults; the same number gives the same ones (default: random)")
+    parser.add_argument("--list", action="store_true", help="print the faults of the run, and do nothing")
     parser.add_argument("--keep", action="store_true", help="leave the nodes up")
-    parser.add_argument("--judge", type=Path, metavar="FOLDER", help="go through the record of a run once more")
+    parser.add_argument("--judge", type=Path, metavar="FOLDER", help="judge the record of a run again")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     if options.list:
@@ -324,7 +324,7 @@ def main() -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            sys.exit("soak: another one runs in this checkout; wait for its end, or use another checkout")
+            sys.exit("soak: another soak runs in this checkout; wait for its end, or use another checkout")
         with containers(options.keep):
             soak = Soak(options.seconds, seed)
             soak.prepare()
@@ -333,8 +333,8 @@ def main() -> None:
     judged = oracle.judge(found)
     print(oracle.report(judged))
     folder = options.judge or FOLDER
-    (folder / "ticks").write_text("".join(f"{line}\n" for line in sorted(judged.told)))
-    # Of a long run, the minute around what was broken first, or the first one.
+    (folder / "ticks").write_text("".join(f"{line}\n" for line in sorted(judged.explained)))
+    # Of a long run, the minute around the first broken promise, or the first minute.
     middle = judged.violations[0][0] if judged.violations else found.begin + PICTURE / 2
     begin = max(found.begin, min(middle, found.end) - PICTURE / 2)
     drawn = folder / "timeline.svg"

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The job that the ticker's entries start: `tick KIND TICK`. Says on its standard output when it starts and ends.
+"""The job that the ticker's entries start: `tick KIND TICK`. Prints when it starts and ends.
 
 All times here are CLOCK_MONOTONIC's, in seconds: the nodes are containers of one machine and share that clock, and
 nobody can set it.
@@ -26,7 +26,7 @@ def say(line: str) -> None:
 
 
 say(f"started {kind} {tick} {time.monotonic():.4f}")
-# Not time.sleep: libfaketime, which the ticker gives where the clock is off, refuses its clock_nanosleep(2).
+# Not time.sleep: libfaketime, which the ticker loads while the clock is off, refuses its clock_nanosleep(2).
 select.poll().poll(SECONDS[kind] * 1000)
 say(f"ended {kind} {tick} {time.monotonic():.4f}")
 sys.exit(3 if int(tick) % 5 == 0 else 0)

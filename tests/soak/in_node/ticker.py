@@ -11,10 +11,10 @@ import os
 import sys
 import time
 
-#: Holds by how many seconds this node's clock is off, as libfaketime takes it; "+0" where it goes right.
+#: Holds by how many seconds this node's clock is off, in libfaketime's form; "+0" if it is right.
 CLOCK = "/etc/soak-clock"
 
-#: What makes a process see the clock of CLOCK, a variable a line; keepalived's unit has them too (prepare.yml).
+#: The variables that make a process see the clock of CLOCK, one a line; keepalived's unit has them too (prepare.yml).
 FAKED = "/etc/soak-clock.environment"
 #: As cron gives it: crontab(5).
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/root", "LOGNAME": "root", "SHELL": "/bin/sh"}

@@ -4,7 +4,7 @@
 
 Arguments: the state file and the pin. Standard output gets a line for each change: `state TIME MTIME WORD`, where
 MTIME is when the file was last written or refreshed, `absent`, `folder` and `unreadable` stand for what is none, and
-`torn:…` for any content that is no state; `pin TIME WORD`. Times are CLOCK_MONOTONIC's, in seconds.
+`torn:…` for any content that is not a state; `pin TIME WORD`. Times are CLOCK_MONOTONIC's, in seconds.
 """
 
 import os

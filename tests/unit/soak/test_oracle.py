@@ -41,7 +41,7 @@ class Story:
         return any(name == node and begin <= when < end for name, begin, end in self.active)
 
     def sees(self, node: str, when: float, word: str) -> None:
-        # An active file is refreshed; here once for ever, but where a test says otherwise.
+        # An active file is refreshed; here once for ever, unless a test says otherwise.
         self.record.seen.append(Seen(node, when, "state", word, 1e6 if word == "active" else when))
         if when:
             self.says(node, when, f'state={word} status=changed event=keepalived:INSTANCE "VI_rcron" X')
@@ -114,11 +114,11 @@ def test_a_gap_that_is_longer_than_keepalived_takes_is_told() -> None:
     assert "nobody was active for 5.00 s" in failover(5.0).broken()
 
 
-@pytest.mark.parametrize(("kind", "told"), [("clock ahead", True), ("keepalived killed", False)])
-def test_a_gap_is_lengthened_by_what_befalls_keepalived_and_by_nothing_else(kind: str, told: bool) -> None:
+@pytest.mark.parametrize(("kind", "found"), [("clock ahead", True), ("keepalived killed", False)])
+def test_a_gap_is_lengthened_by_what_befalls_keepalived_and_by_nothing_else(kind: str, found: bool) -> None:
     story = failover(5.0)
     story.fails("node2", kind, 23.5, 23.6)
-    assert ("nobody was active for 5.00 s" in story.broken()) is told
+    assert ("nobody was active for 5.00 s" in story.broken()) is found
 
 
 def test_a_tick_that_ran_twice_is_told_with_every_fault_that_met() -> None:
@@ -127,7 +127,9 @@ def test_a_tick_that_ran_twice_is_told_with_every_fault_that_met() -> None:
     story.fails("node2", "network cut", 19.0, 21.0)
     judged = story.judge()
     assert judged.doubled["plain", "several faults"] == 2
-    assert any("tick 40 of plain" in line and line.endswith("network cut and packets lost") for line in judged.told)
+    assert any(
+        "tick 40 of plain" in line and line.endswith("network cut and packets lost") for line in judged.explained
+    )
 
 
 def test_two_active_nodes_without_a_cause_are_told() -> None:
@@ -270,28 +272,28 @@ def test_a_state_file_that_contradicts_keepalived_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("was", "told"),
+    ("was", "lie"),
     [
         ("status=ok dur=0 exit=0", "status=fail dur=0 exit=1"),
         ("status=ok dur=0 exit=0", "status=ok dur=0 exit=7"),
         ("status=start", "status=ignore"),
     ],
 )
-def test_a_log_line_that_lies_is_told(was: str, told: str) -> None:
+def test_a_log_line_that_lies_is_found(was: str, lie: str) -> None:
     story = Story()
     lines = story.record.lines
     number = next(n for n, line in enumerate(lines) if line.text.endswith("plain 31") and was in line.text)
-    lines[number] = Line("node1", lines[number].time, lines[number].text.replace(was, told))
+    lines[number] = Line("node1", lines[number].time, lines[number].text.replace(was, lie))
     assert any(text.startswith("node1: tick 31 of plain: exit status 0, and the log says") for text in story.broken())
 
 
-@pytest.mark.parametrize(("dur", "told"), [(4, True), (5, False), (6, False), (7, True)])
-def test_a_duration_that_is_wrong_is_told(dur: int, told: bool) -> None:
+@pytest.mark.parametrize(("dur", "found"), [(4, True), (5, False), (6, False), (7, True)])
+def test_a_wrong_duration_is_found(dur: int, found: bool) -> None:
     story = Story()
     lines = story.record.lines
     number = next(n for n, line in enumerate(lines) if line.text.endswith("exit=0 " + COMMAND + " long 33"))
     lines[number] = Line("node1", lines[number].time, lines[number].text.replace("dur=6", f"dur={dur}"))
-    assert any(f"tick 33 of long: dur={dur}" in text for text in story.broken()) is told
+    assert any(f"tick 33 of long: dur={dur}" in text for text in story.broken()) is found
 
 
 @pytest.mark.parametrize("seen", [True, False])
@@ -312,7 +314,7 @@ def test_a_missing_and_a_surplus_log_line_are_told() -> None:
     story.says("node3", 30.0, 'state=active status=changed event=keepalived:INSTANCE "VI_rcron" MASTER')
     broken = story.broken()
     assert sum("tick 31 of plain: exit status 0, and the log says []" in text for text in broken) == 3
-    assert any(text.startswith("node1: the log tells of tick 9999 of plain, which never was") for text in broken)
+    assert any(text.startswith("node1: the log names tick 9999 of plain, which never was") for text in broken)
     assert any(text.startswith("node3: logged, and not seen in the state file") for text in broken)
 
 
@@ -375,8 +377,8 @@ def test_a_tick_at_the_moment_of_a_hand_over_may_run_on_both(tmp_path: Path) -> 
     assert [text for _when, text in judged.violations if "ran on" in text] == []
 
 
-@pytest.mark.parametrize(("kind", "told"), [("clock ahead", False), ("keepalived reloaded", True)])
-def test_a_clock_that_is_ahead_makes_a_state_stale_sooner(kind: str, told: bool) -> None:
+@pytest.mark.parametrize(("kind", "found"), [("clock ahead", False), ("keepalived reloaded", True)])
+def test_a_clock_that_is_ahead_makes_a_state_stale_sooner(kind: str, found: bool) -> None:
     story = Story()
     story.record.seen = [seen for seen in story.record.seen if (seen.node, seen.what) != ("node1", "state")]
     refreshes = [0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 17.5, *range(19, 60)]
@@ -389,7 +391,7 @@ def test_a_clock_that_is_ahead_makes_a_state_stale_sooner(kind: str, told: bool)
     story.record.lines = [line for line in story.record.lines if not line.text.endswith(f"plain {tick}")]
     for node in NODES:
         story.says(node, 17.0, f"state=passive status=stale {COMMAND} plain {tick}")
-    assert (f"node1: tick {tick} of plain was ignored, and the node was active" in story.broken()) is told
+    assert (f"node1: tick {tick} of plain was ignored, and the node was active" in story.broken()) is found
 
 
 @pytest.mark.parametrize("hung", [True, False])
@@ -418,9 +420,9 @@ def test_a_tick_whose_machine_died_before_the_job_could_speak_is_no_broken_promi
     assert not any("tick 30 of plain was run by nobody" in text for _when, text in judged.violations)
 
 
-@pytest.mark.parametrize(("kind", "told"), [("clock ahead", False), ("clock behind", True)])
-def test_a_clock_that_was_ahead_lets_a_hung_keepalived_s_state_live_longer(kind: str, told: bool) -> None:
+@pytest.mark.parametrize(("kind", "found"), [("clock ahead", False), ("clock behind", True)])
+def test_a_clock_that_was_ahead_lets_a_hung_keepalived_s_state_live_longer(kind: str, found: bool) -> None:
     story = Story(("node1", 0.0, 26.0), ("node2", 21.2, END))
     story.fails("node1", kind, 15.0, 19.9)
     story.fails("node1", "keepalived hung", 20.0, 29.9)
-    assert ("node1 and node2 were both active for 4.80 s" in story.broken()) is told
+    assert ("node1 and node2 were both active for 4.80 s" in story.broken()) is found
