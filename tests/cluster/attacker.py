@@ -8,19 +8,19 @@ from typing import NamedTuple
 
 from nodes import Node
 
-#: What attempts are about: noted before an attempt, and put back after it.
+#: The places that attempts aim at: saved before an attempt, and restored after it.
 PLACES = (
     "/run/rcron /etc/rcron /etc/tmpfiles.d /etc/keepalived /etc/systemd/system/keepalived.service.d /usr/lib/rcron"
     " /var/lib/rcron /usr/bin/rcron /usr/bin/rcronctl"
 )
 
-#: What the scripts of an attempt know: the version's folder, and keepalived's FIFO.
+#: The variables that the scripts of an attempt have: the version's folder, and keepalived's FIFO.
 KNOWN = 'export LIB="$(readlink -f /usr/bin/rcron | xargs dirname | xargs dirname)" FIFO=/run/rcron-keepalived.fifo'
 
 
 class Attempt(NamedTuple):
     """One attempt: what the user runs, what root runs to see whether it had its effect (exit status 0), and what root
-    runs to take the protection away, so that it must have."""
+    runs to take the protection away, so that it must have that effect."""
 
     attack: str
     done: str
@@ -28,7 +28,7 @@ class Attempt(NamedTuple):
 
 
 def as_user(node: Node, script: str, user: str = "alice") -> "subprocess.CompletedProcess[str]":
-    """Run a script as a user, in his home and with ten seconds' time."""
+    """Run a script as a user, in their home, for ten seconds at most."""
     return node.try_run(f"{KNOWN}; {_as_user(script, user)}")
 
 
@@ -43,7 +43,7 @@ def outcome(node: Node, attempt: Attempt, user: str = "alice") -> "tuple[bool, s
 
 
 def outcome_without_protection(node: Node, attempt: Attempt) -> "tuple[bool, str]":
-    """The same with its protection taken away; everything is put back afterwards."""
+    """Make an attempt with the protection taken away; everything is restored afterwards."""
     said = node.run(
         f"""
         {KNOWN}; cd /

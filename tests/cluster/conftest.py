@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What the tests of a running cluster share. The scenarios in molecule/ run them, with --hosts=node://CONTAINER,…"""
+"""Fixtures for the tests of a running cluster. The scenarios in molecule/ run them, with --hosts=node://CONTAINER,…"""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ SCHEME = "node://"
 
 
 class NodeBackend(BaseBackend):  # type: ignore[misc]
-    """How testinfra's `host` reaches a node: as our own `node` does."""
+    """Lets testinfra's `host` reach a node in the same way as our own `node` does."""
 
     NAME = "node"
 
@@ -38,7 +38,7 @@ testinfra.backend.BACKENDS["node"] = f"{__name__}.{NodeBackend.__name__}"
 
 
 def containers(config: pytest.Config) -> list[str]:
-    """The names of the containers that --hosts names."""
+    """Return the names of the containers in --hosts."""
     return [host.removeprefix(SCHEME) for host in config.getoption("--hosts").split(",")]
 
 
@@ -51,26 +51,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def node(cluster: Cluster, request: pytest.FixtureRequest) -> Node:
-    """One node after the other; one of `cluster`'s."""
+    """Each node of `cluster` in turn."""
     index: int = request.param
     return cluster.nodes[index]
 
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
-    """All nodes together, where testinfra's `host` is one after the other."""
+    """All nodes together; testinfra's `host` is each of them in turn."""
     return Cluster(containers(request.config))
 
 
 @pytest.fixture(scope="session")
 def mail(request: pytest.FixtureRequest) -> Cluster:
-    """The second cluster of the same nodes, where the scenario has one."""
+    """The second cluster of the same nodes, if the scenario has one."""
     return Cluster(containers(request.config), "mail")
 
 
 @pytest.fixture(scope="session")
 def play() -> Play:
-    """Run ansible-playbook with the scenario's inventory and the words given; returns how it went and all it said."""
+    """Run ansible-playbook with the scenario's inventory and these words; returns the process with all its output."""
 
     def run(*words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

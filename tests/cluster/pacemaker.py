@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What the tests of the scenario pacemaker share: the cluster as Pacemaker sees it, and how a failover is measured."""
+"""For the tests of the scenario pacemaker: the cluster as Pacemaker sees it, and the measuring of a failover."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from waiting import wait_until
 
 from tests.cluster.measurement import report
 
-#: Seconds that the cluster has for anything. It needs up to 10 on a quiet machine.
+#: Seconds within which the cluster must have done anything. It needs up to 10 on a quiet machine.
 PATIENCE = 90.0
 
 
@@ -21,23 +21,23 @@ def running(cluster: Cluster) -> list[Node]:
 
 
 def located(cluster: Cluster, resource: str) -> list[str]:
-    """The lines in which Pacemaker tells where a resource runs, as one of the nodes knows it."""
+    """Return the lines in which Pacemaker, on one of the nodes, says where a resource runs."""
     for node in running(cluster):
-        told = node.try_run(f"crm_resource --resource {resource} --locate")
-        if told.returncode == 0:
-            return [line.strip() for line in told.stdout.splitlines() if "is running on" in line]
+        ran = node.try_run(f"crm_resource --resource {resource} --locate")
+        if ran.returncode == 0:
+            return [line.strip() for line in ran.stdout.splitlines() if "is running on" in line]
     return []
 
 
 def settle(cluster: Cluster, resource: str = "rcron-clone") -> Node:
-    """Wait until the resource runs wherever it is to run, with one node active; return that."""
+    """Wait until the resource runs everywhere that it should, with one node active; return that node."""
     instances = len(running(cluster)) if resource.endswith("-clone") else 1
     wait_until(lambda: len(located(cluster, resource)) == instances, f"{instances} instances of {resource}", PATIENCE)
     return cluster.settle(timeout=PATIENCE, steady=1)
 
 
 class Failover(NamedTuple):
-    """What `fail_over` saw: who was active, who is now, when it began, and when each of them turned (`inf`: never)."""
+    """What `fail_over` saw: which node was active, which is, when it began, and when each changed (`inf`: never)."""
 
     old: Node
     new: Node
@@ -50,7 +50,7 @@ class Failover(NamedTuple):
 def fail_over(cluster: Cluster, what: str, fail: Callable[[Node], object], resource: str = "rcron-clone") -> Failover:
     """Have the active node fail in some way, wait until another one is active, and print the times.
 
-    At no moment before that is more than one node active but for what Failover.both tells.
+    Failover.both says for how long more than one node was active.
     """
     old = cluster.active()
     start = time.time()
@@ -70,8 +70,8 @@ def fail_over(cluster: Cluster, what: str, fail: Callable[[Node], object], resou
     passive_after = 0.0 if died else first(old, "passive", start) - start
     changes = [change for change in cluster.changes_since(start) if not (died and change.node == old.name)]
     both = 0.0 if died else seconds_with_two_active([Change(start, old.name, "active"), *changes])
-    told = "" if died else f", {old} passive after {passive_after:.1f} s, both active for {both:.2f} s"
-    report(f"pacemaker {what}: {old} -> {found}: active after {active_after:.1f} s{told}")
+    details = "" if died else f", {old} passive after {passive_after:.1f} s, both active for {both:.2f} s"
+    report(f"pacemaker {what}: {old} -> {found}: active after {active_after:.1f} s{details}")
     return Failover(old, found, start, active_after, passive_after, both)
 
 
@@ -83,7 +83,7 @@ def first(node: Node, state: str, since: float) -> float:
 
 
 def repair(node: Node) -> None:
-    """Start a node's cluster anew, whatever is left of it."""
+    """Start a node's cluster again, whatever is left of it."""
     node.run(
         "pkill -CONT -x corosync; systemctl kill --signal=KILL pacemaker corosync; sleep 1;"
         "systemctl reset-failed; systemctl stop pacemaker; systemctl stop corosync; systemctl start pacemaker"

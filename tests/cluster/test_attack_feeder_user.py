@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The user whose feeder sets the state of a cluster (rcron_state_user, as Patroni's postgres is): he may do that, and
-root, who looks at what he has written, and writes beside it, is neither led astray nor held up."""
+"""The user whose feeder sets the state of a cluster (rcron_state_user, such as Patroni's postgres): may do that and
+nothing else, and can neither mislead nor block root, who reads and writes the same files."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def by_postgres(node: Node, script: str) -> str:
     return ran.stdout
 
 
-def test_he_sets_the_state_of_his_cluster_and_nothing_else(node: Node) -> None:
+def test_the_user_sets_the_state_of_one_cluster_and_nothing_else(node: Node) -> None:
     assert by_postgres(node, f"{CTL} set passive; {CTL} is-active || true") == "passive\n"
     for more in (
         f"{CTL} pin active",
@@ -47,7 +47,7 @@ def test_he_sets_the_state_of_his_cluster_and_nothing_else(node: Node) -> None:
     assert node.state() == "active"
 
 
-#: What may stand in a record: a line's name and its value, for printf(1).
+#: Contents of a record: names and values of its lines, for printf(1).
 RECORDS = {
     "escape sequences": r"feeder=\033[2J\033]0;mine\007\nevent=\302\2331m\342\200\256\033[1A\nsince=1\npid=0\nstarted=",
     "line separators": r"feeder=a\342\200\250b\302\205c\rd\nevent=\013\014\034\nsince=1\npid=0\nstarted=\n",
@@ -62,7 +62,7 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_what_he_writes_is_shown_to_root_as_plain_lines(node: Node, name: str) -> None:
+def test_root_sees_what_the_user_writes_as_plain_lines(node: Node, name: str) -> None:
     by_postgres(node, f"printf '{RECORDS[name]}' >state.feeder; touch -d '2800-01-01' state")
     ran = node.try_run(f"{CTL} status; {CTL} status --json")
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
@@ -73,36 +73,34 @@ def test_what_he_writes_is_shown_to_root_as_plain_lines(node: Node, name: str) -
 
 @pytest.mark.parametrize("name", ["state", "state.feeder", "state.lock"])
 @pytest.mark.parametrize("what", ["mkfifo", "mkdir", "ln -s /run/kept", "ln -s /dev/zero", "ln -s /nowhere"])
-def test_what_he_puts_in_a_files_place_neither_holds_root_up_nor_leads_him_astray(
-    node: Node, name: str, what: str
-) -> None:
+def test_other_things_in_a_files_place_neither_block_nor_mislead_root(node: Node, name: str, what: str) -> None:
     node.run("echo kept >/run/kept; chmod 600 /run/kept")
     by_postgres(node, f"rm -f {name}; {what} {name}")
     ran = node.try_run(
         f"{CTL} status >/dev/null; echo $?; {CTL} set passive; echo $?; timeout 20 rcron --conf {CONF} true"
     )
-    told = ran.stdout.split()
-    assert told[0] == "0"
-    # 73: told that it cannot be written, as a folder or a link in the lock's place cannot be locked.
-    assert told[1] in ("0", "73"), ran.stderr
+    statuses = ran.stdout.split()
+    assert statuses[0] == "0"
+    # 73: it cannot be written; a folder or a link in the lock's place cannot be locked.
+    assert statuses[1] in ("0", "73"), ran.stderr
     assert "Traceback" not in ran.stderr
     assert node.run("cat /run/kept; stat -c '%U %a' /run/kept").split() == ["kept", "root", "600"]
     assert node.run("stat -c '%U %a' /dev/zero").split() == ["root", "666"]
 
 
-def test_a_file_of_roots_under_the_locks_name_stays_roots(node: Node) -> None:
+def test_a_file_of_root_with_the_locks_name_remains_roots(node: Node) -> None:
     """A hard link, as an older kernel lets anybody make one (fs.protected_hardlinks=0): made by root here."""
     node.run(f"echo kept >/run/kept; chmod 600 /run/kept; ln -f /run/kept {FOLDER}/state.lock; {CTL} set passive")
     assert node.run("cat /run/kept; stat -c '%U %a' /run/kept").split() == ["kept", "root", "600"]
 
 
-def test_what_root_writes_there_is_his(node: Node) -> None:
+def test_files_that_root_writes_there_belong_to_the_user(node: Node) -> None:
     node.run(f"rm -f {FOLDER}/*; {CTL} set active; {CTL} set passive")
     assert node.run(f"stat -c %U {FOLDER}/state {FOLDER}/state.feeder {FOLDER}/state.lock").split() == ["postgres"] * 3
 
 
-def test_he_has_no_part_in_the_pin(node: Node) -> None:
-    """Whatever his feeder says, and however root's umask is."""
+def test_the_user_cannot_influence_the_pin(node: Node) -> None:
+    """Whatever the feeder says, and whatever root's umask is."""
     node.run(f"umask 077; {CTL} pin passive")
     by_postgres(node, f"rcronctl --conf {CONF} set active")
     for user in ("alice", "postgres"):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """An ordinary user of a deployed node tries to change what decides whether jobs run, and what runs them.
 
-Each attempt is made on the node as it is, and once more with its protection taken away, where it must have its effect:
+Each attempt is made on the node as it is, and again with the protection taken away, when it must have its effect:
 an attempt that cannot work would hold nothing.
 """
 
@@ -143,14 +143,14 @@ def test_no_user_changes_what_decides_or_runs(node: Node, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
-def test_the_attempt_works_where_its_protection_is_gone(node: Node, name: str) -> None:
+def test_the_attempt_works_without_its_protection(node: Node, name: str) -> None:
     done, said = outcome_without_protection(node, ATTEMPTS[name])
     assert done, said
 
 
 @pytest.mark.parametrize("user", ["keepalived_script", "postgres"])
-def test_a_feeders_user_can_no_more_than_others(node: Node, user: str) -> None:
-    """Whom keepalived and Patroni start scripts as; this cluster's state is root's."""
+def test_a_feeders_user_can_do_no_more_than_others(node: Node, user: str) -> None:
+    """The users that keepalived and Patroni run scripts as; this cluster's state belongs to root."""
     for name in (
         "state file, replaced",
         "keepalived's FIFO, written",
@@ -163,7 +163,7 @@ def test_a_feeders_user_can_no_more_than_others(node: Node, user: str) -> None:
         assert "ermission denied" in said, said
 
 
-def test_what_everybody_may_read_and_so_lock_holds_no_feeder_off(node: Node) -> None:
+def test_locks_on_files_that_everybody_may_read_block_no_feeder(node: Node) -> None:
     said = node.run(
         """
         cd /run/rcron
@@ -177,11 +177,11 @@ def test_what_everybody_may_read_and_so_lock_holds_no_feeder_off(node: Node) -> 
         wait
         """
     )
-    # root was done while they were still held.
+    # root had finished while they were still held.
     assert said.split() == ["held", "held", "held", "0", "held", "held"]
 
 
-def test_a_lock_that_is_never_given_back_holds_nobody_off_for_good(node: Node) -> None:
+def test_a_lock_that_is_never_released_blocks_nobody_forever(node: Node) -> None:
     """The feeder's user may hold his own lock, and so may every user the folder, which is what is left where no room is
     for a lock file."""
     ctl = "timeout 20 rcronctl --conf /etc/rcron/attack.conf"
@@ -203,7 +203,7 @@ def test_a_lock_that_is_never_given_back_holds_nobody_off_for_good(node: Node) -
     assert said.split() == ["passive", "passive"]
 
 
-#: What somebody has put where keepalived writes down its state for the deployment, in /tmp.
+#: What a user has put in /tmp in the place where keepalived writes its state for the deployment.
 PLANTED = {
     "a file": "echo ' VRRP Instance = VI_rcron' >/tmp/keepalived.data",
     "a link": "ln -s /etc/rcron/rcron.conf /tmp/keepalived.data",
@@ -215,7 +215,7 @@ MASTER = {"kind": "instance", "name": "VI_rcron", "state": "MASTER"}
 
 
 @pytest.mark.parametrize("planted", PLANTED)
-def test_what_is_planted_in_tmp_neither_stops_nor_misleads_a_deployment(
+def test_files_planted_in_tmp_neither_stop_nor_mislead_a_deployment(
     node: Node, play: Play, tmp_path: Path, planted: str
 ) -> None:
     options = {"fifo": "/run/rcron-keepalived.fifo", "follow": [{"kind": "instance", "name": "VI_rcron"}]}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""An ordinary user of a deployed node tries to have root's jobs do his work: by the environment, by what his own jobs
-are called, by signals, and by looking into processes."""
+"""An ordinary user of a deployed node tries to make root's jobs work for them: through the environment, through
+the names of their own jobs, through signals, and by looking into processes."""
 
 import json
 import shlex
@@ -15,7 +15,7 @@ from tests.cluster.attacker import Attempt, as_user, outcome, outcome_without_pr
 
 # --- the environment ---
 
-#: Where the user keeps what is to be run for him, and notes that it was.
+#: The user's folder with programs for root to run, each of which notes that it ran.
 HOME = "/home/alice/trap"
 TRAP = f"""
 mkdir -p {HOME}/py/rcron {HOME}/bin {HOME}/gconv {HOME}/tmp; cd {HOME}
@@ -56,7 +56,7 @@ ENVIRONMENT = {
     "HOSTALIASES": f"{HOME}/rc",
 }
 SPRUNG = f"test -e {HOME}/sprung && echo sprung || echo not; rm -f {HOME}/sprung"
-#: What ends a Python that minds it.
+#: Variables that stop any Python that heeds them.
 DEADLY = {"PYTHONHASHSEED": "none", "PYTHONTRACEMALLOC": "none", "PYTHONHOME": f"{HOME}/py"}
 IN_TRAP = f"cd {HOME}/py; env -i {shlex.join(f'{name}={value}' for name, value in ENVIRONMENT.items())}"
 
@@ -81,7 +81,7 @@ def trap(node: Node) -> Iterator[None]:
         "rcronctl set passive",
     ],
 )
-def test_no_variable_has_a_passive_node_run_anything(node: Node, command: str) -> None:
+def test_no_variable_makes_a_passive_node_run_anything(node: Node, command: str) -> None:
     node.run("rcronctl pin passive")
     deadly = shlex.join(f"{name}={value}" for name, value in DEADLY.items())
     ran = node.run(f"({IN_TRAP} {deadly} /usr/bin/{command} </dev/null 2>&1 || true); {SPRUNG}").splitlines()
@@ -92,8 +92,8 @@ def test_no_variable_has_a_passive_node_run_anything(node: Node, command: str) -
 
 
 @pytest.mark.usefixtures("trap")
-def test_the_wrapper_itself_runs_nothing_of_the_environments_on_an_active_node(node: Node) -> None:
-    """What the job makes of its environment is the job's, as without the prefix."""
+def test_the_wrapper_itself_runs_nothing_from_the_environment_on_an_active_node(node: Node) -> None:
+    """The job's own use of its environment is not the wrapper's concern, as without the prefix."""
     ran = node.run(f"{IN_TRAP} /usr/bin/rcron /bin/echo ran </dev/null 2>&1; {SPRUNG}")
     assert ran == "ran\nnot\n"
 
@@ -102,7 +102,7 @@ def test_the_wrapper_itself_runs_nothing_of_the_environments_on_an_active_node(n
 @pytest.mark.parametrize(
     "command", ["/usr/bin/python3 -c ''", "/usr/bin/env python3 -I -S -c ''", "/bin/bash -c :", "/bin/sh -c true\\;id"]
 )
-def test_the_trap_works_on_what_does_not_mind(node: Node, command: str) -> None:
+def test_the_trap_works_on_programs_without_protection(node: Node, command: str) -> None:
     assert node.run(f"({IN_TRAP} {command} >/dev/null 2>&1 || true); {SPRUNG}") == "sprung\n"
 
 
@@ -111,7 +111,7 @@ def test_a_job_has_no_more_rights_than_its_user(node: Node) -> None:
     ran = as_user(node, "LD_PRELOAD=$HOME/mine.so rcron id -u; rcron cat /etc/shadow")
     assert "1000" in ran.stdout.split()
     assert "/etc/shadow: Permission denied" in ran.stdout
-    # ld.so would not even look at it where a program gave rights.
+    # ld.so would ignore it for a program that gives rights.
     assert "mine.so" in ran.stdout
 
 
@@ -119,7 +119,7 @@ def test_a_job_has_no_more_rights_than_its_user(node: Node) -> None:
 
 FORGED = "Nov 24 00:00:00 node1 rcron[1]: cluster=billing state=active status=ok dur=1 exit=0 cmd=/usr/local/bin/record"
 
-#: What a job may be called, for printf(1).
+#: Names of jobs, for printf(1).
 NAMES = {
     "newline": rf"x\n{FORGED}",
     "carriage return": rf"x\r{FORGED}",
@@ -134,7 +134,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", [*NAMES, "overlong"])
-def test_a_job_is_one_plain_line_of_the_log_whatever_it_is_called(node: Node, name: str) -> None:
+def test_a_job_is_one_plain_line_of_the_log_whatever_its_name(node: Node, name: str) -> None:
     word = f"printf '{NAMES[name]}'" if name in NAMES else "head -c 100000 /dev/zero | tr '\\0' x"
     pid = as_user(node, f'rcron true "$({word})" & echo $!; wait').stdout.strip()
     read = f"journalctl -o json --output-fields=MESSAGE -t rcron _UID=1000 _PID={pid}"
@@ -152,7 +152,7 @@ def test_a_job_is_one_plain_line_of_the_log_whatever_it_is_called(node: Node, na
     assert node.run("grep -ac '^Nov 24 00:00:00' /var/log/syslog || true") == "0\n"
 
 
-def test_who_fills_the_log_keeps_no_job_from_running(node: Node) -> None:
+def test_a_full_log_stops_no_job(node: Node) -> None:
     ran = node.run(
         "su alice -c 'timeout 2 sh -c \"yes | logger\"' & sleep 0.5; timeout 20 rcron echo ran; echo $?; wait; true"
     )
@@ -161,7 +161,7 @@ def test_who_fills_the_log_keeps_no_job_from_running(node: Node) -> None:
 
 # --- processes ---
 
-#: Each of root's: what reads keepalived's FIFO, what a hook has left behind, rcron with a job, and the job.
+#: Root's processes: the reader of keepalived's FIFO, the process that a hook has left, rcron with a job, and the job.
 PROCESSES = """
     mkdir -p /run/attack; echo 'state_file = /run/attack/state' >/etc/rcron/attack.conf
     sleep 60 & rcronctl --conf /etc/rcron/attack.conf set active --while $!

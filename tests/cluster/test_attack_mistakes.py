@@ -1,7 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What an administrator gets wrong, so that anybody could decide whether jobs run, or what they run: refused, with the
-mend."""
+"""Mistakes of an administrator that let anybody decide whether jobs run, or what they run: refused, with a fix."""
 
 from collections.abc import Iterator
 
@@ -22,7 +21,7 @@ CONF, STATE = "/etc/rcron/wide.conf", "/run/rcron-wide/state"
 
 @pytest.fixture
 def unfed(node: Node) -> Iterator[Node]:
-    """A node with a second cluster, active: a feeder that lives would soon mend what is not believed."""
+    """A node with a second cluster, active: a live feeder would soon correct what is not believed."""
     node.run(
         f"mkdir /run/rcron-wide; printf 'state_file = {STATE}\ndefault_state = active\n' >{CONF}; "
         f"rcronctl --conf {CONF} set active"
@@ -56,7 +55,7 @@ def test_a_state_that_everyone_may_write_is_not_believed(unfed: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right", "told"),
+    ("wrong", "right", "message"),
     [
         (
             "chmod 666 /etc/rcron/rcron.conf",
@@ -71,20 +70,20 @@ def test_a_state_that_everyone_may_write_is_not_believed(unfed: Node) -> None:
         ("chmod 600 /etc/rcron/rcron.conf", "chmod 644 /etc/rcron/rcron.conf", "chmod a+r /etc/rcron/rcron.conf"),
     ],
 )
-def test_a_configuration_that_everyone_may_change_or_a_user_not_read_has_nothing_run(
-    node: Node, wrong: str, right: str, told: str
+def test_nothing_runs_with_a_configuration_that_everyone_may_change_or_that_a_user_may_not_read(
+    node: Node, wrong: str, right: str, message: str
 ) -> None:
     try:
         node.run(wrong)
         ran = as_user(node, "rcron echo ran")
         assert ran.returncode == 78
-        assert told in ran.stdout
+        assert message in ran.stdout
         assert "\nran" not in ran.stdout
     finally:
         node.run(right)
 
 
-def test_a_pin_where_everyone_could_make_one_is_ignored_and_told(node: Node) -> None:
+def test_a_pin_is_ignored_and_reported_if_everyone_could_make_one(node: Node) -> None:
     try:
         node.run("mkdir -p /var/lib/rcron; chmod 777 /var/lib/rcron")
         as_user(node, "echo passive >/var/lib/rcron/state.pin")
@@ -94,7 +93,7 @@ def test_a_pin_where_everyone_could_make_one_is_ignored_and_told(node: Node) -> 
         node.run("rm -r /var/lib/rcron")
 
 
-def test_a_pin_that_a_job_may_not_look_for_is_told(node: Node) -> None:
+def test_a_pin_that_a_job_may_not_look_for_is_reported(node: Node) -> None:
     try:
         node.run("rcronctl pin passive; chmod 700 /var/lib/rcron")
         as_user(node, "rcron true")
@@ -103,7 +102,7 @@ def test_a_pin_that_a_job_may_not_look_for_is_told(node: Node) -> None:
         node.run("rm -r /var/lib/rcron")
 
 
-#: What makes others the masters of what root's jobs run, and the words of the refusal.
+#: Commands that let others replace what root's jobs run, and the words of the refusal.
 LIBRARY = {
     "chown alice /usr/lib/rcron/*/rcron/settings.py": "settings.py belongs to alice, who could replace what root runs",
     "chmod 777 /usr/lib/rcron": "everyone may write /usr/lib/rcron, and so replace what root runs: chmod o-w",

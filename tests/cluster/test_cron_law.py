@@ -15,11 +15,11 @@ from nodes import Cluster, Node
 UNITS = {"debian": "cron.service", "cronie": "cronie.service", "systemd": "cron.target"}
 PATIENCE = 100.0  # seconds that all jobs of a minute may take, on a machine that is busy
 
-# The journal is asked, because what it hands on to rsyslog is not all where a hundred jobs begin at once.
+# From the journal, because it does not hand everything on to rsyslog if a hundred jobs begin at once.
 COUNT = """journalctl --identifier rcron --output cat --since @{start} |
     sed -n 's/^cluster=\\([a-z]*\\) state=[a-z]* status=\\(ok\\|fail\\|ignore\\) .*/\\1/p' | sort | uniq -c"""
 
-# What a minute of cron has left of each user: his files with owner and mode, and the bodies of his mails (the subject
+# What a minute of cron has left of each user: the files with owner and mode, and the bodies of his mails (the subject
 # quotes the command, prefix and all).
 LOOK = """python3 - <<'END'
 import json, os, pwd, stat
@@ -115,7 +115,7 @@ def test_active_jobs_do_what_the_unprefixed_do(minutes: list[Minute]) -> None:
 def test_active_jobs_print_what_the_unprefixed_print(minutes: list[Minute]) -> None:
     for minute in minutes:
         if minute.node.name == "systemd":
-            continue  # what it mails quotes the unit, and what the journal says of it
+            continue  # its mail quotes the unit, and the journal about it
         plain = minute.left["plain"]["mails"]
         assert "02\n" in plain, minute.node
         assert minute.left["active"]["mails"] == plain, minute.node

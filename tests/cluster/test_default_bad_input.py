@@ -18,7 +18,7 @@ from tests.cluster.playbooks import Play
 
 
 class Mistake(NamedTuple):
-    """Something wrong on one host, and what the message says of it: host, value and mend."""
+    """Something wrong on one host, and the words of the message about it: host, value and fix."""
 
     host: str
     variables: dict[str, object]
@@ -31,7 +31,7 @@ def entries(user: str, job: str) -> dict[str, object]:
     return {"rcron_crontab_entries": [{"user": user, "entries": [{"job": job}]}]}
 
 
-#: What is refused in one run: mistakes on several hosts that are found by the same check are all told of at once.
+#: Mistakes that are refused in one run: the same check reports those of all hosts at once.
 RUNS = {
     "variables of the wrapper's": [
         Mistake(
@@ -114,7 +114,7 @@ def unchanged(cluster: Cluster) -> Iterator[None]:
 
 
 def refusal(play: Play, tmp_path: Path, variables_of: dict[str, dict[str, object]]) -> str:
-    """Deploy with other variables for some hosts, which must fail; return the errors that Ansible told of.
+    """Deploy with other variables for some hosts, which must fail; return the errors that Ansible printed.
 
     As a second inventory, because extra variables would hold for all hosts.
     """

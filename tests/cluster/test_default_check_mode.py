@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Check mode on nodes that have nothing of rcron yet: it tells what would be changed, and changes nothing."""
+"""Check mode on nodes that have nothing of rcron yet: it shows what would be changed, and changes nothing."""
 
 import re
 import subprocess

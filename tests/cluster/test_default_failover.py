@@ -25,7 +25,7 @@ EVERYWHERE = "everywhere"
 TAKEOVER = 12.0
 
 #: Seconds for which two nodes may be active while the role is handed back: both hear of it at the same time, and each
-#: writes its own file. VRRP offers no better. A tenth of a second where the machine has nothing else to do.
+#: writes its own file. VRRP offers no better. A tenth of a second if the machine has nothing else to do.
 HANDOVER = 2.0
 
 
@@ -42,7 +42,7 @@ def settled(cluster: Cluster) -> Iterator[None]:
 
 
 class Takeover(NamedTuple):
-    """What take_over did: who failed, who runs the jobs now, and when it began."""
+    """A takeover: the node that failed, the one that runs the jobs now, and when it began."""
 
     failed: Node
     new: Node
@@ -50,7 +50,7 @@ class Takeover(NamedTuple):
 
 
 def take_over(cluster: Cluster, fail: Callable[[Node], object], what: str) -> Takeover:
-    """Have the active node fail in some way, and see whether another one, and it alone, is where a job runs."""
+    """Have the active node fail in some way, and check that a job runs on exactly one other node."""
     failed = cluster.active()
     start = time.time()
     fail(failed)

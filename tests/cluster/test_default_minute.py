@@ -48,8 +48,8 @@ def test_passive_node_does_nothing_of_a_compound_line(cluster: Cluster, minute: 
         assert (node.try_run("test -e /var/tmp/stdin").returncode == 0) == (node is minute.active)
 
 
-def test_syslog_tells_of_each_selected_job_and_of_no_other(cluster: Cluster, minute: Minute) -> None:
-    # Of a quick job: what it is, what state the node was in, and what became of it.
+def test_syslog_has_each_selected_job_and_no_other(cluster: Cluster, minute: Minute) -> None:
+    # The line of a quick job: the job, the node's state and the outcome.
     line = re.compile(r"rcron.*: cluster=billing state=(\w+) status=(\w+) (?:dur=\S+ exit=(\d+) )?cmd=(.*)")
 
     def entries(node: Node) -> list[tuple[str, ...]]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What check.yml, status.yml and timeline.yml say of a cluster that is well, and check.yml of one where nearly all
-is wrong. The tests need a minute of cron behind them, and leave the cluster as it was."""
+"""check.yml, status.yml and timeline.yml on a healthy cluster, and check.yml on one in which nearly everything is
+wrong. The tests need a minute of cron behind them, and leave the cluster as it was."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -22,7 +22,7 @@ def table(said: str) -> list[str]:
     return [line.replace('\\"', '"') for line in re.findall(r'^        "(.*?)",?$', said, re.MULTILINE)]
 
 
-def test_check_passes_where_all_is_well(play: Play) -> None:
+def test_check_passes_on_a_healthy_cluster(play: Play) -> None:
     ran = play("rcron.cluster.check")
     assert ran.returncode == 0, ran.stdout
     assert "All is well." in ran.stdout
@@ -58,16 +58,16 @@ def test_timeline_draws_the_last_minutes(cluster: Cluster, play: Play, tmp_path:
     ran = play("rcron.cluster.timeline", "-e", "rcron_timeline_hours=0.5", "-e", f"rcron_timeline_file={path}")
     assert ran.returncode == 0, ran.stdout
     svg = ET.parse(path).getroot()  # noqa: S314 - our own document
-    told = [title.text or "" for title in svg.iter("{http://www.w3.org/2000/svg}title")]
-    assert told[0].startswith("billing: ")
+    titles = [title.text or "" for title in svg.iter("{http://www.w3.org/2000/svg}title")]
+    assert titles[0].startswith("billing: ")
     active = cluster.active()
     for node in cluster.nodes:
         state = "active" if node is active else "passive"
         # Its last band ends when the picture does; and the last minute's job.
-        assert [title for title in told if title.startswith(f"{node} ")][-1].startswith(f"{node} {state}, "), told
+        assert [title for title in titles if title.startswith(f"{node} ")][-1].startswith(f"{node} {state}, "), titles
         outcome = "ok" if node is active else "ignored"
-        assert any(f"/usr/local/bin/record user on {node}: {outcome}, " in title for title in told), told
-    assert any(re.search(rf"{active}: active, keepalived:INSTANCE .* MASTER", title) for title in told), told
+        assert any(f"/usr/local/bin/record user on {node}: {outcome}, " in title for title in titles), titles
+    assert any(re.search(rf"{active}: active, keepalived:INSTANCE .* MASTER", title) for title in titles), titles
 
 
 @pytest.fixture
@@ -98,13 +98,15 @@ def test_check_fails_with_a_table_that_names_the_host(broken: Cluster, play: Pla
     assert shown[0].split() == ["HOST", "CLUSTER", "PROBLEM"]
     problems = [tuple(line.split(maxsplit=2)) for line in shown[1:]]
 
-    def told(host: object, what: str) -> bool:
+    def reported(host: object, what: str) -> bool:
         return any(words[0] == str(host) and re.search(what, " ".join(words[1:])) for words in problems)
 
-    assert told(down, r"unreachable"), ran.stdout
-    assert told(active, rf"billing active, and so is {odd}: jobs run more than once"), ran.stdout
-    assert told(odd, rf"billing active, and so is {active}: jobs run more than once \(pinned active until"), ran.stdout
-    assert told(odd, r"billing nice_level = 5, elsewhere nice_level = 19"), ran.stdout
-    assert told(odd, r"alice: line \d+ is '/usr/local/bin/record user'; it should be '/usr/bin/rcron "), ran.stdout
-    assert told(odd, r"billing alice: no prefixed entry '/usr/local/bin/record user', as there is on"), ran.stdout
+    assert reported(down, r"unreachable"), ran.stdout
+    assert reported(active, rf"billing active, and so is {odd}: jobs run more than once"), ran.stdout
+    assert reported(odd, rf"billing active, and so is {active}: jobs run more than once \(pinned active until"), (
+        ran.stdout
+    )
+    assert reported(odd, r"billing nice_level = 5, elsewhere nice_level = 19"), ran.stdout
+    assert reported(odd, r"alice: line \d+ is '/usr/local/bin/record user'; it should be '/usr/bin/rcron "), ran.stdout
+    assert reported(odd, r"billing alice: no prefixed entry '/usr/local/bin/record user', as there is on"), ran.stdout
     assert f"{len(problems)} problems; the table is above" in ran.stdout

@@ -18,7 +18,7 @@ from waiting import wait_until
 from tests.cluster.measurement import report
 from tests.cluster.playbooks import Play
 
-#: Where the scenario's own version is.
+#: The folder of the scenario's own version.
 INSTALLED = os.environ.get("ANSIBLE_COLLECTIONS_PATH", "")
 
 #: Runs job after job, and notes each one that it started and each that failed.
@@ -90,7 +90,7 @@ def upgrade(
         node.run(f"systemd-run --quiet --collect --unit=upgrade-{name} /usr/bin/rcron " + shell_words(words))
     active.run(f"systemd-run --quiet --collect --unit=upgrade-stream sh -c {shell_words([STREAM])}")
     wait_until(lambda: active.try_run("cat /run/upgrade-started").stdout, "jobs run", 20)
-    # Without the node that is down, VRRP's addresses have to be told.
+    # The address of the node that is down cannot be asked for, so the inventory gives VRRP's addresses.
     hosts = {str(node): {"rcron_keepalived_address": node.run("hostname -I").split()[0]} for node in cluster.nodes}
     addresses = tmp_path_factory.mktemp("inventory") / "addresses.json"
     addresses.write_text(json.dumps({"all": {"hosts": hosts}}))
@@ -144,17 +144,17 @@ def test_a_job_that_waited_all_through_the_upgrade_runs(upgrade: Upgrade) -> Non
         node.run("rcronctl unpin")
 
 
-def test_check_tells_of_the_node_that_came_back_with_the_old_version(
+def test_check_reports_the_node_that_came_back_with_the_old_version(
     cluster: Cluster, upgrade: Upgrade, play: Play, old: str, new: str
 ) -> None:
     cluster.settle()
     checked = play("rcron.cluster.check")
     assert checked.returncode != 0
-    told = [line for line in checked.stdout.splitlines() if line.strip().startswith(f'"{upgrade.down} ')]
-    assert any(f" {old}" in line and new in line for line in told), checked.stdout
+    lines = [line for line in checked.stdout.splitlines() if line.strip().startswith(f'"{upgrade.down} ')]
+    assert any(f" {old}" in line and new in line for line in lines), checked.stdout
 
 
-def test_the_next_run_mends_it_and_removes_what_nobody_needs_any_more(
+def test_the_next_run_upgrades_it_and_removes_what_nobody_needs_any_more(
     cluster: Cluster, upgrade: Upgrade, play: Play, new: str
 ) -> None:
     ran = play("rcron.cluster.site")

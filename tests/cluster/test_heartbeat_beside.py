@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What rcron makes of each end that a real Heartbeat can come to, beside an administrator's own files: keepalive 500ms,
+"""How rcron handles each way in which a real Heartbeat can end, beside an administrator's own files: keepalive 500ms,
 deadtime 3, auto_failback off. Each test begins and ends with one active node, and a Heartbeat on both.
 
 Times are seconds. Each test but the first two begins with the node active that the one before left so.
@@ -16,19 +16,19 @@ from waiting import wait_until
 from tests.cluster.measurement import report
 from tests.cluster.playbooks import Play
 
-#: As haresources has it: the silence after which Heartbeat takes over.
+#: Seconds of silence after which Heartbeat takes over (ha.cf).
 DEADTIME = 3.0
 
-#: Within which the other node has taken over, on a busy machine: deadtime, Heartbeat's scripts, and the wrapper.
+#: Seconds within which the other node takes over on a busy machine: deadtime, Heartbeat's scripts, and the wrapper.
 TAKEOVER = 15.0
 
-#: Within which a node must be passive whose Heartbeat is gone.
+#: Seconds within which a node without Heartbeat must be passive.
 AT_ONCE = 3.0
 
-#: Until both are settled after a partition: each gives up its resources, starts anew, and waits for 10 s.
+#: Seconds until both are settled after a partition: each gives up its resources, restarts, and waits for 10 s.
 PARTITION = 90.0
 
-#: The end of Heartbeat's own start, after which it moves no resource any more.
+#: The end of Heartbeat's own start, after which it moves no more resources.
 SETTLED = "test $(cl_status rscstatus) != transition && pidof heartbeat"
 
 
@@ -44,14 +44,14 @@ def active(cluster: Cluster) -> Iterator[Node]:
     settle(cluster)
 
 
-#: All its processes, the master first: it would start children anew that are killed before it, and those live on, and
-#: take the peer's packets from the next Heartbeat. Some end by themselves once it has gone.
+#: All its processes, the master first: it would restart children that are killed before it, and those would live on and
+#: take the peer's packets from the next Heartbeat. Some end by themselves after the master.
 KILL = "kill -KILL $(pidof heartbeat | tr ' ' '\\n' | sort -n) || true"
 
 
 def settle(cluster: Cluster) -> None:
     for node in cluster.nodes:
-        # Waited for here and now, so the loop's variable is still its own.
+        # Called at once, so the loop's variable still has its value.
         wait_until(lambda: node.try_run(SETTLED).returncode == 0, f"{node}: Heartbeat is settled", PARTITION)  # noqa: B023
     cluster.settle(timeout=PARTITION)
 
@@ -61,12 +61,12 @@ def other(cluster: Cluster, node: Node) -> Node:
 
 
 def record(node: Node) -> dict[str, str]:
-    """What the feeder noted of itself beside the state file."""
+    """Return the record that the feeder keeps beside the state file."""
     return dict(line.split("=", 1) for line in node.run("cat /run/rcron/state.feeder").splitlines())
 
 
 def first(node: Node, state: str, since: float) -> float:
-    """How many seconds after a time a node's state file first said so."""
+    """Return how many seconds after a time a node's state file first held a state."""
     return next(change.time - since for change in node.changes() if change.time > since and change.state == state)
 
 
@@ -86,7 +86,7 @@ def taken_over(cluster: Cluster, failed: Node, start: float, what: str) -> Node:
 
 
 def two_active(cluster: Cluster, active: Node, start: float) -> float:
-    """For how long two state files said active since a time at which one node's did."""
+    """Return for how long two state files held active since a time at which one did."""
     return seconds_with_two_active([Change(start, active.name, "active"), *cluster.changes_since(start)])
 
 
@@ -99,7 +99,7 @@ def test_the_running_heartbeat_was_asked_and_nothing_was_moved(cluster: Cluster)
     assert record(first)["event"] == "resync"
     assert "heartbeat, alive," in first.run("rcronctl status")
     assert "heartbeat, alive," in second.run("rcronctl --conf /etc/rcron/mail.conf status")
-    # Who has the cluster's own address runs its jobs.
+    # The node with the cluster's own address runs its jobs.
     assert "192.0.2.10/32" in second.run("ip -4 address show eth0")
 
 
@@ -110,7 +110,7 @@ def test_reload_changes_nothing(cluster: Cluster, active: Node) -> None:
     active.run(f"cd /etc/ha.d && cp -p ha.cf ha.cf.own && echo '# reload' >>ha.cf && {heartbeat} -r")
     wait_until(
         lambda: active.try_run("journalctl -u heartbeat | grep -F 'Performing heartbeat restart exec'").stdout,
-        f"{active}: Heartbeat starts itself anew",
+        f"{active}: Heartbeat restarts itself",
         20,
     )
     settle(cluster)
@@ -176,7 +176,7 @@ def test_killed_machine_is_followed_and_comes_back_passive(cluster: Cluster, act
 
 
 def test_network_cut_leaves_both_active_until_it_heals(cluster: Cluster, active: Node) -> None:
-    """Two nodes without a quorum cannot do better, and the pages say so. What rcron owes is to follow Heartbeat."""
+    """Two nodes without a quorum cannot do better, as the documentation says. rcron must follow Heartbeat."""
     cut = time.time()
     active.run("ip link set eth0 down")
     try:
@@ -188,8 +188,8 @@ def test_network_cut_leaves_both_active_until_it_heals(cluster: Cluster, active:
     wait_until(lambda: list(cluster.states().values()) != ["active"] * 2, "a node gives up", PARTITION)
     given_up = time.time() - healed
 
-    # Both start themselves anew then. Debian's unit takes the old process's end for the service's, unless the new one
-    # has written its number by then, and stops the new one.
+    # Then both restart themselves. Debian's unit mistakes the old process's end for the service's, unless the new one
+    # has written its process ID by then, and stops the new one.
     def is_up(node: Node) -> bool:
         if node.try_run("systemctl is-active --quiet heartbeat").returncode:
             report(f"network cut: systemd stopped Heartbeat on {node}")

@@ -15,7 +15,7 @@ from tests.cluster.playbooks import Play
 CONVERGE = os.path.join(os.path.dirname(os.environ["RCRON_INVENTORY"]), "converge.yml")
 
 
-#: Mistakes on the two hosts that are found by the same check, and what is said of each.
+#: Mistakes on the two hosts that the same check finds, and the message about each.
 MISTAKES = [
     (
         {"rcron_heartbeat_dead_time": 5},
@@ -36,16 +36,16 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("first", "second", "told"), MISTAKES, ids=["unknown variables", "what Heartbeat refuses"])
+@pytest.mark.parametrize(("first", "second", "messages"), MISTAKES, ids=["unknown variables", "what Heartbeat refuses"])
 def test_mistakes_are_refused_and_explained(
-    play: Play, tmp_path: Path, first: dict[str, object], second: dict[str, object], told: list[str]
+    play: Play, tmp_path: Path, first: dict[str, object], second: dict[str, object], messages: list[str]
 ) -> None:
     # As a second inventory, because extra variables would hold for all hosts.
     (tmp_path / "mistake.json").write_text(json.dumps({"all": {"hosts": {"node1": first, "node2": second}}}))
     ran = play("--inventory", str(tmp_path / "mistake.json"), "rcron.cluster.site")
     assert ran.returncode != 0
     said = " ".join(ran.stdout.split())
-    for line in told:
+    for line in messages:
         assert line in said
 
 
@@ -54,7 +54,7 @@ def test_check_mode_changes_nothing(cluster: Cluster, play: Play) -> None:
     assert ran.returncode == 0, ran.stdout
 
     def differences(node: Node) -> str:
-        # What Heartbeat itself keeps is none of ours.
+        # Heartbeat's own files are not ours.
         return node.try_run(
             "list-files | diff /var/tmp/before/files - | grep '^[<>]' | grep -v /var/lib/heartbeat/"
         ).stdout
@@ -63,7 +63,7 @@ def test_check_mode_changes_nothing(cluster: Cluster, play: Play) -> None:
     assert re.search(r"^node1 .* changed=[1-9]", ran.stdout, re.MULTILINE), ran.stdout
 
 
-def test_the_script_is_installed_and_the_line_to_add_is_told(cluster: Cluster, play: Play) -> None:
+def test_the_script_is_installed_and_the_line_to_add_is_shown(cluster: Cluster, play: Play) -> None:
     ran = play(CONVERGE)
     said = " ".join(ran.stdout.split())
     assert ran.returncode != 0
@@ -76,7 +76,7 @@ def test_the_script_is_installed_and_the_line_to_add_is_told(cluster: Cluster, p
     assert cluster.on_all(lambda node: node.run("/etc/ha.d/resource.d/rcron status || true")) == ["stopped\n"] * 2
 
 
-def test_the_administrator_adds_it_to_the_lines_there_are(cluster: Cluster) -> None:
+def test_the_administrator_adds_it_to_the_existing_lines(cluster: Cluster) -> None:
     add = """cd /etc/ha.d
         cp -p haresources haresources.without
         sed -i 's,$, rcron::/etc/rcron/mail.conf,' haresources

@@ -12,7 +12,7 @@ def disabled(node: Node) -> bool:
 
 def test_no_file_is_left_and_none_is_missing(cluster: Cluster) -> None:
     def differences(node: Node) -> str:
-        # What Heartbeat itself keeps is none of ours; the links are what disabling takes away, or renames to K01.
+        # Heartbeat's own files are not ours; the links are those that disabling removes, or renames to K01.
         theirs = "-e /var/lib/heartbeat/"
         if disabled(node):
             theirs += " -e multi-user.target.wants/heartbeat -e '/etc/rc[2-5].d/[SK]01heartbeat'"

@@ -16,13 +16,13 @@ from waiting import wait_until
 
 from tests.cluster.measurement import report
 
-#: Within which everything that keepalived decides by itself is done and written: 3.6 s of silence, and a busy machine.
+#: Seconds within which keepalived has decided and the state is written: 3.6 s of silence, and a busy machine.
 DECIDED = 15.0
 
-#: For how long two nodes may be active where one hands over to the other: the hooks' own time, on a busy machine.
+#: Seconds for which two nodes may be active during a hand-over: the hooks' own time, on a busy machine.
 OVERLAP = 3.0
 
-#: The administrator's files as he left them.
+#: The administrator's files before the deployment.
 HIS = "$([ -d /var/tmp/notify ] && echo /var/tmp/notify || echo /var/tmp/before/keepalived)"
 
 
@@ -42,7 +42,7 @@ def halves(cluster: Cluster, mail: Cluster) -> Iterator[tuple[Node, Node]]:
 
 
 def overlap(cluster: Cluster, start: float) -> float:
-    """For how long two state files have said active since a time."""
+    """Return for how long two state files have held active since a time."""
     last = {change.node: change for node in cluster.nodes for change in node.changes() if change.time < start}
     return seconds_with_two_active(
         [*(change._replace(time=start) for change in last.values()), *cluster.changes_since(start)]
@@ -50,7 +50,7 @@ def overlap(cluster: Cluster, start: float) -> float:
 
 
 def when(cluster: Cluster, start: float, node: Node, state: str) -> float:
-    """After how many seconds a node's state file said so."""
+    """Return after how many seconds a node's state file held a state."""
     return next(
         change.time - start
         for change in cluster.changes_since(start)
@@ -58,7 +58,7 @@ def when(cluster: Cluster, start: float, node: Node, state: str) -> float:
     )
 
 
-def test_administrators_files_are_his_byte_for_byte(node: Node) -> None:
+def test_administrators_files_are_unchanged_byte_for_byte(node: Node) -> None:
     node.run(
         f"cd /etc/keepalived && diff -r conf.d {HIS}/conf.d"
         f" && {{ grep -qx 'include /etc/keepalived/rcron.conf' keepalived.conf && tail -n +2 keepalived.conf"
@@ -75,12 +75,12 @@ def test_feeder_of_the_active_node_lives_and_refreshes_both_states(
         assert active.run(f"grep state_max_age {active.conf}") == "state_max_age = 10\n"
         (file,) = re.findall(r"state file: +(.*)", status)
         before = float(active.run(f"stat -c %.Y {file}"))
-        # Waited for here and now, so the loop's variable is still its own.
+        # Called at once, so the loop's variable still has its value.
         wait_until(lambda: float(active.run(f"stat -c %.Y {file}")) > before, f"{file} is refreshed", DECIDED)  # noqa: B023
 
 
 def test_half_of_the_jobs_runs_on_each_node(cluster: Cluster, halves: tuple[Node, Node]) -> None:
-    """By the very commands that stand in the nodes' crontabs."""
+    """By the commands in the nodes' crontabs."""
     jobs = ("billing", "mail")
     before = {(node.name, job): len(node.runs(job)) for node in halves for job in jobs}
     for node in halves:
@@ -129,7 +129,7 @@ def test_fault_of_one_instance_moves_its_sync_group_and_nopreempt_leaves_it_ther
 
 
 def entered(node: Node) -> list[tuple[float, str]]:
-    """When billing's instance entered which state on a node, as keepalived itself logged it."""
+    """Return when billing's instance entered which state on a node, from keepalived's log."""
     journal = node.run("journalctl -u keepalived --output=short-unix --grep='.VI_billing. Entering'")
     return [(float(when), state) for when, state in re.findall(r"^(\S+) .*Entering (\w+) STATE", journal, re.MULTILINE)]
 
@@ -161,7 +161,7 @@ def test_burst_of_200_transitions_ends_in_keepaliveds_own_final_state(
             " echo 1 >/run/billing-is-off; sleep 0.03; echo 0 >/run/billing-is-off; sleep 0.13;"
             " done"
         )
-    # So short an interval makes a busy machine's keepalived change its mind by itself: look while it is calm.
+    # With so short an interval, keepalived on a busy machine changes state by itself: look while it is calm.
     wait_until(lambda: all(time.time() - entered(node)[-1][0] > 3 for node in restless), "keepalived is calm again", 90)
     counts = {node.name: len(burst_of(node)) for node in restless}
     final = {node.name: burst_of(node)[-1] for node in restless}

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What rcron makes of each end of a keepalived that calls it by `notify`, and has its one FIFO for somebody else.
+"""How rcron handles each way in which keepalived can end if it calls rcron by `notify` and its FIFO is in other use.
 
 Times are seconds. What is true of both forms is in test_keepalived_beside.py.
 """
@@ -16,10 +16,10 @@ from waiting import wait_until
 from tests.cluster.measurement import report
 from tests.cluster.playbooks import Play
 
-#: Within which a node whose keepalived is gone must be passive, where something lives that can write it.
+#: Seconds within which a node without keepalived must be passive, if a process is left that can write that.
 AT_ONCE = 6.0  # on a machine that is busy; state_max_age is 10
 
-#: Within which another node has taken over: three adverts, the skew, and the wrapper's own part, on a busy machine.
+#: Seconds within which another node takes over: three adverts, the skew and the wrapper's part, on a busy machine.
 TAKEOVER = 12.0
 
 
@@ -35,12 +35,12 @@ def active(cluster: Cluster) -> Iterator[Node]:
 
 
 def record(node: Node) -> dict[str, str]:
-    """What the feeder noted of itself beside the state file."""
+    """Return the record that the feeder keeps beside the state file."""
     return dict(line.split("=", 1) for line in node.run("cat /run/rcron/state.feeder").splitlines())
 
 
 def when(cluster: Cluster, start: float, node: Node, state: str) -> float:
-    """After how many seconds a node's state file said so."""
+    """Return after how many seconds a node's state file held a state."""
     return next(
         change.time - start
         for change in cluster.changes_since(start)
@@ -75,11 +75,11 @@ def test_configuration_has_nothing_of_ours_but_the_lines_that_its_owner_wrote(no
     assert node.try_run("ls /run/rcron-keepalived.fifo").returncode != 0
 
 
-def test_owners_reader_has_his_fifo(node: Node) -> None:
+def test_owners_reader_has_its_fifo(node: Node) -> None:
     assert 'INSTANCE "VI_billing" ' in node.run("cat /var/log/own-events")
 
 
-def test_fifo_form_is_refused_with_the_mend_and_nothing_is_changed(cluster: Cluster, play: Play) -> None:
+def test_fifo_form_is_refused_with_the_fix_and_nothing_is_changed(cluster: Cluster, play: Play) -> None:
     ran = play("molecule/keepalived/converge.yml")
     assert ran.returncode != 0, ran.stdout
     said = " ".join(ran.stdout.split())
@@ -143,7 +143,7 @@ def test_clean_stop_means_passive_at_once_and_a_peer_takes_over(cluster: Cluster
     passive, taken = flip(cluster, start)
     report(f"keepalived stopped: by notify, one passive after {passive:.2f} s, two active after {taken:.2f} s")
     assert passive < AT_ONCE
-    # A hook that has not ended a second after STOP is killed; then the unit's ExecStopPost= is there.
+    # A hook that has not ended a second after STOP is killed; then the unit's ExecStopPost= writes the state.
     assert re.search(
         r'state=passive status=changed event=(keepalived:(INSTANCE "VI_billing" STOP|ended)|operator:set passive)',
         active.run(f"journalctl --identifier=rcron --since=@{int(start)}"),
@@ -172,7 +172,7 @@ def test_hook_that_a_later_one_has_overtaken_changes_nothing(cluster: Cluster, a
 
 
 def test_upgrade_of_the_wrapper_needs_no_reload(cluster: Cluster, active: Node) -> None:
-    """Of a link, keepalived runs the file that it led to when it was loaded (realpath): the line has env there."""
+    """keepalived resolves a link when it loads its configuration (realpath); that is why the line begins with env."""
     two = cluster.nodes[1]
     two.run(
         """

@@ -16,14 +16,14 @@ NOTIFY = Path(__file__).parents[2] / "molecule/keepalived/notify.yml"
 
 @pytest.fixture(scope="module")
 def said(play: Play, cluster: Cluster) -> str:
-    """What the playbook says when it is to deploy the other form too early."""
+    """Return the playbook's output if it is to deploy the other form too early."""
     cluster.on_all(lambda node: node.run("list-files >/var/tmp/deployed"))
     ran = play("--extra-vars=rcron_keepalived_hook_form=notify", "molecule/keepalived/converge.yml")
     assert ran.returncode != 0, ran.stdout
     return ran.stdout
 
 
-def test_it_tells_host_place_and_line(said: str, node: Node) -> None:
+def test_it_names_host_place_and_line(said: str, node: Node) -> None:
     assert re.search(
         rf"{node}: vrrp_instance VI_billing \(/etc/keepalived/conf.d/billing.conf:4\) does not call rcron: add to it"
         r" the line notify .*\. vrrp_sync_group VG_mail \(/etc/keepalived/conf.d/mail.conf:2\) does not call rcron",

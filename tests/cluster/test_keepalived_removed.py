@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""After the removal of two clusters that keepalived called by `notify`: its owner's files are his, nothing is left."""
+"""After the removal of two clusters that keepalived called by `notify`: its owner's files are back, nothing is left."""
 
 import time
 
@@ -25,6 +25,6 @@ def test_no_process_of_ours_is_left(node: Node) -> None:
         time.sleep(0.5)
 
 
-def test_keepalived_goes_on(node: Node) -> None:
+def test_keepalived_keeps_running(node: Node) -> None:
     assert node.run("systemctl is-active keepalived") == "active\n"
     assert node.run("systemctl is-system-running").strip() == "running"

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""A plain resource in the place of the promotable clone, in a cluster that the role takes for somebody else's."""
+"""A plain resource instead of the promotable clone, in a cluster that the role does not manage."""
 
 import pytest
 from nodes import Cluster, Node
@@ -12,19 +12,19 @@ PLAIN = "rcron"
 
 def test_the_clone_is_gone_and_one_node_is_active(cluster: Cluster) -> None:
     active = settle(cluster, PLAIN)
-    told = active.run("cibadmin --query --scope resources; cat /run/resource-agents/rcron-rcron")
-    assert "<clone" not in told
-    assert "started /var/run/rcron/state" in told
+    output = active.run("cibadmin --query --scope resources; cat /run/resource-agents/rcron-rcron")
+    assert "<clone" not in output
+    assert "started /var/run/rcron/state" in output
     others = [node for node in cluster.nodes if node is not active]
     assert [node.try_run("cat /run/resource-agents/rcron-rcron").stdout for node in others] == ["", ""]
 
 
 def test_the_cluster_itself_is_left_alone(cluster: Cluster) -> None:
-    told = cluster.on_all(
+    output = cluster.on_all(
         lambda node: node.run("sed -n 1p /etc/corosync/corosync.conf; grep -c token: /etc/corosync/corosync.conf")
     )
     assert (
-        told
+        output
         == [
             "# Written by Ansible, role rcron.cluster.rcron_pacemaker: changes made here are lost at its next run.\n1\n"
         ]
@@ -33,16 +33,16 @@ def test_the_cluster_itself_is_left_alone(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "fail", "mend"),
+    ("what", "fail", "repair"),
     [
         ("standby", "crm node standby $(hostname)", "crm node online $(hostname)"),
         ("moved", "crm resource move rcron force", "crm resource clear rcron"),
     ],
 )
-def test_a_switch_over(cluster: Cluster, what: str, fail: str, mend: str) -> None:
+def test_a_switch_over(cluster: Cluster, what: str, fail: str, repair: str) -> None:
     done = fail_over(cluster, what, lambda node: node.run(fail))
     assert done.both == 0
-    done.old.run(mend)
+    done.old.run(repair)
     assert settle(cluster, PLAIN) in (done.old, done.new)
 
 
@@ -52,7 +52,7 @@ def test_another_node_takes_over_from_a_machine_that_died(cluster: Cluster) -> N
     assert settle(cluster, PLAIN) in (done.old, done.new)
 
 
-def test_monitor_mends_what_an_operator_set(cluster: Cluster) -> None:
+def test_monitor_corrects_a_state_that_an_operator_set(cluster: Cluster) -> None:
     active = settle(cluster, PLAIN)
     active.run("rcronctl set passive")
     settle(cluster, PLAIN)

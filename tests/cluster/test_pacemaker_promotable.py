@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""A promotable clone of ocf:rcron:rcron: what an administrator does with it, and all ways in which its node can fail.
+"""A promotable clone of ocf:rcron:rcron: an administrator's commands, and all ways in which its node can fail.
 
 Each test begins and ends with one active node and all others passive. Times are measured from the failure to the change
 of the state file; Corosync's token is 2 s here (2.65 s for three nodes), and its consensus 1.2 tokens more.
@@ -32,11 +32,11 @@ def settled(cluster: Cluster) -> Iterator[None]:
 def test_deployment_made_one_node_active_and_all_agree(cluster: Cluster) -> None:
     active = cluster.active()
     assert "pacemaker, alive, spoke" in active.run("rcronctl status")
-    told = cluster.on_all(
+    output = cluster.on_all(
         lambda node: node.run("stat -c '%a %U' /etc/corosync/authkey; sha256sum </etc/corosync/authkey")
     )
-    assert len(set(told)) == 1
-    assert told[0].startswith("600 root\n")
+    assert len(set(output)) == 1
+    assert output[0].startswith("600 root\n")
 
 
 def test_agent_passes_ocf_tester_and_its_meta_data_is_valid(cluster: Cluster) -> None:
@@ -46,7 +46,7 @@ def test_agent_passes_ocf_tester_and_its_meta_data_is_valid(cluster: Cluster) ->
     for role in ("", "-o CRM_meta_promoted_max=1"):
         said = node.run(tester.format(role))
         assert "passed all tests" in said
-        # It calls an agent that leaves something out clean as well, and says what.
+        # It also passes an agent that leaves something out, and says what.
         left_out = re.findall(r"does not support (?:the )?(.+?)(?: action)? \(optional\)", said)
         assert left_out == (["reload"] if role else ["demote", "promote", "promotable clones", "reload"])
     schema = "/usr/share/resource-agents"
@@ -117,7 +117,7 @@ def test_a_node_whose_daemons_are_killed_is_passive_before_another_is_active(
     start = time.time()
     failed.run(kill)
     wait_until(lambda: failed.state() == "passive", f"{failed} is passive: {what} killed", PATIENCE)
-    if what != "corosync":  # they are started again at once, and Pacemaker promotes whom it likes
+    if what != "corosync":  # they are restarted at once, and Pacemaker promotes any node
         settle(cluster)
         passive = first(failed, "passive", start) - start
         report(f"pacemaker {what}: {failed} passive after {passive:.1f} s, then {cluster.active()} is active")
@@ -136,7 +136,7 @@ def active_ones(cluster: Cluster) -> list[Node]:
     return [node for node in cluster.nodes if node.state() == "active"]
 
 
-def test_a_pacemakerd_that_is_killed_alone_costs_nothing(cluster: Cluster) -> None:
+def test_killing_pacemakerd_alone_has_no_effect(cluster: Cluster) -> None:
     active = cluster.active()
     start = time.time()
     active.run("pkill -KILL -x pacemakerd")
@@ -157,7 +157,7 @@ def test_a_node_that_is_cut_off_becomes_passive(cluster: Cluster) -> None:
     address = dict(zip(cluster.nodes, cluster.on_all(lambda node: node.run("hostname --all-ip-addresses").split()[0])))
 
     def route(cut: Node, change: str) -> None:
-        # Nothing goes from it to the others, or from them to it.
+        # No packets pass between it and the others.
         others = [node for node in cluster.nodes if node is not cut]
         cluster.on_all(
             lambda node: node.run(

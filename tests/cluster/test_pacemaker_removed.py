@@ -6,7 +6,7 @@ import re
 
 from nodes import Cluster, Node
 
-#: What the daemons keep for themselves, and the tests' own crm.
+#: The daemons' own files, and the tests' own crm.
 OTHERS = r"/var/lib/(pacemaker|corosync)|/root/\.(cache|config)\b"
 
 
@@ -18,19 +18,19 @@ def test_no_file_is_left_and_none_is_missing(cluster: Cluster) -> None:
     assert cluster.on_all(differences) == [[], [], []]
 
 
-def test_nothing_of_ours_is_left_where_the_list_does_not_look(cluster: Cluster) -> None:
-    told = cluster.on_all(
+def test_nothing_of_ours_is_left_outside_the_list(cluster: Cluster) -> None:
+    output = cluster.on_all(
         lambda node: (
             node.try_run(
                 "exec 2>&-; ls -d /run/rcron* /run/resource-agents/rcron*; grep -l rcron /var/lib/pacemaker/cib/*"
             ).stdout
         )
     )
-    assert told == ["", "", ""]
+    assert output == ["", "", ""]
 
 
-def test_the_cluster_is_stopped_and_the_machine_is_well(cluster: Cluster) -> None:
-    told = cluster.on_all(
+def test_the_cluster_is_stopped_and_no_unit_has_failed(cluster: Cluster) -> None:
+    output = cluster.on_all(
         lambda node: node.try_run("systemctl is-active corosync pacemaker; systemctl is-system-running").stdout.split()
     )
-    assert told == [["inactive", "inactive", "running"]] * 3
+    assert output == [["inactive", "inactive", "running"]] * 3

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Before the deployment: what the role refuses, and that check mode tells what it would do and does nothing."""
+"""Before the deployment: the role refuses mistakes, and check mode shows what it would do and does nothing."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from tests.cluster.playbooks import Play
 
 SITE = "rcron.cluster.site"
 
-#: What the daemons keep for themselves.
+#: The daemons' own files.
 OTHERS = "/var/lib/(pacemaker|corosync)"
 
 

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Machines with a Patroni and nothing of rcron yet: what does not fit is refused before anything is changed, and check
+"""Machines with a Patroni and nothing of rcron yet: mistakes are refused before anything is changed, and check
 mode changes nothing.
 
-The last test leaves rcron's lines in the first machine's patroni.yml, exactly as the role has told them.
+The last test leaves rcron's lines in the first machine's patroni.yml, exactly as the role has printed them.
 """
 
 import json
@@ -17,7 +17,7 @@ from tests.cluster.playbooks import Play
 
 CONF = "/etc/patroni/config.yml"
 
-#: What the role does not know, or cannot work with, on each machine in one run, and what it says of it.
+#: Variables that the role does not know or cannot work with, on each machine in one run, and its messages.
 MISTAKES = [
     (
         {"node2": {"rcron_patroni_unit": "patroni"}},
@@ -38,7 +38,7 @@ MISTAKES = [
 
 
 def differences(node: Node, before: str = "files") -> str:
-    """What has come, gone or changed on a node since the files were noted."""
+    """Return what was added, removed or changed on a node since its files were listed."""
     return node.run(f"list-files | diff /var/tmp/before/{before} -; true")
 
 
@@ -66,7 +66,7 @@ def test_one_file_without_the_callbacks_is_refused_with_the_lines_that_it_lacks(
     assert lines[:2] == ["postgresql:", "  callbacks:"]
     assert f"node2: {CONF}" not in ran.stdout, "a folder gets a file of the role's"
 
-    # As its administrator would: in the place of what was there.
+    # As its administrator would: instead of the lines that were there.
     conf = one.run(f"cat {CONF}")
     there = re.search(r"^  callbacks:\n(?:    .*\n)+", conf, re.MULTILINE)
     assert there

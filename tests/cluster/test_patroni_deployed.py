@@ -19,22 +19,22 @@ from tests.cluster.measurement import report
 TTL = 10
 MAX_AGE = 6.0
 
-#: Until a node is passive whose Patroni is gone, where something lives that can write it. Less than the ttl, after
-#: which the other one takes over.
+#: Seconds within which a node without Patroni must be passive, if a process is left that can write that. Less than the
+#: ttl, after which the other node takes over.
 AT_ONCE = 4.0
 
-#: Until the other node is active, on a machine that is busy: several times what was seen.
+#: Seconds until the other node is active, on a busy machine: several times the usual.
 PATIENCE = 60.0
 
-#: For which both state files may say active in a switchover: Patroni gives the leader's key away and calls back then.
+#: Seconds for which both state files may hold active in a switchover: Patroni gives up the leader's key first.
 HANDOVER = 2.0
 
-#: As patronictl does it, for a tenth of the processor time.
+#: The question that patronictl asks, for a tenth of the processor time.
 ASK = """
     timeout 5 bash -c "exec 3<>/dev/tcp/127.0.0.1/8008; printf 'GET /cluster HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
 """
 
-#: Without this, systemd starts a Patroni that was killed again, as Debian's unit says.
+#: Without this, Debian's unit makes systemd restart a Patroni that was killed.
 DROP_IN = "/run/systemd/system/patroni.service.d/stay-dead.conf"
 STAY_DEAD = f"""
     mkdir -p {DROP_IN.rpartition("/")[0]} && printf '[Service]\\nRestart=no\\n' >{DROP_IN} && systemctl daemon-reload
@@ -58,13 +58,13 @@ def active(cluster: Cluster, etcd: Node) -> Iterator[Node]:
 
 
 def members(node: Node) -> dict[str, tuple[str, str]]:
-    """What Patroni's REST API says of each member, asked on a node: role and state. Nothing where it is silent."""
-    told = node.try_run(ASK).stdout.partition("\n\n")[2]  # whose line ends Python has made plain
-    return {member["name"]: (member["role"], member["state"]) for member in json.loads(told or "{}").get("members", [])}
+    """Return role and state of each member from Patroni's REST API on a node; nothing if it does not answer."""
+    body = node.try_run(ASK).stdout.partition("\n\n")[2]  # subprocess has converted the line ends
+    return {member["name"]: (member["role"], member["state"]) for member in json.loads(body or "{}").get("members", [])}
 
 
 def settled(cluster: Cluster) -> Node:
-    """Wait until both members are well; return the leader, which must be the one that runs the jobs."""
+    """Wait until both members are healthy; return the leader, which must be the one that runs the jobs."""
 
     def well() -> bool:
         found = members(cluster.nodes[0]).values()
@@ -82,7 +82,7 @@ def settled(cluster: Cluster) -> Node:
 
 
 def runs_jobs(cluster: Cluster) -> list[str]:
-    """On which nodes a job runs now."""
+    """Return the nodes on which a job runs now."""
     return [name for name in cluster.on_all(lambda node: node.try_run("rcron hostname").stdout.strip()) if name]
 
 
@@ -91,7 +91,7 @@ def other(cluster: Cluster, node: Node) -> Node:
 
 
 def follow(cluster: Cluster, old: Node, start: float) -> "tuple[Node, float]":
-    """Wait until the other node runs the jobs, and it alone; return it, and how many seconds after a time that was."""
+    """Wait until only the other node runs the jobs; return it, and how many seconds after a time that was."""
     new = other(cluster, old)
     wait_until(lambda: new.state() == "active", f"{new} is active", PATIENCE)
     assert runs_jobs(cluster) == [new.name]
@@ -99,7 +99,7 @@ def follow(cluster: Cluster, old: Node, start: float) -> "tuple[Node, float]":
 
 
 def first(node: Node, start: float, state: str) -> float:
-    """How many seconds after a time a node's state file first said so."""
+    """Return how many seconds after a time a node's state file first held a state."""
     return next(change.time for change in node.changes() if change.time > start and change.state == state) - start
 
 
@@ -108,17 +108,17 @@ def states_since(node: Node, start: float) -> list[str]:
 
 
 def both_active(cluster: Cluster, old: Node, start: float) -> float:
-    """For how long two state files said active since a time, at which only one did."""
+    """Return for how long two state files held active since a time at which only one did."""
     return seconds_with_two_active([Change(start, old.name, "active"), *cluster.changes_since(start)])
 
 
 def record(node: Node) -> dict[str, str]:
-    """What the feeder noted of itself beside the state file."""
+    """Return the record that the feeder keeps beside the state file."""
     return dict(line.split("=", 1) for line in node.run("cat /run/rcron/state.feeder").splitlines())
 
 
 def until_passive(node: Node) -> float:
-    """When a job finds the node passive, asked on the node itself."""
+    """Return when a job on the node finds it passive."""
     return float(node.run("for _ in $(seq 300); do rcronctl is-active -q || break; sleep 0.1; done; date +%s.%N"))
 
 
@@ -131,7 +131,7 @@ def test_the_leader_is_active_and_watched_and_only_the_state_is_postgres_s(clust
     for more in ("rcronctl pin active", "touch /etc/rcron/x", "touch /etc/rcron/rcron.conf", "touch /usr/lib/rcron/x"):
         assert passive.try_run(f"runuser -u postgres -- {more}").returncode != 0, more
 
-    # root is not led astray by what postgres puts there, and leaves postgres its files.
+    # postgres cannot mislead root with what it puts there, and keeps its files.
     astray = """
         set -e; cd /run/rcron; echo secret >/root/kept; chmod 600 /root/kept
         runuser -u postgres -- sh -ec 'ln -sf /root/kept state; ln -sf /root/kept state.feeder'
@@ -199,7 +199,7 @@ def test_killed_patroni_means_passive_at_once_and_the_other_takes_over(cluster: 
     active.run(STAY_DEAD)
     start = time.time()
     active.run("pkill -KILL -x patroni")
-    # The database goes on, as a primary: nobody is left to stop it.
+    # The database keeps running as a primary: nothing is left to stop it.
     assert active.run("runuser -u postgres -- psql -Atc 'select pg_is_in_recovery()'") == "f\n"
     new, taken = follow(cluster, active, start)
     passive = first(active, start, "passive")
@@ -207,7 +207,7 @@ def test_killed_patroni_means_passive_at_once_and_the_other_takes_over(cluster: 
     assert passive < AT_ONCE
     assert both_active(cluster, active, start) == 0
 
-    # Patroni finds that primary running, and takes it for the leader's until it has asked etcd.
+    # Patroni finds that primary running, and takes it for the leader until it has asked etcd.
     started = time.time()
     active.run("systemctl start patroni")
     assert settled(cluster) is new
@@ -224,7 +224,7 @@ def test_stopped_patroni_means_stale_before_the_other_takes_over(cluster: Cluste
     assert stale < taken, "two were active"
     assert stale < MAX_AGE + AT_ONCE
 
-    # Whom Patroni makes the leader then is its own affair: mostly the new one, once seen the old one.
+    # Patroni chooses the leader then: mostly the new one, once the old one.
     going = time.time()
     active.run("pkill -CONT -x patroni")
     last = settled(cluster)
@@ -233,7 +233,7 @@ def test_stopped_patroni_means_stale_before_the_other_takes_over(cluster: Cluste
     report(f"patroni frozen: {active} goes on, {last} active, two of them for {both:.1f} s")
 
 
-def test_state_that_nobody_refreshes_goes_stale_and_a_reload_mends_it(cluster: Cluster, active: Node) -> None:
+def test_state_that_nobody_refreshes_goes_stale_until_a_reload(cluster: Cluster, active: Node) -> None:
     start = time.time()
     active.run(f"kill -KILL {record(active)['pid']}")
     stale = until_passive(active) - start

@@ -1,7 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""After playbooks/remove.yml: the nodes are as they were before the deployment, and Patroni goes on as if nothing had
-been."""
+"""After playbooks/remove.yml: the nodes are as they were before the deployment, and Patroni keeps running."""
 
 from nodes import Cluster, Node
 from waiting import wait_until
@@ -14,9 +13,9 @@ def test_no_file_is_left_and_none_is_missing(cluster: Cluster) -> None:
     assert cluster.on_all(differences) == ["", ""]
 
 
-def test_no_process_of_ours_goes_on(cluster: Cluster) -> None:
+def test_no_process_of_ours_is_left(cluster: Cluster) -> None:
     def is_gone(node: Node) -> bool:
-        # Patroni looks after a callback that has ended (Z) at its next one only.
+        # Patroni reaps a callback that has ended (Z) only when it starts the next one.
         return node.try_run("ps -C rcronctl -o stat= | grep -v ^Z").returncode == 1
 
     wait_until(lambda: all(cluster.on_all(is_gone)), "the process that watched Patroni has ended", 20)

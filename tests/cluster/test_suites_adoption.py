@@ -10,7 +10,7 @@ ENTERED = re.compile(r"\(VI_rcron\) Entering (MASTER|BACKUP) STATE")
 
 
 def entered(node: Node) -> list[str]:
-    """Every state that keepalived said to enter on a node, since its first start."""
+    """Return every state that keepalived logged to enter on a node since its first start."""
     return ENTERED.findall(node.run("journalctl -u keepalived"))
 
 
@@ -29,5 +29,5 @@ def test_deployment_caused_no_failover(node: Node) -> None:
     assert [change.state for change in node.changes() if change.time >= float(deployed)].count("active") <= 1
 
 
-def test_feeder_lives(node: Node) -> None:
+def test_feeder_is_alive(node: Node) -> None:
     assert "keepalived, alive, spoke" in node.run("rcronctl status")

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The wrapper on machines in trouble. Each node has a second cluster for this, "hard", whose state nobody else writes.
+"""The wrapper on machines in trouble. Each node has a second cluster for this, "hard", whose state nothing else writes.
 
 What no container may do to its machine (mounts, the clock) is done to the command alone: in a mount namespace of its
 own, or with libfaketime. Files keep the kernel's time then, and differ from the command's as after a clock was set.
@@ -40,7 +40,7 @@ def in_namespace(node: Node, script: str) -> str:
     return node.run(f"unshare -Urm sh -ec {shlex.quote(script)} 2>&1")
 
 
-def test_demotion_is_written_where_no_room_is_left(node: Node) -> None:
+def test_demotion_is_written_on_a_full_file_system(node: Node) -> None:
     said = in_namespace(
         node,
         f"""
@@ -54,7 +54,7 @@ def test_demotion_is_written_where_no_room_is_left(node: Node) -> None:
         for _ in $(seq 50); do [ "$(cat {STATE})" = passive ] && break; sleep 0.1; done
         cat {STATE}
         {RCRON} echo ran while passive
-        # A promotion cannot be written. It is made up for when there is room again.
+        # A promotion cannot be written. That is made up for when there is room again.
         echo 'INSTANCE "VI_1" MASTER 100' >&3; sleep 1.5
         {CTL} is-active || true
         {CTL} set active || echo exit $?
@@ -75,7 +75,7 @@ def test_demotion_is_written_where_no_room_is_left(node: Node) -> None:
     assert "cluster=hard state=passive status=ignore cmd=echo ran while passive" in log
 
 
-def test_read_only_root_is_no_reason_not_to_run(node: Node) -> None:
+def test_jobs_run_on_a_read_only_root(node: Node) -> None:
     said = in_namespace(
         node,
         f"""
@@ -94,7 +94,7 @@ def test_read_only_root_is_no_reason_not_to_run(node: Node) -> None:
     assert said[3:] == ["exit 73", "passive"]
 
 
-#: A state by name: how it comes about, and what a job of root's and one of an ordinary user's print then.
+#: States by name: how to make each, and the output of a job of root's and of an ordinary user's.
 STATES = {
     "active": (f"{CTL} set active", "ran", "ran"),
     "passive": (f"{CTL} set passive", "", ""),
@@ -112,7 +112,7 @@ def test_job_of_an_ordinary_user_finds_every_state_that_roots_jobs_find(node: No
     job = f"rcron --conf {AGED} echo ran"
     script = "".join(
         f'{{ {make}; }} >/dev/null; echo "{name}: $({job}) $? $(su alice -c "{job}") $?"; {CTL} unpin >/dev/null\n'
-        for name, (make, *told) in STATES.items()
+        for name, (make, *printed) in STATES.items()
     )
     expected = [f"{name}: {root} 0 {alice} 0" for name, (make, root, alice) in STATES.items()]
     assert node.run(script).splitlines() == expected
@@ -127,7 +127,7 @@ def test_ordinary_user_changes_nothing(node: Node) -> None:
     assert node.run(f"{CTL} is-active || true") == "passive\n"
 
 
-def test_no_syslog_socket_is_no_reason_not_to_run(node: Node) -> None:
+def test_jobs_run_without_a_syslog_socket(node: Node) -> None:
     said = in_namespace(
         node,
         f"""
@@ -142,8 +142,8 @@ def test_no_syslog_socket_is_no_reason_not_to_run(node: Node) -> None:
 
 LIBRARY = "$(dirname $(dirname $(readlink -f /usr/bin/rcron)))"
 
-#: What is wrong with the bytecode when a node gets another Python: the old one's has another name; or the name is the
-#: same, and another is the number within.
+#: Bytecode that does not fit when a node gets another Python: the file has another name; or the name is the same, and
+#: the magic number in it differs.
 BYTECODE = {
     "of another version": "for file in *.pyc; do mv $file ${file%%.*}.cpython-38.pyc; done",
     "of another build": "for file in *.pyc; do printf '\\0\\0\\r\\n' | dd of=$file conv=notrunc status=none; done",
@@ -182,20 +182,20 @@ FAKETIME = (
 
 
 @pytest.mark.parametrize("step", ["+1h", "-1h"])
-def test_active_state_is_stale_where_the_clock_was_set(node: Node, step: str) -> None:
+def test_active_state_is_stale_after_the_clock_was_set(node: Node, step: str) -> None:
     node.run(f"{CTL} set active")
     asked = f"{FAKETIME} FAKETIME={step}; rcronctl --conf {AGED} is-active || true; rcron --conf {AGED} echo ran"
     assert node.run(asked) == "passive\n"
 
 
-def test_pin_neither_ends_nor_lasts_longer_where_the_clock_was_set(node: Node) -> None:
+def test_pin_neither_ends_nor_lasts_longer_after_the_clock_was_set(node: Node) -> None:
     node.run(f"{CTL} set active; {CTL} pin passive --for 4s")
     asked = "".join(f"FAKETIME={step} {CTL} is-active || true\n" for step in ("+3h", "-3h"))
     assert node.run(f"{FAKETIME}\n{asked} sleep 6\n{asked}") == "passive\npassive\nactive\nactive\n"
 
 
 @pytest.mark.parametrize("step", ["+1h", "-1h"])
-def test_feeder_refreshes_the_state_at_once_where_the_clock_was_set(node: Node, step: str) -> None:
+def test_feeder_refreshes_the_state_at_once_after_the_clock_was_set(node: Node, step: str) -> None:
     # Without the step it would do so after 5 s.
     said = node.run(
         f"""
@@ -213,15 +213,15 @@ def test_feeder_refreshes_the_state_at_once_where_the_clock_was_set(node: Node, 
         rm /tmp/clock.fifo /tmp/clock; sed -i 's/^state_max_age.*/state_max_age = 3/' {AGED}
         """
     )
-    # Newer versions of libfaketime give the file the time of the clock that was set, older ones the kernel's.
+    # Newer versions of libfaketime give the file the time of the clock that was set; older ones, the kernel's.
     refreshed, now = map(int, said.split())
     assert min(abs(refreshed - now + offset) for offset in (-3600, 0, 3600)) < 10
 
 
-def test_live_feeder_makes_good_what_a_clock_that_was_set_does_to_the_state(cluster: Cluster) -> None:
+def test_live_feeder_repairs_the_state_after_the_clock_was_set(cluster: Cluster) -> None:
     active = cluster.settle(steady=1)
     for moment in ("1 hour ago", "1 hour"):
-        # The reader is held for so long that its next refresh cannot fall in between.
+        # The reader is stopped for so long that its next refresh cannot fall in between.
         said = active.run(
             f"reader=$(sed -n 's/^pid=//p' /run/rcron/state.feeder); kill -STOP $reader"
             f"; touch -d '{moment}' /run/rcron/state; rcronctl is-active || true; kill -CONT $reader"
@@ -230,7 +230,7 @@ def test_live_feeder_makes_good_what_a_clock_that_was_set_does_to_the_state(clus
         wait_until(lambda: active.state() == "active", f"{active} is active again after {moment}", 5)
 
 
-def test_one_event_is_one_line_of_the_log_whatever_the_job_is_called(node: Node) -> None:
+def test_one_event_is_one_line_of_the_log_whatever_the_jobs_name(node: Node) -> None:
     node.run(f"{CTL} set active; mkdir -p /var/tmp/odd")
     number = time.time_ns()
     name = rf"/var/tmp/odd/marked\nOct 11 22:14:15 root su: injected {number}\r\033[2J\377\342\200\250x"

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What rcron makes of each end that a real keepalived can come to. Each test begins with its node active, and ends with
+"""How rcron handles each way in which a real keepalived can end. Each test begins with its node active, and ends with
 exactly one active node, whichever.
 
 Times are seconds. The nodes are deployed with state_max_age 6, and adverts of a second.
@@ -16,15 +16,15 @@ from waiting import wait_until
 
 from tests.cluster.measurement import report
 
-#: Within which another node has taken over: three adverts, the skew, and the wrapper's own part.
+#: Seconds within which another node takes over: three adverts, the skew, and the wrapper's own part.
 TAKEOVER = 6.0
 
-#: Within which a node whose keepalived is gone must be passive, where something lives that can write it.
+#: Seconds within which a node without keepalived must be passive, if a process is left that can write that.
 AT_ONCE = 3.0  # seconds, on a machine that is busy; state_max_age and the respawned keepalived come later
 
 MAX_AGE = 6.0
 
-#: Says when a job finds its node passive, or that it never did.
+#: Prints when a job finds its node passive, or that it never did.
 UNTIL_PASSIVE = "for _ in $(seq 100); do rcronctl is-active --quiet || break; sleep 0.1; done; date +%s.%N"
 
 
@@ -41,17 +41,17 @@ def active(cluster: Cluster, node: Node) -> Iterator[Node]:
 
 
 def record(node: Node) -> dict[str, str]:
-    """What the feeder noted of itself beside the state file."""
+    """Return the record that the feeder keeps beside the state file."""
     return dict(line.split("=", 1) for line in node.run("cat /run/rcron/state.feeder").splitlines())
 
 
 def vrrp_child(node: Node) -> str:
-    """The process of keepalived's that does VRRP, and starts the FIFO's reader."""
+    """Return the process of keepalived that does VRRP, and starts the FIFO's reader."""
     return node.run(f"ps -o ppid= -p {record(node)['pid']}").strip()
 
 
 def first(cluster: Cluster, start: float, node: Node, state: str) -> float:
-    """When a node's state file first said so after a time; how many seconds later."""
+    """Return when a node's state file first held a state after a time, and how many seconds later."""
 
     def noted() -> "float | None":
         return next(
@@ -76,7 +76,7 @@ def takeover(cluster: Cluster, node: Node, start: float) -> tuple[Node, float]:
 
 
 def both_active(cluster: Cluster, node: Node, start: float) -> float:
-    """For how long two state files said active since a time at which only the node's did."""
+    """Return for how long two state files held active since a time at which only the node's did."""
     before = [change for change in node.changes() if change.time < start][-1:]
     return seconds_with_two_active([*before, *cluster.changes_since(start)])
 
@@ -182,7 +182,7 @@ def test_stopped_vrrp_process_means_stale_once_a_peer_has_taken_over(cluster: Cl
 
 
 def both_active_after(cluster: Cluster, when: float) -> float:
-    """For how long two state files said active since a time, whoever was active before."""
+    """Return for how long two state files held active since a time, whichever nodes were active before."""
     last = {change.node: change for node in cluster.nodes for change in node.changes() if change.time < when}
     return seconds_with_two_active(
         [*(change._replace(time=when) for change in last.values()), *cluster.changes_since(when)]

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Pinned nodes through what a feeder and a reboot do to them."""
+"""Pins survive a feeder's events and a reboot."""
 
 import time
 
@@ -11,7 +11,7 @@ from waiting import wait_until
 
 @pytest.fixture(scope="module")
 def was_active(cluster: Cluster) -> Node:
-    """Pin every node passive, disturb keepalived on all of them, and reboot them all; return who was active before."""
+    """Pin every node passive, disturb keepalived on all of them, and reboot them all; return the formerly active one."""
     active = cluster.active()
     for node in cluster.nodes:
         node.run("rcronctl pin passive")
@@ -49,8 +49,8 @@ def test_pin_is_shown(node: Node, was_active: Node) -> None:
     assert "/var/lib/rcron/state.pin" in status["why"]
 
 
-def test_ignored_job_tells_of_the_pin_in_its_log_line(node: Node, was_active: Node) -> None:
-    # It does not wait for a takeover either: a person wants it so.
+def test_ignored_job_has_the_pin_in_its_log_line(node: Node, was_active: Node) -> None:
+    # It does not wait for a takeover either: an operator wants the node passive.
     start = time.monotonic()
     assert node.run(f"rcron --takeover-wait 20 echo pinned {node}") == ""
     assert time.monotonic() - start < 10

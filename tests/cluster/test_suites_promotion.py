@@ -10,14 +10,14 @@ from waiting import wait_until
 
 from tests.cluster.measurement import report
 
-#: Within which the job runs on the successor: three adverts of a second, the skew, and what rcron adds.
+#: Seconds within which the job runs on the successor: three adverts of a second, the skew, and what rcron adds.
 TAKEOVER = 6.0
 
 #: Seconds from TERM to KILL in the test's configuration.
 KILL_AFTER = 2.0
 
 
-def test_job_that_falls_into_the_gap_is_run_by_the_successor(cluster: Cluster, node: Node) -> None:
+def test_job_due_in_the_gap_is_run_by_the_successor(cluster: Cluster, node: Node) -> None:
     successor = node
     failing, bystander = (other for other in cluster.nodes if other is not successor)
     if cluster.settle(steady=1) is not failing:
@@ -57,14 +57,14 @@ def test_job_that_falls_into_the_gap_is_run_by_the_successor(cluster: Cluster, n
 
 
 def master_at(node: Node, after: float) -> float:
-    """When keepalived said that it became master, in seconds since the epoch."""
+    """Return when keepalived logged that it became master, in seconds since the epoch."""
     log = node.run("journalctl -u keepalived -o short-unix")
     times = [float(line.split()[0]) for line in log.splitlines() if "Entering MASTER STATE" in line]
     return next(when for when in times if when > after)
 
 
 def since(node: Node) -> float:
-    """When the feeder had written the state."""
+    """Return when the feeder wrote the state."""
     (written,) = re.findall(r"^since=(.*)", node.run("cat /run/rcron/state.feeder"), re.MULTILINE)
     return float(written)
 

@@ -29,7 +29,7 @@ def test_job_of_a_timer_runs_on_the_active_node_only(cluster: Cluster, node: Nod
             assert [run for run in other.runs("timer") if run.time > start] == [], other
 
 
-def test_ignored_run_is_no_failure_of_the_unit(cluster: Cluster, node: Node) -> None:
+def test_ignored_run_does_not_fail_the_unit(cluster: Cluster, node: Node) -> None:
     if cluster.active() is node:
         cluster.hand_over(next(other for other in cluster.nodes if other is not node))
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Check mode, and mistakes, on nodes that have nothing of rcron yet: they are told of, and nothing is changed."""
+"""Check mode, and mistakes, on nodes that have nothing of rcron yet: they are reported, and nothing is changed."""
 
 import json
 import pathlib
@@ -22,7 +22,7 @@ def unchanged(cluster: Cluster) -> Iterator[None]:
     assert cluster.on_all(differences) == ["", "", ""]
 
 
-def test_check_mode_tells_what_would_be_changed_but_not_the_password(play: Play) -> None:
+def test_check_mode_shows_the_changes_but_not_the_password(play: Play) -> None:
     checked = play("--check", "--diff", "rcron.cluster.site")
     assert checked.returncode == 0, checked.stdout
     assert checked.stdout.count("+    --vhid=51 \\") == 2
@@ -31,7 +31,7 @@ def test_check_mode_tells_what_would_be_changed_but_not_the_password(play: Play)
     assert "19characters-at-mos" not in checked.stdout
 
 
-def test_mistakes_are_refused_with_host_value_and_mend(play: Play, tmp_path: pathlib.Path) -> None:
+def test_mistakes_are_refused_with_host_value_and_fix(play: Play, tmp_path: pathlib.Path) -> None:
     mistakes = {
         "node1": {
             "rcron_ucarp_address": "192.0.2.300",

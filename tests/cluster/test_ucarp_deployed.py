@@ -19,13 +19,13 @@ from tests.cluster.measurement import report
 
 UNIT = "rcron-ucarp"
 
-#: Seconds that another node may take to become active. Three adverts, the skew, and a machine that is busy.
+#: Seconds that another node may take to become active. Three adverts, the skew, and a busy machine.
 TAKEOVER = 20.0
 
-#: Seconds for which two nodes may be active while they find out who is master: an advert, and a machine that is busy.
+#: Seconds for which two nodes may be active while they find out which is master: an advert, and a busy machine.
 CONTEST = 5.0
 
-#: Seconds after which a ucarp that hears no master would be master itself, and some more.
+#: More seconds than a ucarp that hears no master waits before it becomes master itself.
 DEAF = 4.5
 
 
@@ -45,7 +45,7 @@ def settle(cluster: Cluster) -> Node:
 
 
 def start_ucarp(node: Node) -> None:
-    """Have a node's ucarp run as it was deployed."""
+    """Run a node's ucarp as it was deployed."""
     if is_managed(node):
         node.run(
             f"if [ -e /run/systemd/system/{UNIT}.service.d ]; then rm -r /run/systemd/system/{UNIT}.service.d; "
@@ -70,7 +70,7 @@ def managed_active(cluster: Cluster) -> Node:
 
 
 def start_with(node: Node, options: str) -> None:
-    """Have a managed node's ucarp, which is stopped, run with further options until the end of the test."""
+    """Run a managed node's ucarp, which is stopped, with further options until the end of the test."""
     folder = f"/run/systemd/system/{UNIT}.service.d"
     node.run(f"""
         mkdir -p {folder}
@@ -90,7 +90,7 @@ def ucarp_says(node: Node, what: str, since: float) -> "float | None":
 
 
 def take_over(cluster: Cluster, failed: Node, start: float, what: str) -> Node:
-    """Wait for another node to be active after a failure, and say how long it took. Returns that node."""
+    """Wait for another node to be active after a failure, and report how long it took. Returns that node."""
     new = settle(cluster)
     assert new is not failed
     decided = ucarp_says(new, "Switching to state: MASTER", start)
@@ -111,13 +111,13 @@ def passive_since(node: Node, start: float) -> float:
     return next(change.time for change in node.changes() if change.time > start and change.state == "passive") - start
 
 
-def test_password_is_in_a_file_of_roots_and_in_no_list_of_processes(cluster: Cluster) -> None:
-    told = cluster.nodes[0].run("stat -c %a:%U /etc/rcron-ucarp.password; cat /etc/rcron-ucarp.password; ps -eo args")
-    assert told.startswith("600:root\n19characters-at-mos\n")
-    assert told.count("19characters-at-mos") == 1
+def test_password_is_in_a_file_of_roots_and_in_no_process_list(cluster: Cluster) -> None:
+    output = cluster.nodes[0].run("stat -c %a:%U /etc/rcron-ucarp.password; cat /etc/rcron-ucarp.password; ps -eo args")
+    assert output.startswith("600:root\n19characters-at-mos\n")
+    assert output.count("19characters-at-mos") == 1
 
 
-def test_master_has_the_address_and_the_others_have_not(cluster: Cluster) -> None:
+def test_master_alone_has_the_address(cluster: Cluster) -> None:
     active = cluster.active()
     holders = [node for node in cluster.nodes if "192.0.2.10/32" in node.run("ip -4 address show dev eth0")]
     assert holders == [active]
@@ -137,7 +137,7 @@ def test_another_node_takes_over_from_a_machine_that_died(cluster: Cluster) -> N
     assert cluster.active() is new, "without --preempt, whoever is master stays master"
 
 
-def test_another_node_takes_over_from_one_that_is_told_to_yield(cluster: Cluster) -> None:
+def test_another_node_takes_over_from_one_that_is_asked_to_yield(cluster: Cluster) -> None:
     active = cluster.active()
     start = time.time()
     active.run("kill -USR2 $(pidof ucarp)")
@@ -179,7 +179,7 @@ def test_the_node_turns_passive_when_the_hosts_own_ucarp_is_killed(cluster: Clus
     own, managed = cluster.nodes[2], cluster.nodes[:2]
     for node in managed:
         node.run(f"systemctl stop {UNIT}")
-    wait_until(lambda: own.state() == "active", f"{own} is active where no other ucarp runs", 30)
+    wait_until(lambda: own.state() == "active", f"{own} is active while no other ucarp runs", 30)
     for node in managed:
         node.run(f"systemctl start {UNIT}")
     assert settle(cluster) is own
@@ -187,7 +187,7 @@ def test_the_node_turns_passive_when_the_hosts_own_ucarp_is_killed(cluster: Clus
     own.run("kill -KILL $(pidof ucarp)")
     take_over(cluster, own, start, "killed (ifupdown)")
     report(f"ucarp killed (ifupdown): {own} passive after {passive_since(own, start):.2f} s")
-    # Nobody else can have told but the process that watched ucarp.
+    # Only the process that watched ucarp can have noticed.
     assert re.search("feeder: +ucarp.*: ended\n", own.run("rcronctl status"))
 
 
@@ -207,7 +207,7 @@ def test_a_ucarp_that_hangs_goes_stale(cluster: Cluster) -> None:
         assert "state_max_age" in node.run("rcronctl status")
     finally:
         node.run("kill -CONT $(pidof ucarp)")
-    # It hears the other's adverts, or the other hears its own: one of them yields.
+    # It hears the other's adverts, or the other hears those of this one: one of them yields.
     settle(cluster)
 
 
@@ -233,7 +233,7 @@ def test_a_preferred_node_preempts_and_broadcast_and_neutral_work(cluster: Clust
 def test_wackamole_feeds_a_cluster_of_its_own_beside_ucarp(cluster: Cluster) -> None:
     node, active = cluster.nodes[0], cluster.active()
     ctl = "rcronctl --conf /etc/rcron/mail.conf"
-    told = node.run(f"""
+    output = node.run(f"""
         state() {{ # waits for a state
             for _ in $(seq 100); do [ "$({ctl} is-active)" != "$1" ] || break; sleep 0.1; done
             echo "$1: $({ctl} is-active)"
@@ -252,9 +252,9 @@ def test_wackamole_feeds_a_cluster_of_its_own_beside_ucarp(cluster: Cluster) -> 
         cat /run/wackamole.said
         rm /run/wackamole /run/wackamole.said
     """)
-    assert told.splitlines()[:7] == [
+    assert output.splitlines()[:7] == [
         f"{state}: {state}" for state in ("passive", "passive", "active", "active", "passive", "active", "passive")
     ]
-    assert "wackamole" in told.splitlines()[7]
-    assert told.splitlines()[8:] == ["0", "0", "1", "0", "1", "1"]
+    assert "wackamole" in output.splitlines()[7]
+    assert output.splitlines()[8:] == ["0", "0", "1", "0", "1", "1"]
     assert cluster.active() is active, "ucarp's cluster has not been disturbed"
