@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
 #
-# Everything that is done with a checkout. `make help` lists it. Python packages go into .venv. `make test` and what starts
+# Everything that one does with a checkout. `make help` lists it. Python packages go into .venv. `make test` and what starts
 # containers install missing Debian packages with apt, as root; the other targets need neither, and say what they skip.
 # All of it can be interrupted and run again.
 
@@ -15,7 +15,7 @@ PYTHON ?= python3
 VENV := .venv
 BUILD := .build
 COLLECTION := $(BUILD)/ansible_collections/rcron/cluster
-# Named after the pinned versions: another list makes another stamp, so the packages are installed anew.
+# Named after the pinned versions: another list makes another stamp, so the packages are installed again.
 INSTALLED := $(VENV)/installed-$(shell sha256sum requirements-dev.txt | cut -c1-12)
 
 export PYTHON

@@ -5,14 +5,14 @@
 # all.sh SCENARIO...
 #
 # Runs all checks, two at a time and the soak beside them (lanes.sh), and ends with one line that sums them up. The
-# scenarios are begun in the order given; lint and sanity, which wait for nothing, leave the processor to them.
+# scenarios are begun in the order given; lint and sanity, which never wait, run at a lower priority.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
 rm -rf .build/results
 
 clusters=("${@/#/tests/cluster.sh }")
-# The soak's short form, some 50 faults, has its oracle allow for a busy machine.
+# The oracle of the soak, here in its short form with some 50 faults, allows for a busy machine.
 tests/lanes.sh --beside "tests/check.sh soak make soak SECONDS=100 SEED=5" \
     "nice make lint" "${clusters[@]:0:1}" "make unit" "nice make sanity" "nice make newest" "nice make fuzz-short" \
     "${clusters[@]:1}" ||

@@ -7,8 +7,8 @@
 # Runs commands, two at a time, each begun as soon as one before it has ended: a cluster scenario waits for cron and for
 # daemons half of its time. More at a time, and these waits run into the scenarios' own limits. A command is one argument,
 # its words separated by blanks. Says when each begins and ends, and at last shows what they printed, in the order of the
-# arguments. Exits with 1 if one of them failed. The command behind --beside is begun at once and runs beside the two: one
-# that does not mind a busy machine.
+# arguments. Exits with 1 if one of them failed. The command after --beside starts at once and runs beside the two: one
+# that a busy machine does not disturb.
 set -euo pipefail
 
 lanes=2

@@ -5,7 +5,7 @@
 # newest.sh unit|sanity
 #
 # Runs the unit tests of the collection's plugins, or ansible-test sanity, with the newest ansible-core (its version stands in
-# requirements-newest.txt) on Python 3.13 or 3.14, where this machine has one; says so in one line where it has none. The
+# requirements-newest.txt) on Python 3.13 or 3.14, if this machine has one; otherwise says so in one line. The
 # environment for it is made in .build.
 set -euo pipefail
 cd "$(dirname "$0")/.."

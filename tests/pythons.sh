@@ -6,7 +6,7 @@
 #
 # Runs the wrapper's unit tests, the feeders' aside, with the oldest and the newest Python of this machine from 3.9 to 3.14
 # that is not .venv's own: both at once, since those tests wait more than they work. They find pytest in a folder in
-# .build. Says so in one line where the machine has no other Python, and is content.
+# .build. If the machine has no other Python, it says so in one line and succeeds.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit

@@ -8,7 +8,7 @@
 set -euo pipefail
 
 checkout=$(cd "$(dirname "$0")/.." && pwd)
-# Where ansible-test is: .venv, or what tests/newest.sh has made.
+# The folder that has ansible-test: .venv, or the environment of tests/newest.sh.
 environment=${SANITY_ENVIRONMENT:-$checkout/.venv}
 work=$checkout/.build/sanity-${environment##*/}
 collection=$work/ansible_collections/rcron/cluster
@@ -47,6 +47,6 @@ git add --all
 log=$work/log
 if ! "$environment/bin/ansible-test" sanity --local --python "$version" --color no "$@" >"$log" 2>&1; then
     sed -n '/^ERROR/p; /^FATAL/,$p' "$log"
-    echo "All that ansible-test said: $log"
+    echo "All of ansible-test's output: $log"
     exit 1
 fi

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """`make demo`: three machines with the same cron jobs, a deployment, a failover; leaves the machines up.
 
-They are deployed with playbooks/site.yml, as a user's own hosts would be. What Ansible says goes to .build/demo.log,
+They are deployed with playbooks/site.yml, as a user's own hosts would be. Ansible's output goes to .build/demo.log,
 and a picture of all that happened to .build/demo.svg.
 """
 
@@ -41,14 +41,14 @@ def say(text: str = "") -> None:
 
 
 def step(text: str) -> None:
-    """Print what is done next."""
+    """Print the next step."""
     global step_number
     step_number += 1
     say(f"\n[{step_number}/{STEPS}] {text}")
 
 
 def play(playbook: str) -> None:
-    """Run a playbook on the nodes; where it fails, show the end of the log and stop the demo."""
+    """Run a playbook on the nodes; if it fails, show the end of the log and stop the demo."""
     start = time.monotonic()
     with LOG.open("a") as log:
         ran = subprocess.run(
@@ -123,7 +123,7 @@ def main() -> None:
     run = hashlib.sha1(str(INVENTORY).encode(), usedforsecurity=False).hexdigest()[:6]  # as in inventory/hosts.yml
     cluster = Cluster([f"rcron-{run}-node{number}" for number in (1, 2, 3)])
 
-    say(f"rcron's demo: three machines have the same cron jobs. What Ansible says is in {LOG.relative_to(CHECKOUT)}")
+    say(f"rcron's demo: three machines have the same cron jobs. Ansible's output is in {LOG.relative_to(CHECKOUT)}")
     step("Starting node1, node2 and node3: containers that boot Debian (the first time, an image is built)")
     play(str(HERE.parent / "shared" / "create.yml"))
     step("Giving each of them the same crontab, three jobs a minute")
@@ -167,6 +167,6 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("\ndemo: interrupted. `make demo` begins anew, `make demo-stop` removes what is there.")
+        sys.exit("\ndemo: interrupted. `make demo` starts again, `make demo-stop` removes what is there.")
     except AssertionError as error:
         sys.exit(f"demo: {error}\ndemo: `make demo-stop` removes what is there.")

@@ -2,7 +2,7 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
 #
-# Removes the containers and the network of `make demo`; no error where there are none.
+# Removes the containers and the network of `make demo`; no error if there are none.
 set -euo pipefail
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin

@@ -6,8 +6,8 @@
 #
 # Prints the name of a podman image that boots as a Debian machine of that suite (bookworm, trixie, bullseye)
 # with cron, rsyslog and keepalived, plus the packages named (cronie or systemd-cron take the place of cron).
-# Builds the image with mmdebstrap if it is not there: its tag holds a checksum of its packages and of the
-# recipe, so it is built anew only when these change.
+# Builds the image with mmdebstrap if it does not exist: its tag holds a checksum of its packages and of the
+# recipe, so it is rebuilt only when these change.
 #
 # RCRON_IMAGE names an image to use instead. It must hold what `packages` below lists.
 set -euo pipefail

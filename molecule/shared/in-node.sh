@@ -4,13 +4,13 @@
 #
 # in-node.sh CONTAINER COMMAND [ARG...]
 #
-# Runs a command in a node as `podman exec --interactive` does, in a twentieth of its processor time, of which the tests
-# need a lot. Exits with the command's status, or with 125 where the node is down.
+# Runs a command in a node as `podman exec --interactive` does, in a twentieth of its processor time, which matters
+# because the tests do it often. Exits with the command's status, or with 125 if the node is down.
 #
-# The command is given the namespaces and the capabilities of the node's init, and podman's environment. It stays outside of
-# the node's cgroup, seccomp filter and limits: it has the caller's, and runs while the node is paused.
-# nodes.sh says in /run/rcron-nodes which process of this machine is a node's init. Where it cannot (podman without root, or
-# on another machine), the command is podman's.
+# The command gets the namespaces and the capabilities of the node's init, and podman's environment. It stays outside of
+# the node's cgroup, seccomp filter and limits: it has the caller's, and runs even while the node is paused.
+# nodes.sh records in /run/rcron-nodes which process of this machine is a node's init. If it cannot (podman without root, or
+# on another machine), podman runs the command.
 set -u
 
 container=$1
@@ -23,8 +23,8 @@ down() {
     exit 125
 }
 
-# podman leaves the pid file of a container that has ended, and the pid may be another process's by now. Its folder in /proc
-# is nobody else's ever, so once this is the working folder, what is found to be the node's stays the node's or goes.
+# podman leaves the pid file of a container that has ended, and the pid may belong to another process by now. A process's
+# folder in /proc never becomes another's, so once it is the working folder and found to be the node's, it stays the node's.
 read -r id <"$node.id"
 read -r pid <"$node.pid" || [ -n "${pid:-}" ] || down
 cd "/proc/$pid" 2>/dev/null || down

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # connection/node.py puts this in front of each Ansible module that it runs in a node. A module comes with all that it
-# imports of Ansible, as source in a zip file, and half of its processor time is for compiling that. Here the outcome is
-# kept, in a file named after the source's checksum, and found again by the next module.
+# imports of Ansible, as source in a zip file, and half of its processor time goes into compiling that. The bytecode is
+# kept here in a file named after the source's checksum, for the next module.
 
 
 def _keep_bytecode():

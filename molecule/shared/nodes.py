@@ -20,13 +20,13 @@ Answer = TypeVar("Answer")
 
 IN_NODE = str(Path(__file__).with_name("in-node.sh"))
 
-#: What `Node.state` says of a container that does not run.
+#: What `Node.state` returns for a container that is not running.
 DOWN = "down"
 
 #: Seconds that a node has, after a full minute, to have begun all jobs of that minute.
 CRON_PATIENCE = 20.0
 
-#: Seconds before a full minute in which nothing is begun that must be over by then.
+#: Seconds before a full minute in which nothing is started that must end before it.
 NEAR_MINUTE = 10.0
 
 
@@ -49,8 +49,8 @@ class Node:
     """One container that boots as a machine does."""
 
     def __init__(self, container: str, second: str = "") -> None:
-        """Take the container's name, which ends in "-" and the node's own name, and its second cluster's if that is
-        meant: /etc/rcron/NAME.conf, /var/log/state-watch.NAME."""
+        """Take the container's name, which ends in "-" and the node's own name, and the name of the second cluster if that
+        is meant: /etc/rcron/NAME.conf, /var/log/state-watch.NAME."""
         self.container = container
         self.conf = f"/etc/rcron/{second or 'rcron'}.conf"
         self.watch = "/var/log/state-watch" + (f".{second}" if second else "")
@@ -60,7 +60,7 @@ class Node:
         return self.name
 
     def try_run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command with the node's shell, as root, and return how it went. Odd bytes become surrogates."""
+        """Run a command with the node's shell, as root, and return the ended process. Odd bytes become surrogates."""
         return subprocess.run(
             [IN_NODE, self.container, "/bin/sh", "-c", command],
             check=False,
@@ -78,10 +78,10 @@ class Node:
         return ran.stdout
 
     def state(self) -> str:
-        """What a job would find here now: active or passive as `rcronctl is-active` says it, or DOWN."""
+        """Return the state that a job would find here now: active or passive, from `rcronctl is-active`, or DOWN."""
         ran = self.try_run(
             f"rcronctl --conf {self.conf} is-active --quiet; echo $?"
-        )  # a status of 1 might be another's, of a node that dies
+        )  # a status of 1 may also mean that the node is dying
         if ran.stdout in ("0\n", "1\n"):
             return ("active", "passive")[int(ran.stdout)]
         running = self._podman("container", "inspect", "--format", "{{.State.Running}}", self.container)
@@ -89,32 +89,32 @@ class Node:
         return DOWN
 
     def runs(self, job: str) -> list[Run]:
-        """Every run of a job (a name in /var/log/jobs) on this node."""
+        """Return every run of a job (a name in /var/log/jobs) on this node."""
         log = self.try_run(f"cat /var/log/jobs/{job}.log").stdout
         return [Run(float(when), host) for host, when in (line.split() for line in log.splitlines())]
 
     def changes(self) -> list[Change]:
-        """Every change of this node's state file."""
+        """Return every change of this node's state file."""
         log = self.run(f"cat {self.watch}")
         return [Change(float(when), self.name, state) for when, state in (line.split() for line in log.splitlines())]
 
     def kill(self) -> float:
-        """Have all processes of this node die at once, as when its power fails. Returns when."""
+        """Kill all processes of this node at once, as a power failure does. Returns when that began."""
         when = time.time()
         self._podman("kill", "--signal", "KILL", self.container)
         self._podman("wait", self.container)
         return when
 
     def start(self) -> None:
-        """Start this node, and wait for nothing."""
+        """Start this node without waiting."""
         self._podman("start", self.container)
 
     def boot(self) -> None:
-        """Start this node and wait until its systemd has started what it is to start."""
+        """Start this node and wait until its systemd has started everything."""
         self.start()
         deadline = time.monotonic() + 60
         while (said := self.try_run("systemctl is-system-running").stdout.strip()) != "running":
-            assert time.monotonic() < deadline, f"{self.name}: booted, and systemd says {said!r} after 60 s"
+            assert time.monotonic() < deadline, f"{self.name}: booted, but systemd says {said!r} after 60 s"
             time.sleep(0.2)
 
     @staticmethod
@@ -134,21 +134,21 @@ class Cluster:
         return dict(zip((node.name for node in self.nodes), self.on_all(Node.state)))
 
     def on_all(self, function: Callable[[Node], Answer]) -> list[Answer]:
-        """Return what the function says of each node; the nodes are asked at the same time."""
+        """Call the function with each node, all at the same time, and return what it returns."""
         with ThreadPoolExecutor(len(self.nodes)) as pool:
             return list(pool.map(function, self.nodes))
 
     def active(self) -> Node:
-        """Return the only active node (AssertionError where none is, or several are)."""
+        """Return the only active node (AssertionError if none is, or several are)."""
         states = self.states()
         active = [node for node in self.nodes if states[node.name] == "active"]
         assert len(active) == 1, f"not exactly one node is active: {states}"
         return active[0]
 
     def settle(self, timeout: float = 20.0, steady: float = 2.0, on: Node | None = None) -> Node:
-        """Wait until one node is active, and it alone for some seconds; return it (AssertionError after timeout).
+        """Wait until exactly one node has been active for some seconds; return it (AssertionError after timeout).
 
-        on: the node that it must be, where keepalived is to give the role back to a certain one.
+        on: the node that it must be, if keepalived must give the role back to a certain one.
         """
         deadline = time.monotonic() + timeout
         since = time.monotonic()
@@ -169,7 +169,7 @@ class Cluster:
         """Make a node the active one by stopping keepalived on the others for a moment (which must not preempt)."""
         others = [node for node in self.nodes if node is not to]
         self.on_all(lambda node: node in others and node.run("systemctl stop keepalived"))
-        wait_until(lambda: to.state() == "active", f"{to} is active where keepalived is stopped on {others}", 10)
+        wait_until(lambda: to.state() == "active", f"{to} is active while keepalived is stopped on {others}", 10)
         self.on_all(lambda node: node in others and node.run("systemctl start keepalived"))
         assert self.settle(steady=1) is to
 
@@ -181,7 +181,7 @@ class Cluster:
     def wait_for_minute(self, everywhere: str, say: Callable[[str], None] = print) -> int:
         """Wait for the next full minute, and until cron has begun its jobs on all running nodes.
 
-        everywhere: the name of a job that runs on each node in each minute; say: what is called with a line about the
+        everywhere: the name of a job that runs on each node in each minute; say: called with a line about the
         waiting. Returns that minute's first second.
         """
         minute = (int(time.time()) // 60 + 1) * 60
@@ -206,7 +206,7 @@ class Cluster:
 
 
 def stay_clear_of_minute() -> None:
-    """Wait, if a full minute is near, until it is over: what is begun now is to be seen before cron's next jobs."""
+    """Wait, if a full minute is near, until it is over, so that what is started next is over before cron's next jobs."""
     left = 60 - time.time() % 60
     if left < NEAR_MINUTE:
         time.sleep(left + 2)

@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: MIT
 #
 # nodes.sh up RUN NODE=IMAGE...   start a cluster of containers that boot as machines do, on a network of their own
-# nodes.sh down RUN               remove all of it; no error where there is nothing
+# nodes.sh down RUN               remove all of it; no error if there is nothing
 #
-# RUN tells clusters on one machine apart: the containers are called rcron-RUN-NODE, the network rcron-RUN.
-# A node keeps its address over a restart, as a machine does: the first is .11, the second .12, and so on. Each has what the
-# tests need of their own (files/) and an ordinary user, alice.
+# RUN distinguishes the clusters on one machine: the containers are called rcron-RUN-NODE, the network rcron-RUN.
+# A node keeps its address over a restart, as a machine does: the first is .11, the second .12, and so on. Each has the
+# tests' own tools (files/) and an ordinary user, alice.
 set -euo pipefail
 
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -19,7 +19,7 @@ usage() {
     exit 64
 }
 
-# Prints, one a line, the options for `podman run` that this machine needs and others do not.
+# Prints the options for `podman run` that only some machines need, one a line.
 runtime_options() {
     # crun refuses cgroups version 1 beside version 2 ("cgroups in hybrid mode not supported"); runc does not.
     if [[ $(podman info --format '{{.Host.CgroupsVersion}}') == v1 ]] && command -v runc >/dev/null; then
@@ -27,7 +27,7 @@ runtime_options() {
     fi
     # podman asks for 1048576 of each and may not raise a hard limit that it was started under ("setrlimit
     # RLIMIT_NOFILE: Operation not permitted"). It lowers its own before it starts a container, so that even
-    # the limit of this shell can be too much; these nodes do with less than any machine allows.
+    # the limit of this shell can be too much; these nodes need less than any machine allows.
     local limit hard enough=10000
     for limit in nofile:n nproc:u; do
         hard=$(ulimit "-H${limit#*:}")
@@ -38,13 +38,13 @@ runtime_options() {
     done
 }
 
-# Tells whether the containers' processes are this machine's, and root may join them.
+# Succeeds if the containers' processes are this machine's, and this user may join them.
 within_reach() {
     [[ $(id -u) == 0 && $(podman info --format '{{.Host.ServiceIsRemote}}') == false ]]
 }
 
-# A node keeps its hardware address too: podman would give it another at each start, and its peers would send what is for it,
-# VRRP's adverts among it, to the old one for a while.
+# A node keeps its hardware address too: podman would give it another at each start, and for a while its peers would send its
+# packets, VRRP's adverts among them, to the old one.
 mac() {
     local sum
     sum=$(sha1sum <<<"$1")
@@ -122,10 +122,10 @@ wait_until_booted() {
     return 1
 }
 
-# Brings what the tests need: their tools, a folder that all jobs may write into, an ordinary user, and what writes down each
-# change of the state. And a drop-in for keepalived: in a container under cgroups version 1, systemd is not told that a
-# service's last process has gone, and waits for this time (90 s by default) after keepalived was killed. A machine under
-# version 2 needs none of this.
+# Installs what the tests need: their tools, a folder that all jobs may write into, an ordinary user, and the service that logs
+# each change of the state. And a drop-in for keepalived: in a container under cgroups version 1, systemd does not notice the
+# end of a service's last process, and waits for this time (90 s by default) after keepalived was killed. A machine under
+# version 2 does not need it.
 equip() {
     # shellcheck disable=SC2016 # the variables are those of the node's shell
     tar --create --directory "$here/files" . | "$in_node" "$1" sh -c '

@@ -11,7 +11,7 @@ from waiting import wait_until
 
 @pytest.fixture(scope="module")
 def was_active(cluster: Cluster) -> Node:
-    """Pin every node passive, disturb keepalived on all of them, and reboot them all; return the formerly active one."""
+    """Pin every node passive, disturb keepalived on all of them, reboot them; return the formerly active one."""
     active = cluster.active()
     for node in cluster.nodes:
         node.run("rcronctl pin passive")

@@ -1,11 +1,11 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Runs on each test node and writes down, with the time, each change of what stands in rcron's state file.
+"""Runs on each test node and logs each change of rcron's state file, with the time.
 
-Arguments, where it is not the first cluster's: the state file, and where to write.
+Arguments, for another cluster than the first: the state file, and the log.
 
 A line of /var/log/state-watch is "SECONDS WORD": the time as time.time() gives it, which is the same clock in all
-containers of a machine, and the file's content ("absent" where there is none). "boot" is written at each start.
+containers of a machine, and the file's content ("absent" if there is none). "boot" is written at each start.
 """
 
 import sys
@@ -16,7 +16,7 @@ INTERVAL = 0.02  # seconds; how exactly a takeover can be timed
 
 
 def content() -> str:
-    """What the state file holds now."""
+    """Return the state file's content."""
     try:
         with open(STATE_FILE) as file:
             return file.read().strip() or "empty"

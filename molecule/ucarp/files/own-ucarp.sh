@@ -4,8 +4,8 @@
 #
 # own-ucarp [OPTION LINE...]
 #
-# What an administrator does on a Debian host that has a ucarp of its own: writes /etc/network/interfaces as the package's
-# README.Debian says, with further lines such as "ucarp-upscript FILE", and has networking start ucarp anew.
+# An administrator's work on a Debian host that has a ucarp of its own: writes /etc/network/interfaces as the package's
+# README.Debian says, with further lines such as "ucarp-upscript FILE", and restarts networking, which restarts ucarp.
 set -eu
 
 address=$(ip -4 -oneline address show dev eth0 | awk '$4 ~ /\/24$/ { print $4 }')
@@ -14,7 +14,7 @@ address=$(ip -4 -oneline address show dev eth0 | awk '$4 ~ /\/24$/ { print $4 }'
 auto eth0
 iface eth0 inet static
     address $address
-    # podman has given the node its address already, which ifup would take for a mistake.
+    # podman has given the node its address already, which ifup would report as a mistake.
     pre-up ip address flush dev eth0
     ucarp-vid 51
     ucarp-vip 192.0.2.10

@@ -5,12 +5,12 @@
 #
 # Stands in for the wackamole daemon, which no Debian release has: it loads Rcron.pm out of FOLDER and calls its functions
 # as perl.c, userloader.c and wackamole.c of wackamole 2.1.4 do. With PORT it holds a connection to that port of this machine
-# open, as the daemon holds Spread's. Standard input says what happens, one event a line:
+# open, as the daemon holds Spread's. Reads events from standard input, one a line:
 #
 #     up IFNAME:ADDRESS/NETMASK...      a virtual interface of these addresses has been taken
 #     down IFNAME:ADDRESS/NETMASK...    it has been released: the function is called once for each of its addresses
-#     post up, post down                a whole round of that is over; no address is told
-#     quit                              an end without a word, as by SIGKILL
+#     post up, post down                a whole round of that is over; without an address
+#     quit                              a silent end, as by SIGKILL
 #
 # For each call it prints what the function returned.
 use strict;
