@@ -62,7 +62,7 @@ build() {
 image=localhost/rcron-node:$suite-$({ echo "$list" && declare -f build; } | sha256sum | cut -c1-12)
 
 if ! podman image exists "$image"; then
-    # Scenarios that run at the same time build it once. The lock is where nobody else may put a file or a link.
+    # Scenarios that run at the same time build it once. Nobody else can create a file or a link in the lock's folder.
     exec 9>"$(podman info --format '{{.Store.RunRoot}}')/${image//[\/:]/-}.lock"
     flock 9
     if ! podman image exists "$image"; then

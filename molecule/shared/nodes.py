@@ -49,8 +49,8 @@ class Node:
     """One container that boots as a machine does."""
 
     def __init__(self, container: str, second: str = "") -> None:
-        """Take the container's name, which ends in "-" and the node's own name, and the name of the second cluster if that
-        is meant: /etc/rcron/NAME.conf, /var/log/state-watch.NAME."""
+        """Take the container's name, which ends in "-" and the node's own name, and a second cluster's name if that is
+        meant: /etc/rcron/NAME.conf, /var/log/state-watch.NAME."""
         self.container = container
         self.conf = f"/etc/rcron/{second or 'rcron'}.conf"
         self.watch = "/var/log/state-watch" + (f".{second}" if second else "")
@@ -206,7 +206,7 @@ class Cluster:
 
 
 def stay_clear_of_minute() -> None:
-    """Wait, if a full minute is near, until it is over, so that what is started next is over before cron's next jobs."""
+    """If a full minute is near, wait until it is over: what starts next must end before cron's next jobs."""
     left = 60 - time.time() % 60
     if left < NEAR_MINUTE:
         time.sleep(left + 2)
