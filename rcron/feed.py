@@ -50,10 +50,11 @@ class Record:
     epoch. pid: the process that goes on feeding, or 0 where none does (a hook that has ended). started: when that
     process was started, as process.start tells it. daemon: the process that it watches and that one's start, or
     nothing. moment, boot: when the event happened, in that boot of the machine. spoke: when the record was last written
-    or refreshed, in seconds since the epoch.
+    or refreshed, in seconds since the epoch. answer, words: what the daemon said when the agent last asked it,
+    `active`, `passive` or `unknown`, and in words; nothing where nobody asks.
     """
 
-    __slots__ = ("boot", "daemon", "event", "feeder", "moment", "pid", "since", "spoke", "started")
+    __slots__ = ("answer", "boot", "daemon", "event", "feeder", "moment", "pid", "since", "spoke", "started", "words")
 
     def __init__(self, feeder: str, event: str, since: float, moment: Moment) -> None:
         self.feeder = feeder
@@ -65,6 +66,8 @@ class Record:
         self.started = ""
         self.daemon = ""
         self.spoke = since
+        self.answer = ""
+        self.words = ""
 
     @property
     def alive(self) -> "bool | None":
@@ -101,6 +104,8 @@ def read_record(config: Config) -> "Record | None":
     record.boot = boot
     record.daemon = values.get("daemon", "")
     record.spoke = modified
+    record.answer = values.get("answer", "")
+    record.words = values.get("words", "")
     return record
 
 
@@ -128,7 +133,7 @@ def apply(
         if follows and (old is None or old.pid != follows):
             return False
         told = f"event={feeder}:{event}"
-        here = _boot()
+        here = boot_id()
         when = moment or Moment.now()
         if old is not None and old.boot == here and when < old.moment:
             log.notice(config, f"state={_content(state.from_file(config))} status=overtaken {told}")
@@ -136,7 +141,7 @@ def apply(
         found = state.from_file(config)
         changed = _content(found) != new
         if changed:
-            _write(config, new)
+            write_state(config, new)
         elif found.source == state.STALE:
             _renew(config)
         else:
@@ -162,7 +167,7 @@ def attach(config: Config, feeder: str, pid: int) -> "str | None":
     with Lock(config.state_file):
         old = read_record(config)
         record = Record(feeder, "started", time.time(), Moment.now())
-        record.boot = _boot()
+        record.boot = boot_id()
         if old is not None:
             record.event, record.since = old.event, old.since
         record.is_fed_by(pid)
@@ -203,7 +208,7 @@ def refresh(config: Config, wanted: "str | None", follows: int = 0) -> bool:
         found = state.from_file(config)
         broken = found.source == state.DEFAULT and wanted is not None
         if wanted is not None and broken:
-            _write(config, wanted)
+            write_state(config, wanted)
         elif found.source == state.STALE:
             _renew(config)
         for path in (config.state_file, config.record_file):
@@ -221,7 +226,7 @@ def _content(found: state.Verdict) -> "str | None":
     return found.state if found.source == state.FILE else None
 
 
-def _write(config: Config, new: str) -> None:
+def write_state(config: Config, new: str) -> None:
     try:
         state.write(config.state_file, new)
     except OSError:
@@ -234,7 +239,7 @@ def _write(config: Config, new: str) -> None:
 def _renew(config: Config) -> None:
     """Write a stale `active` anew: jobs that wait for it are told of a file that is replaced, not of a new time."""
     try:
-        _write(config, ACTIVE)
+        write_state(config, ACTIVE)
     except OSError:
         os.utime(config.state_file, follow_symlinks=False)  # no room: they look once a second
 
@@ -256,20 +261,27 @@ def _overwrite(path: str, new: str) -> bool:
     return True
 
 
-def _write_record(config: Config, record: Record) -> None:
+def record_text(record: Record) -> str:
+    """A record as its file holds it."""
     text = (
         f"feeder={log.one_line(record.feeder)}\nevent={log.one_line(record.event)}\nsince={record.since:.3f}\n"
         f"pid={record.pid}\nstarted={record.started}\ndaemon={record.daemon}\n"
         f"moment={record.moment.ticks} {record.moment.pid} {record.boot}\n"
     )
+    if record.answer:
+        text += f"answer={record.answer}\nwords={log.one_line(record.words)}\n"
+    return text
+
+
+def _write_record(config: Config, record: Record) -> None:
     try:
-        files.replace(config.record_file, text)
+        files.replace(config.record_file, record_text(record))
     except OSError as error:
         # The state is what counts, and it stands.
         log.warning(config, f"{config.record_file}: not written: {error.strerror}")
 
 
-def _boot() -> str:
+def boot_id() -> str:
     """What tells this boot of the machine from others, whose clock ticks began at 0 too."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:

@@ -256,15 +256,15 @@ def parse(text: str, path: str) -> Config:
         lines[name] = number
         try:
             # What was stripped may belong to a quoted value: take it from the raw line.
-            value = _value(raw[raw.index(name) + end :].strip("\r"))
+            value = value_of(raw[raw.index(name) + end :].strip("\r"))
             setattr(config, name, SETTINGS[name][0](value))
         except ValueError as error:
             raise ConfigError(f"{path}:{number}: {name}: {error}") from None
     return config
 
 
-def _value(rest: str) -> str:
-    """The one value in what follows a name: quoted, or up to the next blank."""
+def value_of(rest: str) -> str:
+    """Return the one value in what follows a name: quoted, or up to the next blank. Raises ValueError."""
     rest = rest.lstrip(" \t=")
     if not rest:
         raise ValueError("no value; write name = value")

@@ -1,0 +1,314 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The agent's loop: it waits, hears what hooks and daemons say, has questions asked, and hands the answers on.
+
+Nothing may block it. A question runs in its cluster's own thread, one at a time; whoever hangs there harms no other
+cluster, and its own turns stale.
+"""
+
+import _socket
+import collections
+import os
+import select
+import signal
+import threading
+import time
+from typing import NamedTuple
+
+from rcron import ask, log
+from rcron.agent import clusters
+from rcron.agent.answer import Answer, boottime
+from rcron.agent.clusters import Cluster
+from rcron.agent.keeper import Keeper
+from rcron.agent.notify import Notifier
+from rcron.agent.store import Store
+from rcron.agent.truth import Truth, cannot_tell
+from rcron.settings import PASSIVE, Config, ConfigError
+
+#: How long the loop sleeps at most, in seconds: a gap in its schedule is noticed this exactly.
+TICK = 0.25
+
+#: How often the clusters' files are looked at, in seconds.
+LOOK = 2.0
+
+#: How many datagrams of one cluster's hooks are read at a time.
+MOST = 16
+
+
+class Asker(threading.Thread):
+    """A thread that asks one daemon, a question at a time.
+
+    Args:
+        name: The cluster's.
+        truth: What asks.
+        answers: Where each answer goes.
+        wake: The pipe that has the loop look there.
+    """
+
+    def __init__(self, name: str, truth: Truth, answers: "collections.deque[tuple[Asker, Answer]]", wake: int) -> None:
+        super().__init__(name=name, daemon=True)
+        self._truth = truth
+        self._answers = answers
+        self._wake = wake
+        self._wanted = threading.Semaphore(0)
+        self._is_over = False
+
+    def put(self) -> None:
+        """Have the next question asked. Returns at once."""
+        self._wanted.release()
+
+    def end(self) -> None:
+        """End the thread, after the question that it may be asking."""
+        self._is_over = True
+        self._wanted.release()
+
+    def run(self) -> None:
+        """Ask whenever `put` is called."""
+        while True:
+            self._wanted.acquire()
+            if self._is_over:
+                self._truth.close()
+                return
+            moment = boottime()
+            try:
+                answer = self._truth.ask()
+            except OSError as error:
+                answer = cannot_tell(f"cannot be asked: {error.strerror or error}", moment)
+            except Exception as error:
+                # Whatever it is, the other clusters still need their agent, and this one's state turns stale.
+                answer = cannot_tell(f"cannot be asked: {type(error).__name__}: {error}", moment)
+            self._answers.append((self, answer))
+            try:
+                os.write(self._wake, b".")
+            except OSError:
+                pass  # the pipe is full of such bytes, or the agent is ending
+
+
+class Served(NamedTuple):
+    """What belongs to one cluster. mtimes: those of the files that it was read from."""
+
+    cluster: Cluster
+    keeper: Keeper
+    asker: Asker
+    socket: "_socket.socket"
+    versions: "tuple[tuple[int, int, int], ...]"
+
+
+class Loop:
+    """Serves all clusters of a folder until TERM.
+
+    Args:
+        folder: Where the clusters' files are.
+    """
+
+    def __init__(self, folder: str = clusters.FOLDER) -> None:
+        self._folder = folder
+        self._served: "dict[str, Served]" = {}
+        self._refused: "dict[str, str]" = {}
+        self._answers: "collections.deque[tuple[Asker, Answer]]" = collections.deque()
+        self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._descriptors: "dict[int, Served | None]" = {self._wake: None}
+        self._poll = select.poll()
+        self._poll.register(self._wake, select.POLLIN)
+        self._is_over = False
+        self._is_to_read = True
+        self._notifier = Notifier()
+
+    def run(self) -> None:
+        """Serve until TERM or INT; HUP has the clusters' files read anew."""
+        signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+        signal.signal(signal.SIGHUP, self._reread)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        os.makedirs(ask.RUNTIME, mode=0o755, exist_ok=True)
+        seen = boottime()
+        looked = seen - LOOK
+        clock = time.time() - seen
+        while not self._is_over:
+            now = boottime()
+            if self._is_to_read or now - looked >= LOOK:
+                self._read_files(now)
+                looked = now
+            self._follow_descriptors()
+            self._notifier.alive(now)
+            ready = self._poll.poll(self._pause(now) * 1000)
+            now = boottime()
+            # What came before anything else is what may no longer be true.
+            gap = now - seen - TICK
+            seen = now
+            offset = time.time() - now
+            for served in list(self._served.values()):
+                served.keeper.gap(gap, now)
+            for fd, _events in ready:
+                self._hear(fd, now)
+            self._take_answers()
+            for served in list(self._served.values()):
+                self._serve(served, boottime())
+                if abs(offset - clock) > 0.5:
+                    served.keeper.clock_was_set(boottime())
+            clock = offset
+        self._notifier.stopping()
+        for name in list(self._served):
+            self._drop(name)
+
+    def _reread(self, *_: object) -> None:
+        self._is_to_read = True
+
+    def _end(self, *_: object) -> None:
+        self._is_over = True
+
+    def _pause(self, now: float) -> float:
+        dues = [served.keeper.due for served in self._served.values()]
+        return max(0.0, min([TICK, *(due - now for due in dues)]))
+
+    def _serve(self, served: Served, now: float) -> None:
+        served.keeper.tick(now)
+        if served.keeper.due <= now:
+            served.keeper.asked(now)
+            served.asker.put()
+
+    def _hear(self, fd: int, now: float) -> None:
+        served = self._descriptors.get(fd)
+        if served is None:
+            if fd == self._wake:
+                os.read(self._wake, 4096)
+        elif fd == served.socket.fileno():
+            for answer in _datagrams(served.socket, now):
+                served.keeper.event(answer, now)
+        else:
+            try:
+                answers = served.keeper.truth.hear()
+            except (OSError, ValueError) as error:
+                answers = [cannot_tell(f"cannot be heard: {error}", now)]
+            for answer in answers:
+                if answer.state is None:
+                    served.keeper.ask_soon(now)
+                else:
+                    served.keeper.take(answer, now)
+
+    def _take_answers(self) -> None:
+        while self._answers:
+            asker, answer = self._answers.popleft()
+            served = self._served.get(asker.name)
+            if served is not None and served.asker is asker:
+                served.keeper.answered(answer, boottime())
+
+    def _follow_descriptors(self) -> None:
+        """Poll what is open now: a daemon that is started anew makes its FIFO anew."""
+        wanted: "dict[int, Served | None]" = {self._wake: None}
+        for served in self._served.values():
+            for fd in (served.socket.fileno(), served.keeper.truth.descriptor()):
+                if fd >= 0:
+                    wanted[fd] = served
+        for fd in self._descriptors.keys() - wanted.keys():
+            self._poll.unregister(fd)
+        for fd in wanted.keys() - self._descriptors.keys():
+            self._poll.register(fd, select.POLLIN)
+        self._descriptors = wanted
+
+    def _read_files(self, now: float) -> None:
+        """Begin to serve clusters whose files are new or have changed; cease to serve those whose files are gone."""
+        self._is_to_read = False
+        files = clusters.files(self._folder)
+        for name in self._served.keys() - files.keys():
+            _forget(self._drop(name).cluster.config)
+        for name in self._refused.keys() - files.keys():
+            del self._refused[name]
+        for name, path in files.items():
+            served = self._served.get(name)
+            if served is None or served.versions != _versions(path, served.cluster.config.path):
+                self._begin(name, path, now)
+
+    def _begin(self, name: str, path: str, now: float) -> None:
+        try:
+            conf = clusters.load(name, path).config.path
+            # Read once more after this: what is written later will be seen by the next look.
+            versions = _versions(path, conf)
+            cluster = clusters.load(name, path)
+            state_file = cluster.config.state_file
+            for other in self._served.values():
+                if other.cluster.name != name and other.cluster.config.state_file == state_file:
+                    raise ConfigError(f"{path}: state_file {state_file} is {other.cluster.name}'s too; choose another")
+            truth = clusters.truth_of(cluster)
+        except (ConfigError, OSError) as error:
+            self._refuse(name, str(error))
+            return
+        self._refused.pop(name, None)
+        if name in self._served:
+            old = self._drop(name).cluster.config
+            if old.state_file != state_file:
+                _forget(old)
+        store = Store(cluster.config, cluster.feeder)
+        asker = Asker(name, truth, self._answers, self._woken)
+        keeper = Keeper(cluster.config, cluster.feeder, truth, store, now)
+        socket = _listen(ask.place(cluster.config, "ask"), store.owner)
+        self._served[name] = Served(cluster, keeper, asker, socket, versions)
+        asker.start()
+
+    def _refuse(self, name: str, why: str) -> None:
+        """Do not serve a cluster. If it was served, it goes on as it was: an editor may have half written the file."""
+        if self._refused.get(name) != why:
+            self._refused[name] = why
+            log.warning(None, f"agent: {why}; {'goes on as before' if name in self._served else 'not served'}")
+
+    def _drop(self, name: str) -> Served:
+        """Cease to serve a cluster. Its state stays as it is, and an `active` turns stale."""
+        served = self._served.pop(name)
+        served.asker.end()
+        served.socket.close()
+        return served
+
+
+def _forget(config: Config) -> None:
+    """Leave nothing of a cluster that no daemon feeds any more in the agent's folder."""
+    for kind in ("ask", "passive"):
+        try:
+            os.unlink(ask.place(config, kind))
+        except OSError:
+            pass
+
+
+def _versions(*paths: str) -> "tuple[tuple[int, int, int], ...]":
+    """What tells a file from the one that was there before."""
+    found = []
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError:
+            found.append((0, 0, 0))
+        else:
+            found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+def _listen(path: str, owner: "tuple[int, int]") -> "_socket.socket":
+    """Make the socket that a cluster's hooks write to, which is the feeder's user's alone."""
+    socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
+    new = f"{path}.new"
+    try:
+        os.unlink(new)
+    except FileNotFoundError:
+        pass
+    socket.bind(new)
+    os.chmod(new, 0o600)
+    if os.geteuid() == 0:
+        os.chown(new, *owner)
+    os.rename(new, path)
+    return socket
+
+
+def _datagrams(socket: "_socket.socket", now: float) -> "list[Answer]":
+    """Read what hooks have written. Returns an Answer for each; the state of one that only says "ask" is None."""
+    found = []
+    for _ in range(MOST):
+        try:
+            data = socket.recv(ask.MAX_DATAGRAM)
+        except OSError:
+            break
+        word, moment, words = [*data.decode("utf-8", "replace").split(" ", 2), "", ""][:3]
+        try:
+            then = min(now, float(moment))
+        except ValueError:
+            then = now
+        found.append(Answer(PASSIVE if word == ask.PASSIVE else None, then, words))
+    return found

@@ -1,0 +1,244 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The files of one cluster as the agent writes them: the state, the record beside it, and what stands in for a state
+that cannot be written.
+
+Everything here is done by name, without following links: the state's folder may be another user's.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+import time
+
+from rcron import ask, feed, files, state
+from rcron.agent.answer import UNKNOWN, Answer, boottime
+from rcron.settings import ACTIVE, PASSIVE, Config
+
+#: What a state file may hold beside `active` and `passive`: an `active` that is too old, and nothing of use.
+STALE = "stale"
+BROKEN = "broken"
+
+
+class Store:
+    """Reads and writes the state of one cluster.
+
+    Args:
+        config: The cluster's settings.
+        feeder: The feeder's name, for the record.
+        owner: User and group of the state's folder, for the day when it has to be made anew. What the folder itself
+            says, while it is there, counts more.
+    """
+
+    def __init__(self, config: Config, feeder: str, owner: "tuple[int, int]" = (0, 0)) -> None:
+        self._config = config
+        self._feeder = feeder
+        self._folder = os.path.dirname(config.state_file)
+        self._owner = owner
+        self._mode = 0o755
+        self._written: "tuple[str | None, str] | None" = None
+        self.look_at_folder()
+
+    @property
+    def owner(self) -> "tuple[int, int]":
+        """User and group of the state's folder."""
+        return self._owner
+
+    def look_at_folder(self) -> None:
+        """Remember whose the state's folder is."""
+        try:
+            found = os.stat(self._folder)
+        except OSError:
+            return
+        if stat.S_ISDIR(found.st_mode):
+            self._owner = (found.st_uid, found.st_gid)
+            self._mode = stat.S_IMODE(found.st_mode)
+
+    def word(self) -> str:
+        """Return what the file holds: `active`, `passive`, STALE, or BROKEN for what no job would go by."""
+        found = state.from_file(self._config)
+        if found.source == state.STALE:
+            return STALE
+        return found.state if found.source == state.FILE else BROKEN
+
+    def refreshed(self) -> "float | None":
+        """Return when somebody last vouched for the state, in seconds of `boottime`; None if that is not known."""
+        times = [state.from_file(self._config).written]
+        record = self.record()
+        if record is not None:
+            times.append(record.spoke)
+        known = [moment for moment in times if moment is not None]
+        return boottime() - (time.time() - max(known)) if known else None
+
+    def record(self) -> "feed.Record | None":
+        """Return the record of this boot, whoever wrote it; None if there is none."""
+        found = feed.read_record(self._config)
+        if found is None or found.boot != feed.boot_id() or found.moment > feed.Moment.now():
+            return None
+        return found
+
+    def write_passive(self) -> None:
+        """Make the node passive in the state file, in its place if it cannot be replaced, and make a lost folder anew.
+
+        Waits for nobody.
+
+        Raises:
+            OSError: The state file cannot be written. `veto` can do then, until it can.
+        """
+        if self.word() == PASSIVE:
+            return
+        try:
+            feed.write_state(self._config, PASSIVE)
+        except FileNotFoundError:
+            self._make_folder()
+            feed.write_state(self._config, PASSIVE)
+
+    def write_active(self, answer: Answer, patient: bool = True) -> bool:
+        """Make the node active in the state file, unless a hook has spoken since the answer's question was put.
+
+        Args:
+            answer: The daemon's.
+            patient: Whether to give way to whoever holds the lock.
+
+        Returns:
+            Whether the node is active now. If not, ask again.
+
+        Raises:
+            BlockingIOError: Somebody else holds the lock.
+            OSError: The state file cannot be written.
+        """
+        try:
+            fd = self._lock(patient)
+        except FileNotFoundError:
+            self._make_folder()
+            fd = self._lock(patient)
+        try:
+            if self.is_overtaken(answer):
+                return False
+            feed.write_state(self._config, ACTIVE)
+            self._set_time(self._config.state_file, answer.moment)
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        return True
+
+    def renew(self, answer: Answer) -> None:
+        """Say that the daemon has confirmed the `active` that the file holds.
+
+        Args:
+            answer: The daemon's, whose moment becomes the file's time.
+
+        Raises:
+            OSError: The file's time cannot be set.
+        """
+        self._set_time(self._config.state_file, answer.moment)
+
+    def is_overtaken(self, answer: Answer) -> bool:
+        """Return whether a hook has spoken since a question was put.
+
+        Args:
+            answer: The one to that question.
+
+        Returns:
+            Whether the hook counts and the answer does not.
+        """
+        record = self.record()
+        if record is None or record.pid == os.getpid():
+            return False
+        return self._moment(answer.moment).ticks <= record.moment.ticks
+
+    def note(self, answer: Answer, became: "str | None") -> None:
+        """Write the record of an answer. Failing is no harm to the state: it is tried again with the next answer.
+
+        Args:
+            answer: The daemon's.
+            became: The state, if the answer changed it.
+
+        Raises:
+            OSError: The record cannot be written.
+        """
+        path = self._config.record_file
+        old = self.record()
+        is_ours = old is not None and old.pid == os.getpid()
+        if is_ours and became is None and self._written == (answer.state, answer.words):
+            self._set_time(path, answer.moment)
+            return
+        changed = became is not None or old is None
+        event = answer.words if changed or old is None else old.event
+        since = time.time() if changed or old is None else old.since
+        moment = self._moment(answer.moment)
+        if old is not None and old.moment > moment:
+            moment = old.moment
+        record = feed.Record(self._feeder, event, since, moment)
+        record.boot = feed.boot_id()
+        record.is_fed_by(os.getpid())
+        record.answer = answer.state or UNKNOWN
+        record.words = answer.words
+        files.replace(path, feed.record_text(record))
+        self._written = (answer.state, answer.words)
+        self._set_time(path, answer.moment)
+
+    def veto(self) -> None:
+        """Make the node passive beside a state file that cannot be written. Raises OSError."""
+        path = ask.place(self._config, "passive")
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
+
+    def lift_veto(self) -> None:
+        """Let the state file count again. Raises OSError."""
+        try:
+            os.unlink(ask.place(self._config, "passive"))
+        except FileNotFoundError:
+            pass
+
+    def has_veto(self) -> bool:
+        """Return whether the node is passive whatever the state file says."""
+        return os.path.lexists(ask.place(self._config, "passive"))
+
+    @staticmethod
+    def _moment(seconds: float) -> "feed.Moment":
+        return feed.Moment(int(seconds * os.sysconf("SC_CLK_TCK")), os.getpid())
+
+    @staticmethod
+    def _set_time(path: str, moment: float) -> None:
+        """Set a file's time to a moment of `boottime`."""
+        then = time.time() - (boottime() - moment)
+        os.utime(path, (then, then), follow_symlinks=False)
+
+    def _make_folder(self) -> None:
+        os.makedirs(os.path.dirname(self._folder), mode=0o755, exist_ok=True)
+        try:
+            os.mkdir(self._folder, 0o700)
+        except FileExistsError:
+            return
+        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchmod(fd, self._mode)
+            if os.geteuid() == 0:
+                os.fchown(fd, *self._owner)
+        finally:
+            os.close(fd)
+
+    def _lock(self, patient: bool) -> int:
+        """Hold off whoever else would make the node active. Returns the lock's descriptor, -1 if there is no room."""
+        path = self._config.state_file + ".lock"
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_CREAT
+        try:
+            fd = os.open(path, flags, 0o600)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return -1
+            raise
+        try:
+            # Not if it is another file's second name, planted there by the folder's owner.
+            if os.geteuid() == 0 and self._owner[0] != 0 and os.fstat(fd).st_nlink == 1:
+                os.fchown(fd, *self._owner)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if patient:
+                os.close(fd)
+                raise
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd

@@ -1,0 +1,248 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""rcron-agent as a process, asking a program that answers with what a file says."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from rcron import ask, feed, state
+from rcron import settings
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
+
+LAUNCHER = """\
+import sys
+sys.path.insert(0, {checkout!r})
+from rcron import ask, log
+ask.RUNTIME = {runtime!r}
+def send(facility, level, line):
+    with open({log!r}, "a", encoding="utf-8") as stream:
+        stream.write(line + "\\n")
+log._send = send
+from rcron.agent.__main__ import main
+sys.exit(main(["--clusters", {clusters!r}]))
+"""
+
+#: Answers with the exit status in the file `says`; counts how often; hangs if the file holds `hang`.
+PROGRAM = """\
+#!/bin/sh
+echo >>{folder}/asked
+read said <{folder}/says || exit 3
+[ "$said" = hang ] && exec sleep 100
+echo "$said"
+exit "$said"
+"""
+
+
+class Agent:
+    """The agent in a folder."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.clusters = folder / "agent.d"
+        self.clusters.mkdir()
+        self.state_file = folder / "run" / "state"
+        self.state_file.parent.mkdir()
+        self.state_file.write_text("passive\n")
+        program = folder / "program"
+        program.write_text(PROGRAM.format(folder=folder))
+        program.chmod(0o755)
+        conf = folder / "rcron.conf"
+        conf.write_text(f"state_file = {self.state_file}\nstate_max_age = 3\ndefault_state = passive\n")
+        self.config = settings.load(str(conf))
+        self.file = self.clusters / "c1.conf"
+        self.options = f"conf = {conf}\nfeeder = command\ncommand = {program}\nevery = 0.2\nlimit = 0.5\n"
+        self.file.write_text(self.options + "notice = 1\n")
+        self.log_file = folder / "log"
+        self.log_file.touch()
+        self.says("1")
+        self.process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Start it."""
+        text = LAUNCHER.format(
+            checkout=str(CHECKOUT), runtime=ask.RUNTIME, log=str(self.log_file), clusters=str(self.clusters)
+        )
+        self.process = subprocess.Popen([sys.executable, "-IS", "-c", text])
+
+    def says(self, what: str) -> None:
+        """Have the program answer so."""
+        new = self.folder / "says.new"
+        new.write_text(what + "\n")
+        new.rename(self.folder / "says")
+
+    @property
+    def state(self) -> str:
+        """What a job would go by."""
+        return state.current(self.config).state
+
+    def becomes(self, wanted: str, seconds: float) -> float:
+        """Wait for a state. Returns how long it took."""
+        return self.waits_for(lambda: self.state == wanted, seconds)
+
+    @staticmethod
+    def waits_for(condition: "Callable[[], bool]", seconds: float) -> float:
+        """Wait for something. Returns how long it took."""
+        began = time.monotonic()
+        while not condition():
+            assert time.monotonic() - began < seconds
+            time.sleep(0.005)
+        return time.monotonic() - began
+
+    def end(self) -> None:
+        """End it."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def agent(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Agent]":
+    with tempfile.TemporaryDirectory(prefix="rcron") as runtime:  # a socket's name has 107 bytes at most
+        monkeypatch.setattr(ask, "RUNTIME", runtime)
+        agent = Agent(tmp_path)
+        yield agent
+        agent.end()
+
+
+@pytest.fixture
+def active(agent: Agent) -> Agent:
+    agent.says("0")
+    agent.start()
+    agent.becomes("active", 10)
+    return agent
+
+
+def test_it_follows_the_daemon(active: Agent) -> None:
+    active.says("1")
+    active.becomes("passive", 2)
+    active.says("0")
+    active.becomes("active", 2)
+    time.sleep(4)
+    assert active.state == "active"
+
+
+def test_told_to_ask_it_asks_at_once(active: Agent) -> None:
+    active.file.write_text(active.options.replace("every = 0.2", "every = 30") + "notice = 1\n")
+    time.sleep(4.5)  # it has seen that, and its questions after the start are over
+    asked = active.folder / "asked"
+    before = asked.stat().st_size
+    assert ask.now(active.config, "an event")
+    assert active.waits_for(lambda: asked.stat().st_size > before, 1) < 0.2
+
+
+def test_a_passive_of_a_hook_is_written_at_once(active: Agent) -> None:
+    active.says("hang")
+    time.sleep(0.3)
+    assert ask.now(active.config, "BACKUP", passive=True)
+    assert active.becomes("passive", 1) < 0.2
+    active.says("0")
+    active.becomes("active", 3)
+
+
+def test_a_program_that_hangs_leaves_it_stale(active: Agent) -> None:
+    active.says("hang")
+    active.becomes("passive", 6)
+    assert state.current(active.config).source == state.STALE
+    active.says("0")
+    active.becomes("active", 5)
+
+
+def test_frozen_and_gone_on_it_is_passive_at_once_and_active_again_when_it_may(active: Agent) -> None:
+    assert active.process is not None
+    active.process.send_signal(signal.SIGSTOP)
+    time.sleep(2)
+    assert active.state == "active"  # fresh as yet
+    active.process.send_signal(signal.SIGCONT)
+    assert active.becomes("passive", 1) < 0.3
+    assert active.becomes("active", 5) > 0.8
+
+
+def test_killed_and_started_anew_at_once_nothing_happens(active: Agent) -> None:
+    assert active.process is not None
+    active.process.kill()
+    active.process.wait()
+    active.start()
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        assert active.state == "active"
+        time.sleep(0.02)
+
+
+def test_one_that_is_told_to_end_does_and_leaves_the_state(active: Agent) -> None:
+    assert active.process is not None
+    active.process.terminate()
+    assert active.process.wait(5) == 0
+    assert active.state == "active"
+    assert pathlib.Path(ask.place(active.config, "ask")).exists()
+
+
+def test_a_cluster_whose_file_is_gone_is_served_no_more(active: Agent) -> None:
+    place = pathlib.Path(ask.place(active.config, "ask"))
+    assert place.is_socket()
+    assert place.stat().st_mode & 0o777 == 0o600
+    active.file.unlink()
+    active.waits_for(lambda: not place.exists(), 5)
+    active.becomes("passive", 6)
+
+
+def test_a_file_that_is_broken_while_the_cluster_is_served_is_told_and_changes_nothing(active: Agent) -> None:
+    active.file.write_text("conf = \n")
+    active.waits_for(lambda: "goes on as before" in active.log_file.read_text(), 5)
+    time.sleep(3.5)
+    assert active.state == "active"
+    assert active.log_file.read_text().count("goes on as before") == 1
+
+
+def test_a_second_cluster_with_the_same_state_file_is_refused(active: Agent) -> None:
+    (active.clusters / "c2.conf").write_text(active.options)
+    assert active.process is not None
+    active.process.send_signal(signal.SIGHUP)
+    active.waits_for(lambda: "is c1's too; choose another; not served" in active.log_file.read_text(), 5)
+    time.sleep(3.5)
+    assert active.state == "active"
+
+
+def test_one_cluster_s_hanging_question_harms_no_other(active: Agent) -> None:
+    slow = active.folder / "slow"
+    slow.write_text("#!/bin/sh\nexec sleep 100\n")
+    slow.chmod(0o755)
+    conf = active.folder / "other.conf"
+    conf.write_text(f"state_file = {active.folder}/run/other\n")
+    (active.clusters / "c2.conf").write_text(f"conf = {conf}\nfeeder = command\ncommand = {slow}\nlimit = 2\n")
+    time.sleep(3)
+    active.says("1")
+    assert active.becomes("passive", 2) < 0.7
+
+
+def test_it_takes_over_from_the_process_that_a_hook_left_behind(agent: Agent) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rcron.ctl", "--conf", agent.config.path, "set", "active", "--while", str(os.getpid())],
+        check=True,
+        cwd=CHECKOUT,
+    )
+    assert done.returncode == 0
+    agent.waits_for(lambda: (record := feed.read_record(agent.config)) is not None and record.daemon != "", 5)
+    record = feed.read_record(agent.config)
+    assert record is not None
+    left = record.pid
+    agent.says("0")
+    agent.start()
+    agent.waits_for(lambda: not pathlib.Path(f"/proc/{left}").exists(), 10)
+    assert agent.state == "active"
+
+
+@pytest.mark.unmeasured
+def test_it_is_light(active: Agent) -> None:
+    assert active.process is not None
+    status = pathlib.Path(f"/proc/{active.process.pid}/status").read_text()
+    assert int(status.split("VmRSS:")[1].split()[0]) < 20 * 1024
