@@ -6,17 +6,16 @@
     feeder = keepalived
     instance = VI_1
 
-`conf` is the cluster's rcron.conf, `feeder` a module of rcron/agent/feeders/, and the names after that are that feeder's own
-(its OPTIONS).
+`conf` is the cluster's rcron.conf, `feeder` a module of rcron/agent/feeders/, and the names after that are that
+feeder's own (its OPTIONS).
 """
 
 import importlib
 import os
-import stat
 from collections.abc import Callable
 from typing import Any
 
-from rcron import settings
+from rcron import files, settings
 from rcron.agent import feeders
 from rcron.agent.truth import Truth
 from rcron.settings import Config, ConfigError
@@ -47,7 +46,7 @@ class Cluster:
         self.options = options
 
 
-def files(folder: str) -> "dict[str, str]":
+def found_in(folder: str) -> "dict[str, str]":
     """Return the clusters' files: their names without SUFFIX, and their paths. No folder is no cluster."""
     try:
         names = sorted(os.listdir(folder))
@@ -64,7 +63,7 @@ def load(name: str, path: str) -> Cluster:
     """Read one cluster's file, and the rcron.conf that it names.
 
     Args:
-        name: The cluster's, as `files` returns it.
+        name: The cluster's, as `found_in` returns it.
         path: The file.
 
     Returns:
@@ -86,7 +85,9 @@ def load(name: str, path: str) -> Cluster:
 
 def truth_of(cluster: Cluster) -> Truth:
     """Return what asks a cluster's daemon. Raises OSError if what it needs is not there."""
-    found: Truth = importlib.import_module(f"rcron.agent.feeders.{cluster.feeder}").truth(cluster.config, cluster.options)
+    found: Truth = importlib.import_module(f"rcron.agent.feeders.{cluster.feeder}").truth(
+        cluster.config, cluster.options
+    )
     return found
 
 
@@ -110,24 +111,14 @@ def _options(
 
 
 def _read(path: str) -> str:
-    """Read a file that only root (or whoever runs this) can have written."""
+    """Read a file that only root (or whoever runs this) can have written: it may name programs that root runs."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be opened: {error.strerror}") from None
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{path}: not a regular file")
-        if status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid()):
-            raise ConfigError(f"{path}: others than root may write it; chown root {path} && chmod go-w {path}")
-        data = os.read(fd, settings.MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    finally:
-        os.close(fd)
-    if len(data) > settings.MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {settings.MAX_BYTES} bytes")
+        data, _modified = files.read_trusted(path, settings.MAX_BYTES)
+        status = os.stat(path)
+    except (OSError, files.UntrustedError) as error:
+        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    if status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid()):
+        raise ConfigError(f"{path}: others than root may write it; chown root {path} && chmod go-w {path}")
     return data.decode("utf-8", "surrogateescape")
 
 

@@ -209,7 +209,7 @@ class Loop:
     def _read_files(self, now: float) -> None:
         """Begin to serve clusters whose files are new or have changed; cease to serve those whose files are gone."""
         self._is_to_read = False
-        files = clusters.files(self._folder)
+        files = clusters.found_in(self._folder)
         for name in self._served.keys() - files.keys():
             _forget(self._drop(name).cluster.config)
         for name in self._refused.keys() - files.keys():

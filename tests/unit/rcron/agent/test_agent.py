@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rcron import ask, feed, state
-from rcron import settings
+from rcron import ask, feed, settings, state
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
 
