@@ -56,11 +56,11 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
     mask = blocked if mask is None else mask
     # With SIGCHLD ignored the kernel would throw the exit status away; the job gets SIGCHLD back as it was.
     sigchld = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    log.event(config, f"state=active{field} status=start", command)
     # Python ignores these two at start. What they were before is not to be known; cron's jobs have the default.
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
 
-    log.event(config, f"state=active{field} status=start", command)
     terminate = config.on_demotion == TERMINATE
     own_group = terminate and not _in_foreground()
     began = time.monotonic()
@@ -77,6 +77,8 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
         finally:
             # Whatever goes wrong in the child, a second rcron must not live on.
             posix._exit(EX_NOT_EXECUTABLE)
+    # Here no write ends this process: a log daemon that is restarted may close what the next line goes to.
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
     if terminate:
         from rcron import demotion
 
