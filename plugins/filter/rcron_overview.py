@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The filter rcron_overview: a cluster as a table, from what rcron_info said of each of its hosts."""
+"""The filter rcron_overview: a cluster as a table, from the answers of rcron_info."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from ansible_collections.rcron.cluster.plugins.plugin_utils import table
 HOSTS = ["HOST", "CLUSTER", "STATE", "SINCE", "FEEDER", "PIN", "PREFIXED", "IGNORED 1 H"]
 JOBS = ["JOB", "CLUSTER", "HOST", "LAST RUN", "STATUS", "EXIT", "SECONDS"]
 
-#: How much of a job's command is shown.
+#: The most characters of a job's command.
 WIDTH = 60
 
 Info = Mapping[str, Any]
 
 
 def host_rows(host: str, info: Info) -> list[list[str]]:
-    """Return a row for each cluster of a host. info: what rcron_info's task registered there, failures included."""
+    """Return a row for each cluster of a host.
+
+    Args:
+        host: The host's name.
+        info: What rcron_info's task registered for it, a failure included.
+    """
     if "clusters" not in info:
         why = " ".join(str(info.get("msg", "")).split())
         why = why if len(why) <= WIDTH * 2 else why[: WIDTH * 2 - 3] + "..."
@@ -62,7 +67,7 @@ def _pin(pin: Mapping[str, Any] | None) -> str:
 
 
 def job_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
-    """Return a row for each job, with its last run wherever in the cluster that was, the latest first."""
+    """Return a row for each job with its last run on any host, the latest first."""
     last: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
     for host, info in hosts.items():
         for run in info.get("runs", []):
@@ -85,7 +90,7 @@ def job_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
 
 
 def _moment(seconds: float | None) -> str:
-    """Return a moment as the controller's clock and time zone have it."""
+    """Return a moment in the controller's time zone."""
     return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
@@ -98,16 +103,27 @@ def _span(seconds: float) -> str:
 
 
 def rcron_overview(hosts: Mapping[str, Info]) -> list[str]:
-    """Return the lines of two tables, the hosts' and the jobs', with an empty line between."""
+    """Show a cluster.
+
+    Args:
+        hosts: What rcron_info's task registered for each host, failures included.
+
+    Returns:
+        The lines of two tables, the hosts' and the jobs', with an empty line between.
+
+    Raises:
+        AnsibleFilterError: The argument is not a dict.
+    """
     if not isinstance(hosts, Mapping):
-        raise AnsibleFilterError(f"rcron_overview: {hosts!r}: give a dict of hosts and what rcron_info said of them")
+        raise AnsibleFilterError(f"rcron_overview: {hosts!r}: pass a dict of hosts and rcron_info's results")
     shown = table.lines(HOSTS, [row for host, info in hosts.items() for row in host_rows(host, info)])
     jobs = job_rows(hosts)
     return [*shown, "", *table.lines(JOBS, jobs)] if jobs else shown
 
 
 class FilterModule:
-    """What Ansible looks for in a filter plugin."""
+    """The class that Ansible expects in a filter plugin."""
 
     def filters(self) -> dict[str, object]:
+        """Return the filter by its name."""
         return {"rcron_overview": rcron_overview}

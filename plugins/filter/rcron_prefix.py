@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The filter rcron_prefix."""
+"""The filter rcron_prefix: a command with the prefix that makes it run on the active node only."""
 
 from __future__ import annotations
 
@@ -14,10 +14,20 @@ def rcron_prefix(
     conf: str | None = None,
     takeover_wait: int | None = None,
 ) -> str:
-    """Return the command with the prefix, as `crontab.prefix` makes it.
+    """Prefix a command.
 
-    Raises AnsibleFilterError for what is no command: no string, an empty one, one with a NUL byte or a newline; and for
-    a path that cannot stand in a crontab.
+    Args:
+        command: The command as a crontab would have it.
+        rcron_path: The absolute path of rcron on the hosts.
+        conf: The absolute path of the cluster's configuration; None for the default one.
+        takeover_wait: How many seconds a passive node waits for its promotion; None for the configuration's.
+
+    Returns:
+        The command with the prefix.
+
+    Raises:
+        AnsibleFilterError: The command is not a string, is empty, or has a NUL byte or a newline; or a path cannot be
+            used in a crontab.
     """
     for what, value in (("the command", command), ("rcron_path", rcron_path), ("conf", conf)):
         if not isinstance(value, str) and not (what == "conf" and value is None):
@@ -28,7 +38,7 @@ def rcron_prefix(
         )
     if not command.strip():
         raise AnsibleFilterError(
-            "rcron_prefix: the command is empty; give the command that cron is to run, as in "
+            "rcron_prefix: the command is empty; pass the command that cron should run, as in "
             "{{ '/usr/local/bin/report' | rcron.cluster.rcron_prefix }}"
         )
     try:
@@ -45,7 +55,8 @@ def _encoded(text: str) -> bytes:
 
 
 class FilterModule:
-    """What Ansible looks for in a filter plugin."""
+    """The class that Ansible expects in a filter plugin."""
 
     def filters(self) -> dict[str, object]:
+        """Return the filter by its name."""
         return {"rcron_prefix": rcron_prefix}

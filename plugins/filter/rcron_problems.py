@@ -1,40 +1,46 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The filter rcron_problems: what is wrong with a cluster, from what rcron_info said of each of its hosts."""
+"""The filter rcron_problems: what is wrong with a cluster, from the answers of rcron_info."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.rcron.cluster.plugins.plugin_utils import answer, table
 
-#: How far two clocks may be apart, in seconds.
+#: How many seconds two clocks may differ.
 CLOCKS = 1.0
 
-#: Settings that are a host's own.
+#: Settings that may differ between hosts.
 OWN_SETTINGS = ("default_state",)
 
 Info = Mapping[str, Any]
 
 
-class Problem(tuple[str, str, str]):
-    """A host, its cluster (or nothing), and what is wrong there."""
+class Problem(NamedTuple):
+    """Something that is wrong.
 
-    __slots__ = ()
+    Attributes:
+        host: The host's name.
+        cluster: The cluster's name; empty if it concerns none.
+        what: A sentence.
+    """
 
-    def __new__(cls, host: str, cluster: str, what: str) -> Problem:
-        return super().__new__(cls, (host, cluster, what))
+    host: str
+    cluster: str
+    what: str
 
 
 def problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None = None) -> list[Problem]:
-    """Find what is wrong.
+    """Find what is wrong with a cluster.
 
-    :param hosts: what rcron_info's task registered for each host, failures and unreachable hosts included.
-    :param tried: for each host, what a loop over rcron_crontab in check mode registered there.
+    Args:
+        hosts: What rcron_info's task registered for each host, failures and unreachable hosts included.
+        tried: What a loop over rcron_crontab in check mode registered for each host.
     """
     found = []
     answered = {}
@@ -42,7 +48,7 @@ def problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None = None)
         if info.get("unreachable"):
             found.append(Problem(host, "", f"unreachable: {_sentence(info)}"))
         elif "clusters" not in info:
-            found.append(Problem(host, "", _sentence(info) or "nothing is known of it: its task did not run"))
+            found.append(Problem(host, "", _sentence(info) or "nothing is known about it: its task did not run"))
         else:
             answered[host] = info
             if not info["clusters"]:
@@ -80,9 +86,9 @@ def _unprefixed(loop: Info) -> list[str]:
         if "entries" not in result:
             found.append(_sentence(result))
             continue
-        unlike = answer.unlike(result, answer.REWRITTEN)
-        if unlike:
-            found.append(f"the answer to its crontabs' trial is none of rcron_crontab's ({unlike})")
+        wrong = answer.mismatch(result, answer.REWRITTEN)
+        if wrong:
+            found.append(f"its answer to the crontabs' check is not one of rcron_crontab ({wrong})")
             continue
         item = result.get("item", {})
         where = item.get("user") or item.get("cron_file")
@@ -95,7 +101,7 @@ def _unprefixed(loop: Info) -> list[str]:
 def _active(members: Mapping[str, Info]) -> list[tuple[str, str]]:
     active = [host for host, cluster in members.items() if cluster["state"] == "active"]
     if not active:
-        return [(host, f"passive, as all hosts are, so no job runs: {members[host]['reason']}") for host in members]
+        return [(host, f"all hosts are passive, so no job runs: {members[host]['reason']}") for host in members]
     if len(active) == 1:
         return []
     return [
@@ -113,31 +119,34 @@ def _feeders(members: Mapping[str, Info]) -> list[tuple[str, str]]:
         if cluster["source"] == "stale":
             found.append((host, f"its state is stale: {cluster['reason']}"))
         elif feeder and feeder["alive"] is False:
-            found.append((host, f"its feeder {feeder['name']} is gone; it said last: {feeder['event']}"))
+            found.append((host, f"its feeder {feeder['name']} is gone; its last event was {feeder['event']}"))
         elif somebody and not feeder:
-            found.append((host, "no feeder has spoken there, as it has on other hosts"))
+            found.append((host, "its feeder has not set a state yet, unlike those of other hosts"))
     return found
 
 
 def _disagreements(members: Mapping[str, Info]) -> list[tuple[str, str]]:
-    found = _unlike({host: cluster["version"] for host, cluster in members.items()}, lambda value: f"version {value}")
+    found = _deviations(
+        {host: cluster["version"] for host, cluster in members.items()}, lambda value: f"version {value}"
+    )
     names = sorted({name for cluster in members.values() for name in cluster["settings"]} - set(OWN_SETTINGS))
     for name in names:
         values = {host: cluster["settings"].get(name) for host, cluster in members.items()}
-        found += _unlike(values, lambda value, name=name: f"{name} = {value}")
-    told = [host for host, cluster in members.items() if cluster["default_state"] == "active"]
-    if len(told) > 1:
-        found += [(host, f"default_state is active on {' and '.join(told)}; one host may have that") for host in told]
+        found += _deviations(values, lambda value, name=name: f"{name} = {value}")
+    active = [host for host, cluster in members.items() if cluster["default_state"] == "active"]
+    if len(active) > 1:
+        what = f"default_state is active on {' and '.join(active)}; only one host may have that"
+        found += [(host, what) for host in active]
     return found
 
 
-def _unlike(values: Mapping[str, Hashable], show: Callable[[Any], str]) -> list[tuple[str, str]]:
-    """Name the hosts whose value is not that of most hosts, or of the first ones where two values are as frequent."""
+def _deviations(values: Mapping[str, Hashable], show: Callable[[Any], str]) -> list[tuple[str, str]]:
+    """Return the hosts whose value is not the most frequent one; of equally frequent ones, the first counts."""
     counted = Counter(values.values()).most_common()
     if len(counted) < 2:
         return []
     usual = counted[0][0]
-    return [(host, f"{show(value)}, elsewhere {show(usual)}") for host, value in values.items() if value != usual]
+    return [(host, f"{show(value)}, but {show(usual)} elsewhere") for host, value in values.items() if value != usual]
 
 
 def _guarded(info: Info, conf: str) -> set[tuple[str, str, str, Any]]:
@@ -155,7 +164,9 @@ def _entries(members: Mapping[str, set[tuple[str, str, str, Any]]]) -> list[tupl
         wait = "" if entry[3] is None else f" (--takeover-wait {entry[3]})"
         for host in members:
             if host not in having:
-                what = f"{entry[0]}: no prefixed entry {entry[2]!r}{wait}, as there is on {', '.join(having)}"
+                what = (
+                    f"{entry[0]}: the prefixed entry {entry[2]!r}{wait} is missing here, but not on {', '.join(having)}"
+                )
                 found.append((host, what))
     return found
 
@@ -168,22 +179,34 @@ def _clocks(hosts: Mapping[str, Info]) -> list[tuple[str, str]]:
     found = []
     for host, offset in offsets.items():
         off = offset - middle
-        # Only what is certain: the question and its answer took their time.
+        # Only what is certain: the request and its answer took some time.
         if abs(off) - hosts[host]["clock_uncertainty"] > CLOCKS:
             found.append((host, f"its clock is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the others"))
     return found
 
 
 def rcron_problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None = None) -> list[str]:
-    """Return the problems as the lines of an aligned table with a heading, or an empty list where there is none."""
+    """Report what is wrong with a cluster.
+
+    Args:
+        hosts: What rcron_info's task registered for each host, failures included.
+        tried: What a loop over rcron_crontab in check mode registered for each host.
+
+    Returns:
+        The lines of a table with a heading; nothing if nothing is wrong.
+
+    Raises:
+        AnsibleFilterError: `hosts` is not a dict.
+    """
     if not isinstance(hosts, Mapping):
-        raise AnsibleFilterError(f"rcron_problems: {hosts!r}: give a dict of hosts and what rcron_info said of them")
+        raise AnsibleFilterError(f"rcron_problems: {hosts!r}: pass a dict of hosts and rcron_info's results")
     found = problems(hosts, tried)
     return table.lines(["HOST", "CLUSTER", "PROBLEM"], found) if found else []
 
 
 class FilterModule:
-    """What Ansible looks for in a filter plugin."""
+    """The class that Ansible expects in a filter plugin."""
 
     def filters(self) -> dict[str, object]:
+        """Return the filter by its name."""
         return {"rcron_problems": rcron_problems}

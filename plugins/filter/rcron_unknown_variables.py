@@ -91,4 +91,5 @@ class FilterModule:
     """What Ansible looks for in a filter plugin."""
 
     def filters(self) -> dict[str, object]:
+        """Return the filter by its name."""
         return {"rcron_unknown_variables": rcron_unknown_variables}

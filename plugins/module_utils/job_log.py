@@ -1,10 +1,10 @@
 # -*- coding: utf-8 -*-
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""rcron's log lines: which job ran last when, how it ended, and all else that happened to a host's clusters.
+"""rcron's log lines: the last run of each job and how it ended, and what else happened to a host's clusters.
 
-The lines are those of rcron(8) and rcronctl(8), LOG LINES. They come from the journal, and from syslog's files where
-there is none or where it does not go back far enough, as one that is not persistent.
+The lines are those of rcron(8) and rcronctl(8), LOG LINES. They come from the journal, and from syslog's files if there
+is no journal, or if it does not go back far enough because it is not persistent.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-#: Where syslog writes what a cron job says: Debian's files, Red Hat's and SUSE's.
+#: The files that syslog writes cron's messages to: Debian's, Red Hat's and SUSE's.
 SYSLOG_FILES = ("/var/log/cron.log", "/var/log/cron", "/var/log/syslog", "/var/log/messages")
 
 MINUTE, DAY = 60, 86400
 
-#: What becomes of a job.
+#: The statuses of a job.
 JOB_STATUSES = ("start", "ok", "fail", "demoted", "ignore", "stale")
 
 _CLUSTER = r"cluster=(?P<cluster>(?:(?! warning: ).)*?)"
@@ -52,12 +52,18 @@ _SYSLOG = re.compile(
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-#: What `journalctl --list-boots` tells of a boot, in UTC: older ones put a dash between its first and last entry.
+#: A boot as `journalctl --list-boots` prints it in UTC: older versions put a dash between its first and last entry.
 _BOOT = re.compile(r" *-?\d+ [0-9a-f]{32} \w{3} (\S+ \S+) UTC\W+\w{3} (\S+ \S+) UTC")
 
 
 class Line(NamedTuple):
-    """A line that rcron has logged: when (seconds since the epoch), by which process, and what."""
+    """A line that rcron has logged.
+
+    Attributes:
+        when: Its time, in seconds since the epoch.
+        pid: The process that logged it.
+        text: The line itself.
+    """
 
     when: float
     pid: int
@@ -65,12 +71,18 @@ class Line(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What a line tells.
+    """What a line says.
 
-    time: seconds since the epoch. cluster: its name, None where a warning tells none. status: a job's `start`, `ok`,
-    `fail`, `demoted`, `ignore` or `stale`; a state's `changed`, `confirmed`, `pinned` or `unpinned`; or `warning`.
-    state: `active` or `passive`, None for a warning. message: the job's command, the feeder's event, the pin's end, or
-    the warning. duration (seconds) and exit (the exit status): None if the line is not the end of a job.
+    Attributes:
+        time: Its time, in seconds since the epoch.
+        pid: The process that logged it.
+        cluster: The cluster's name; None for a warning without one.
+        status: `start`, `ok`, `fail`, `demoted`, `ignore` or `stale` for a job; `changed`, `confirmed`, `pinned` or
+            `unpinned` for a state; or `warning`.
+        state: `active` or `passive`; None for a warning.
+        message: The job's command, the feeder's event, the pin's end, or the warning.
+        duration: How many seconds the job took; None if the line is not the end of a job.
+        exit: The job's exit status; None likewise.
     """
 
     time: float
@@ -87,9 +99,14 @@ class Event(NamedTuple):
 class Run:
     """One run of a job.
 
-    started: seconds since the epoch, None where its start is older than what was read. status: `ok`, `fail`, `demoted`
-    (it was ended because its node turned passive), or `start` where no end is known. duration (seconds) and exit (the
-    exit status): None where no end is known.
+    Attributes:
+        cluster: The cluster's name.
+        command: The job's command.
+        pid: The process that ran it.
+        started: Its start, in seconds since the epoch; None if it is older than the lines that were read.
+        status: `ok`, `fail`, `demoted` (ended because its node turned passive), or `start` if no end is known.
+        duration: How many seconds it took; None if no end is known.
+        exit: The exit status; None if no end is known.
     """
 
     cluster: str
@@ -103,21 +120,31 @@ class Run:
 
 @dataclass
 class Runs:
-    """last: the last run of each job. ignored: for each cluster, how many runs were ignored since that time."""
+    """The jobs' runs.
+
+    Attributes:
+        last: The last run of each job.
+        ignored: For each cluster, how many runs were ignored in the requested time.
+    """
 
     last: list[Run]
     ignored: dict[str, int]
 
 
 class Boot(NamedTuple):
-    """The host was up from begin to end, in seconds since the epoch. begin: 0 where its log does not tell."""
+    """A time in which the host was up.
+
+    Attributes:
+        begin: In seconds since the epoch; 0 if the log does not show it.
+        end: In seconds since the epoch.
+    """
 
     begin: float
     end: float
 
 
 def event(line: Line) -> Event | None:
-    """Read a line. Returns None for one that tells nothing of a job, a state or what is wrong with one."""
+    """Read a line. Returns None for a line that is not about a job or a state, and is not a warning."""
     match = JOB.fullmatch(line.text) or STATE.fullmatch(line.text)
     if match is None:
         match = WARNING.fullmatch(line.text)
@@ -132,8 +159,9 @@ def event(line: Line) -> Event | None:
 def runs(lines: Iterable[Line], ignored_since: float) -> Runs:
     """Find the last run of each job.
 
-    :param lines: the oldest first; those that are not about a job are passed over.
-    :param ignored_since: seconds since the epoch, from which on ignored runs are counted.
+    Args:
+        lines: The log, the oldest line first; lines that are not about a job are skipped.
+        ignored_since: From when on ignored runs are counted, in seconds since the epoch.
     """
     running: dict[int, Run] = {}
     last: dict[tuple[str, str], Run] = {}
@@ -154,7 +182,7 @@ def runs(lines: Iterable[Line], ignored_since: float) -> Runs:
         if run is None or (run.cluster, run.command) != (cluster, command):
             run = Run(cluster, command, pid, None, status)
             last[cluster, command] = run
-        # A demoted job's line tells no exit status; the line of its end follows, which keeps the word.
+        # The line of a demotion has no exit status. The line of the job's end follows, and keeps the status.
         run.status = "demoted" if run.status == "demoted" else status
         run.duration = found.duration or 0
         run.exit = found.exit
@@ -164,17 +192,20 @@ def runs(lines: Iterable[Line], ignored_since: float) -> Runs:
 class Log:
     """This host's log of rcron from a time on.
 
-    since: from when on it is complete, in seconds since the epoch; None where there is nothing at all.
+    Attributes:
+        since: From when on it is complete, in seconds since the epoch; None if there is no log at all.
     """
 
     def __init__(
         self, since: float, files: Iterable[str] = SYSLOG_FILES, now: float | None = None, host: str | None = None
     ) -> None:
-        """Look where it is.
+        """Find the log.
 
-        :param since: seconds since the epoch.
-        :param files: syslog's files, without what rotation adds to their names; the first that has a line counts.
-        :param now, host: the clock and the host's name, where they are not this machine's.
+        Args:
+            since: From when on it is of interest, in seconds since the epoch.
+            files: Syslog's files, without the suffixes of rotated ones; the first one that has a line counts.
+            now: The time, in seconds since the epoch; None for this machine's clock.
+            host: The host's name; None for this machine's.
         """
         self._wanted = since
         self._now = time.time() if now is None else now
@@ -188,7 +219,7 @@ class Log:
         self.since = None if begin is None else max(begin, since)
 
     def _syslog(self, files: Iterable[str]) -> tuple[list[str], float | None]:
-        """The files to be read, the oldest first, and from when on they are complete."""
+        """Return the files to read, the oldest first, and from when on they are complete."""
         for name in files:
             rotated = re.compile(re.escape(name) + r"(?:[.-]\d{1,10})?(?:\.gz)?")
             there = [path for path in glob.glob(glob.escape(name) + "*") if rotated.fullmatch(path)]
@@ -203,14 +234,18 @@ class Log:
         return [], None
 
     def lines(self) -> Iterator[Line]:
-        """What rcron has logged, the oldest first. It may be a line for each job and minute: nothing is kept."""
+        """Read rcron's lines, the oldest first, one at a time: there may be a line for each job and minute."""
         yield from self._from_files(self._files, self._journal_begin)
         if self._journal_begin is not None:
             options = ("--identifier=rcron", "--output=short-unix", f"--since=@{int(self._wanted)}")
             yield from from_journal(_journalctl(*options))
 
     def earlier(self, most: int) -> list[Line]:
-        """So many lines from before that time, the oldest first: they tell how things stood when it began."""
+        """Return the last lines from before that time, the oldest first: they show the state when it began.
+
+        Args:
+            most: How many lines to return at most.
+        """
         if self._files:
             every = self._from_files(self._files, self._wanted, 0.0)
             return list(deque(every, most))
@@ -226,7 +261,7 @@ class Log:
                 when, match = self._read(text)
                 if when is None or match is None or match["tag"] != "rcron" or not match["pid"]:
                     continue
-                # A host may gather the lines of others.
+                # A host may collect the lines of others.
                 own = match["host"].partition(".")[0] == self._host
                 if own and since <= when and (before is None or when < before):
                     yield Line(when, int(match["pid"]), match["text"])
@@ -236,10 +271,10 @@ class Log:
         return (moment(match, self._now), match) if match else (None, None)
 
     def boots(self) -> list[Boot]:
-        """When the host was up since then, the oldest first; the last one has not ended.
+        """Return the times in which the host was up, the oldest first; the last one has not ended.
 
-        What is known of earlier boots is known from the journal, and of the end of the one before this, where it has
-        nothing on that, from rcron's own lines.
+        Earlier boots are known from the journal, or from rcron's own lines if the journal does not have the end of the
+        one before this.
         """
         booted = _booted(self._now)
         found = []
@@ -250,7 +285,7 @@ class Log:
                     datetime.datetime.fromisoformat(f"{each}+00:00").timestamp() for each in (match[1], match[2])
                 )
                 found.append(Boot(begin, end))
-        # A container's boots are one to the journal, as they have their host's boot ID.
+        # The journal sees one boot for all of a container's, because they have their host's boot ID.
         earlier = [boot for boot in found if boot.begin < booted - MINUTE and boot.end >= self._wanted]
         earlier = [boot._replace(end=min(boot.end, self._last_before(booted, boot))) for boot in earlier]
         if not earlier:
@@ -260,7 +295,7 @@ class Log:
 
     @staticmethod
     def _last_before(booted: float, boot: Boot) -> float:
-        """When the journal has its last line from before this boot, but for the kernel's, which are this boot's own."""
+        """Return the time of the journal's last line before this boot, except the kernel's, which are this boot's."""
         if boot.end < booted - 1:
             return boot.end
         origins = [f"_TRANSPORT={origin}" for origin in ("syslog", "journal", "stdout")]
@@ -269,7 +304,7 @@ class Log:
 
 
 def from_journal(printed: Iterable[str]) -> Iterator[Line]:
-    """Read what `journalctl --output=short-unix` prints; what is no line of rcron's is passed over."""
+    """Read what `journalctl --output=short-unix` prints; lines that are not rcron's are skipped."""
     for text in printed:
         match = _JOURNAL.fullmatch(text.rstrip("\n"))
         if match:
@@ -277,10 +312,17 @@ def from_journal(printed: Iterable[str]) -> Iterator[Line]:
 
 
 def moment(match: re.Match[str], now: float) -> float | None:
-    """Tell the time of a file's line, in seconds since the epoch; None for what is no time.
+    """Read the time of a file's line.
 
-    The older format tells this host's local time, and no year: it is the last one in which that day is not to come. Of
-    the hour that is twice when summer time ends, it is the first.
+    The older format has this host's local time without a year: the last year counts in which that day is not in the
+    future. Of the hour that comes twice when summer time ends, the first counts.
+
+    Args:
+        match: The parts of the line.
+        now: This host's time, in seconds since the epoch.
+
+    Returns:
+        Seconds since the epoch; None if it is not a time.
     """
     try:
         if match["full"]:
@@ -307,7 +349,7 @@ def _printed_moment(printed: str) -> float | None:
 
 
 def _journalctl(*options: str) -> Iterator[str]:
-    """The lines that journalctl prints; nothing where there is no systemd."""
+    """Return the lines that journalctl prints; none if there is no systemd."""
     command = ["journalctl", "--quiet", "--no-pager", *options]
     try:
         # run_command would keep all of it.
@@ -322,7 +364,7 @@ def _journalctl(*options: str) -> Iterator[str]:
             try:
                 yield from journal.stdout or ()
             finally:
-                journal.kill()  # whoever has read enough does not wait for the rest
+                journal.kill()  # a caller that has read enough does not wait for the rest
     except OSError:
         return
 
@@ -333,12 +375,12 @@ def _text_lines(path: str) -> Iterator[str]:
         with opened(path, "rt", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
             for line in stream:
                 yield line.rstrip("\n")
-    except (OSError, EOFError):  # gone, not ours to read, or no gzip after all
+    except (OSError, EOFError):  # gone, not readable, or not a gzip file
         return
 
 
 def _booted(now: float) -> float:
-    """When this host's first process was started: a container has its host's time of boot in /proc/stat."""
+    """Return when this host's first process started: in a container, /proc/stat has its host's boot time."""
     try:
         with open("/proc/1/stat", encoding="utf-8", errors="replace") as stream:
             ticks = int(stream.read().rpartition(")")[2].split()[19])  # proc_pid_stat(5)

@@ -1,7 +1,9 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What the modules return, held against what they say they return: a host that somebody else has taken over answers
-what he likes, and one such answer must not keep the others' from being read."""
+"""Check that the modules' results have the shape that the modules document.
+
+A host that somebody has taken over may answer anything, and one such answer must not keep the others from being read.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from typing import Any
 #: A time in seconds since the epoch, or a length of time. bool is a number to Python.
 SECONDS = float
 
-#: What a value must be: a type; a list or a dict (`...`) of such; a dict with these names; one of several; or what a
-#: function says of it.
+#: What a value must be: a type; a list or a dict (`...`) of a shape; a dict with these names; a tuple of alternatives;
+#: or a function that returns the value's shape.
 Shape = Any
 
 FEEDER = {"name": str, "event": str, "alive": (bool, None), "spoke": SECONDS}
@@ -64,13 +66,13 @@ EVENT = {
 
 
 def _cluster(value: object) -> Shape:
-    """Return what a cluster must be: of one that cannot be told of there are its conf and error alone."""
+    """Return a cluster's shape: one that could not be examined has only its conf and error."""
     return {"conf": str, "error": str} if isinstance(value, Mapping) and value.get("error") else CLUSTER
 
 
-#: What rcron_info returns where it has not failed.
+#: What rcron_info returns unless it fails.
 INFO = {"clusters": [_cluster], "entries": [ENTRY], "unreadable": [str], "time": SECONDS}
-#: And what it returns beside that, where it is asked for.
+#: What else it returns on request.
 MORE = {
     "runs": [RUN],
     "ignored": {...: int},
@@ -81,31 +83,40 @@ MORE = {
     "elapsed": SECONDS,
 }
 
-#: What rcron_crontab returns where it has not failed, as far as a report needs it.
+#: What rcron_crontab returns unless it fails, as far as a report needs it.
 REWRITTEN = {"entries": [{"line": int, "before": str, "after": str}]}
 
-#: What any module's result may hold beside its own: not facts, which would count more than the inventory's variables.
+#: What any module's result may hold as well. Not facts, which would take precedence over the inventory's variables.
 COMMON = frozenset(
     """changed deprecations exception failed invocation module_stderr module_stdout msg rc skipped unreachable
-    warnings""".split()  # noqa: SIM905 - one word after the other is read best
+    warnings""".split()  # noqa: SIM905 - reads best word by word
 )
 
-#: The most that a time may be, in seconds: some three thousand years.
+#: The greatest time, in seconds: some three thousand years.
 LATEST = 1e11
 
 
-def unlike(value: object, shape: Shape, where: str = "") -> str | None:
-    """Say in which way a value does not have a shape; None where it has it. where: its name, where it has one."""
+def mismatch(value: object, shape: Shape, where: str = "") -> str | None:
+    """Find the first difference between a value and a shape.
+
+    Args:
+        value: The value.
+        shape: What it must be.
+        where: The value's name; empty if it has none.
+
+    Returns:
+        Which part of the value is not what it must be; None if all of it is.
+    """
     if isinstance(shape, tuple):
-        said = [unlike(value, each, where) for each in shape if each is not None]
-        return None if (value is None and None in shape) or None in said else said[0]
+        found = [mismatch(value, each, where) for each in shape if each is not None]
+        return None if (value is None and None in shape) or None in found else found[0]
     if isinstance(shape, list):
         if not isinstance(value, list):
-            return f"{where} is no list"
+            return f"{where} is not a list"
         parts = [(each, shape[0], f"{where}[{number}]") for number, each in enumerate(value)]
     elif isinstance(shape, dict):
         if not isinstance(value, Mapping):
-            return f"{where} is no dict"
+            return f"{where} is not a dict"
         if ... in shape:
             parts = [(each, shape[...], f"a value of {where}") for each in value.values()]
         else:
@@ -117,29 +128,33 @@ def unlike(value: object, shape: Shape, where: str = "") -> str | None:
                 return f"{where or 'it'} has no {missing[0]}"
     elif shape is float:
         known = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return None if known and math.isfinite(value) and abs(value) < LATEST else f"{where} is no time"
+        return None if known and math.isfinite(value) and abs(value) < LATEST else f"{where} is not a time"
     elif not isinstance(shape, type):
-        return unlike(value, shape(value), where)
+        return mismatch(value, shape(value), where)
     else:
         # An exact number: bool is an int to Python. Ansible's strings are subclasses of str.
         known = isinstance(value, shape) and (shape is bool or not isinstance(value, bool))
-        return None if known else f"{where} is no {shape.__name__}"
-    return next(filter(None, (unlike(*part) for part in parts)), None)
+        return None if known else f"{where} is not of type {shape.__name__}"
+    return next(filter(None, (mismatch(*part) for part in parts)), None)
 
 
 def checked(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what rcron_info's module returned, without anything that is none of its own.
+    """Check a result of rcron_info's module.
 
-    A failure instead, where it is not what rcron_info returns.
+    Args:
+        result: What the host returned for the module.
+
+    Returns:
+        The result without anything that the module does not return; a failure if it is not a result of rcron_info.
     """
     kept = {name: value for name, value in result.items() if name in COMMON or name in INFO or name in MORE}
     if kept.get("failed") or kept.get("unreachable") or kept.get("skipped"):
         return {name: value for name, value in kept.items() if name in COMMON}
     shape = {**INFO, **{name: each for name, each in MORE.items() if name in kept}}
-    said = unlike(kept, shape)
-    if said is None:
+    wrong = mismatch(kept, shape)
+    if wrong is None:
         return kept
     return {
         "failed": True,
-        "msg": f"its answer is none of rcron_info's ({said}): look who has changed what is run there",
+        "msg": f"its answer is not one of rcron_info ({wrong}): find out who has changed what is run there",
     }

@@ -1,22 +1,25 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Rows of words as an aligned table, for a terminal."""
+"""Aligned tables for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-#: The most that is shown of a cell, in characters.
+#: The most characters that a cell shows.
 LONGEST = 1000
 
 
 def lines(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Align rows under a heading, two blanks between columns.
+    """Align rows under a heading, with two blanks between columns.
 
-    :param heading: the columns' names.
-    :param rows: as many cells each; a line break or tab in one becomes a blank, and what else a terminal would obey an
-        escape.
-    :returns: the table's lines, without line breaks.
+    Args:
+        heading: The columns' names.
+        rows: The rows, each with as many cells. A cell's line breaks and tabs become blanks, and other characters that
+            a terminal would obey become escapes.
+
+    Returns:
+        The table's lines, without line breaks.
     """
     table = [list(heading), *([plain(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(heading))]
@@ -24,7 +27,7 @@ def lines(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]
 
 
 def plain(text: str) -> str:
-    """Return a text as one line of at most LONGEST characters, all of which a terminal shows as they are."""
+    """Return a text as one line of at most LONGEST printable characters."""
     text = text[: LONGEST + 1]
     shown = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in " ".join(text.split())

@@ -106,7 +106,9 @@ def test_check_fails_with_a_table_that_names_the_host(broken: Cluster, play: Pla
     assert reported(odd, rf"billing active, and so is {active}: jobs run more than once \(pinned active until"), (
         ran.stdout
     )
-    assert reported(odd, r"billing nice_level = 5, elsewhere nice_level = 19"), ran.stdout
+    assert reported(odd, r"billing nice_level = 5, but nice_level = 19 elsewhere"), ran.stdout
     assert reported(odd, r"alice: line \d+ is '/usr/local/bin/record user'; it should be '/usr/bin/rcron "), ran.stdout
-    assert reported(odd, r"billing alice: no prefixed entry '/usr/local/bin/record user', as there is on"), ran.stdout
+    assert reported(
+        odd, r"billing alice: the prefixed entry '/usr/local/bin/record user' is missing here, but not on"
+    ), ran.stdout
     assert f"{len(problems)} problems; the table is above" in ran.stdout

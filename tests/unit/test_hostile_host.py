@@ -272,7 +272,7 @@ def test_check_names_each_host_whatever_another_one_answers(taken):
     for name in taken.hosts:
         assert re.search(rf'^ +"{name} ', ran.stdout, re.MULTILINE), name
     assert "problems; the table is above" in ran.stdout
-    assert "the answer to its crontabs' trial is none of rcron_crontab's (entries[0] is no dict)" in ran.stdout
+    assert "its answer to the crontabs' check is not one of rcron_crontab (entries[0] is not a dict)" in ran.stdout
 
 
 def test_timeline_draws_what_it_can_and_nowhere_else(taken):

@@ -114,12 +114,12 @@ def test_the_picture_is_written_where_the_playbook_was_started(draw, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("rcron_timeline_hour=1", "unknown variable rcron_timeline_hour; the playbook timeline knows"),
+        ("rcron_timeline_hour=1", "unknown variable rcron_timeline_hour (did you mean rcron_timeline_hours?)"),
         ("rcron_timeline_hours=soon", "rcron_timeline_hours is soon: give a number of hours above 0"),
         ("rcron_timeline_hours=745", "rcron_timeline_hours is 745: give a number of hours above 0, up to 744"),
         (
             "rcron_timeline_file=no/such/folder.svg",
-            "rcron_timeline_file is no/such/folder.svg: name a file in a folder",
+            "rcron_timeline_file is no/such/folder.svg: name a file in an existing folder",
         ),
         ("rcron_timeline_file=/", "rcron_timeline_file is /: name a file"),
     ],

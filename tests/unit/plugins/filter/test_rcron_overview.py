@@ -112,5 +112,5 @@ def test_a_long_command_is_cut():
 
 
 def test_what_is_no_dict_is_refused():
-    with pytest.raises(AnsibleFilterError, match="give a dict of hosts"):
+    with pytest.raises(AnsibleFilterError, match="pass a dict of hosts"):
         FilterModule().filters()["rcron_overview"]("n1")

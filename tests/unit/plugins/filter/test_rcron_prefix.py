@@ -34,7 +34,7 @@ def test_text_that_is_not_ascii_stays_as_it_is():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([""], "the command is empty; give the command that cron is to run"),
+        ([""], "the command is empty; pass the command that cron should run"),
         ([" \t"], "the command is empty"),
         (["a\nb"], r"'a\\nb' holds a newline; a crontab entry is one line"),
         (["a\0b"], "holds a NUL byte"),
@@ -65,4 +65,4 @@ def test_a_playbook_finds_it_and_is_told_what_is_wrong(play):
     )
     assert good["msg"] == "/usr/bin/rcron --conf /etc/b.conf -c 'cd /app && ./run'"
     assert bad["failed"]
-    assert "rcron_prefix: the command is empty; give the command" in bad["msg"]
+    assert "rcron_prefix: the command is empty; pass the command" in bad["msg"]

@@ -65,8 +65,8 @@ def test_a_cluster_that_is_well_has_no_problem(hosts):
 
 def test_nobody_active_is_told_of_every_host(hosts):
     of(hosts, "n1")["state"] = "passive"
-    assert [(problem[0], problem[2][:29]) for problem in problems(hosts)] == [
-        (name, "passive, as all hosts are, so") for name in hosts
+    assert [(problem[0], problem[2][:25]) for problem in problems(hosts)] == [
+        (name, "all hosts are passive, so") for name in hosts
     ]
 
 
@@ -86,12 +86,18 @@ def test_a_pin_alone_is_none(hosts):
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"feeder": {**CLUSTER["feeder"], "alive": False}}, "its feeder keepalived is gone; it said last: INSTANCE"),
-        ({"feeder": None}, "no feeder has spoken there"),
+        (
+            {"feeder": {**CLUSTER["feeder"], "alive": False}},
+            "its feeder keepalived is gone; its last event was INSTANCE",
+        ),
+        ({"feeder": None}, "its feeder has not set a state yet"),
         ({"source": "stale", "reason": "too old"}, "its state is stale: too old"),
-        ({"version": "0.0.9"}, "version 0.0.9, elsewhere version 0.1.0"),
-        ({"settings": {**CLUSTER["settings"], "takeover_wait": 9}}, "takeover_wait = 9, elsewhere takeover_wait = 0"),
-        ({"default_state": "active"}, "default_state is active on n1 and n2; one host may have that"),
+        ({"version": "0.0.9"}, "version 0.0.9, but version 0.1.0 elsewhere"),
+        (
+            {"settings": {**CLUSTER["settings"], "takeover_wait": 9}},
+            "takeover_wait = 9, but takeover_wait = 0 elsewhere",
+        ),
+        ({"default_state": "active"}, "default_state is active on n1 and n2; only one host may have that"),
     ],
 )
 def test_what_is_wrong_on_one_host_is_told_of_it(hosts, changes, what):
@@ -110,16 +116,16 @@ def test_an_operators_cluster_needs_no_feeder(hosts):
 def test_of_two_hosts_the_first_ones_setting_is_the_usual(hosts):
     del hosts["n3"]
     of(hosts, "n2")["settings"]["takeover_wait"] = 9
-    assert problems(hosts) == [("n2", "billing", "takeover_wait = 9, elsewhere takeover_wait = 0")]
+    assert problems(hosts) == [("n2", "billing", "takeover_wait = 9, but takeover_wait = 0 elsewhere")]
 
 
 def test_an_entry_that_is_not_prefixed_everywhere(hosts):
     hosts["n2"]["entries"][0]["guarded"] = False
     hosts["n3"]["entries"].append({**ENTRY, "command": "/bin/more", "takeover_wait": 5})
     assert [problem[::2] for problem in problems(hosts)] == [
-        ("n1", "root: no prefixed entry '/bin/more' (--takeover-wait 5), as there is on n3"),
-        ("n2", "root: no prefixed entry '/bin/more' (--takeover-wait 5), as there is on n3"),
-        ("n2", "root: no prefixed entry '/bin/report', as there is on n1, n3"),
+        ("n1", "root: the prefixed entry '/bin/more' (--takeover-wait 5) is missing here, but not on n3"),
+        ("n2", "root: the prefixed entry '/bin/more' (--takeover-wait 5) is missing here, but not on n3"),
+        ("n2", "root: the prefixed entry '/bin/report' is missing here, but not on n1, n3"),
     ]
 
 
@@ -157,7 +163,7 @@ def test_what_a_run_would_change_is_wrong(hosts):
     [
         ({"unreachable": True, "msg": "no\nroute"}, "unreachable: no route"),
         ({"msg": "no python"}, "no python"),
-        ({}, "nothing is known of it: its task did not run"),
+        ({}, "nothing is known about it: its task did not run"),
         ({"clusters": [], "entries": [], "unreadable": []}, "rcron is not deployed there: it has no configuration"),
         (
             {"clusters": [{"conf": "c", "error": "c:1: bad"}], "entries": [], "unreadable": ["x cannot be read"]},
@@ -197,10 +203,10 @@ def test_the_table_is_aligned(hosts):
     assert lines == [
         "HOST         CLUSTER  PROBLEM",
         "a-long-name           unreachable:",
-        "n3           billing  version 9, elsewhere version 0.1.0",
+        "n3           billing  version 9, but version 0.1.0 elsewhere",
     ]
 
 
 def test_what_is_no_dict_is_refused():
-    with pytest.raises(AnsibleFilterError, match="give a dict of hosts"):
+    with pytest.raises(AnsibleFilterError, match="pass a dict of hosts"):
         FilterModule().filters()["rcron_problems"](["n1"])

@@ -12,27 +12,27 @@ from ansible_collections.rcron.cluster.plugins.plugin_utils import answer
     ("value", "shape", "said"),
     [
         ("x", str, None),
-        (7, str, "a is no str"),
-        (True, int, "a is no int"),
-        (1, bool, "a is no bool"),
+        (7, str, "a is not of type str"),
+        (True, int, "a is not of type int"),
+        (1, bool, "a is not of type bool"),
         (1.5, float, None),
-        (True, float, "a is no time"),
-        (float("nan"), float, "a is no time"),
-        (1e300, float, "a is no time"),
+        (True, float, "a is not a time"),
+        (float("nan"), float, "a is not a time"),
+        (1e300, float, "a is not a time"),
         (None, (str, None), None),
-        ([], (str, None), "a is no str"),
+        ([], (str, None), "a is not of type str"),
         (7, (str, int), None),
-        (["x", None], [str], "a[1] is no str"),
-        ("xy", [str], "a is no list"),
+        (["x", None], [str], "a[1] is not of type str"),
+        ("xy", [str], "a is not a list"),
         ({"b": 7, "more": []}, {"b": int}, None),
-        ({"b": [{"c": 7}]}, {"b": [{"c": str}]}, "a.b[0].c is no str"),
+        ({"b": [{"c": 7}]}, {"b": [{"c": str}]}, "a.b[0].c is not of type str"),
         ({}, {"b": int}, "a has no b"),
-        (None, {"b": int}, "a is no dict"),
-        ({"x": 1, "y": []}, {...: int}, "a value of a is no int"),
+        (None, {"b": int}, "a is not a dict"),
+        ({"x": 1, "y": []}, {...: int}, "a value of a is not of type int"),
     ],
 )
 def test_a_value_has_a_shape_or_it_is_said_where_not(value, shape, said):
-    assert answer.unlike(value, shape, "a") == said
+    assert answer.mismatch(value, shape, "a") == said
 
 
 def test_nothing_is_kept_that_is_not_the_modules():
@@ -50,4 +50,4 @@ def test_a_cluster_that_cannot_be_told_of_has_its_error_alone():
     found["clusters"] = [{"conf": "/c", "error": ""}]
     refused = answer.checked(found)
     assert refused["failed"]
-    assert "none of rcron_info's (clusters[0] has no cluster_name): look who has changed" in refused["msg"]
+    assert "not one of rcron_info (clusters[0] has no cluster_name): find out who has changed" in refused["msg"]
