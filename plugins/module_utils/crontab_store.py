@@ -68,6 +68,8 @@ class CrontabCommand:
         self._usage = (answer.stdout + answer.stderr).decode("utf-8", "replace")
         cronie = "set host in cluster" in self._usage
         self.is_debian = "1003.2" in self._usage and not cronie
+        # systemd-cron 1, a Python program that reads and writes text: each CR becomes a newline, both ways.
+        self.loses_cr = "maintain crontab files for individual users" in self._usage
         # What crontab(5) calls the command, in bytes: Debian refuses longer ones, cronie cuts them off
         # without a word (MAX_COMMAND in its macros.h). The others have no limit of their own.
         self.max_command = 998 if self.is_debian else 131071 if cronie else None
@@ -97,6 +99,11 @@ class CrontabCommand:
 
         :returns: what it has against the crontab; None when it takes it, or offers no such check.
         """
+        if self.loses_cr and b"\r" in text:
+            return (
+                "it contains carriage returns, and this crontab command would replace each of them with a newline, in "
+                "other entries too; remove them first"
+            )
         if re.search(r"^\s*-n\s+\(dry run", self._usage, re.MULTILINE):  # Debian 12 or newer
             option = "-n"
         elif re.search(r"^\s*(crontab )?-T\s.*(test|check)", self._usage, re.MULTILINE | re.IGNORECASE):
@@ -170,7 +177,14 @@ class UserCrontab:
         return [] if own else ["-u", self.user]
 
     def _installed(self, listing: bytes) -> bytes:
-        """Undo what Debian's ``crontab -l`` does to the bytes: a header in front, CR shown as \\r and BS as \\b."""
+        """Undo what ``crontab -l`` does to the bytes.
+
+        Debian's puts a header in front, and shows CR as \\r and BS as \\b. systemd-cron's loses CR.
+        """
+        if self._command.loses_cr:
+            # Only root can read this file. What anybody else is given comes through a helper, as it is.
+            with contextlib.suppress(OSError), open(os.path.join(self._spool, self.user), "rb") as spooled:
+                return spooled.read()
         if not self._command.is_debian:
             return listing
         if rb"\r" in listing or rb"\b" in listing:

@@ -41,7 +41,7 @@ class FakeCrontab(NamedTuple):
 
 @pytest.fixture
 def fake_crontab(tmp_path):
-    """Return a function that makes a stand-in: "debian", "cronie" or "busybox"."""
+    """Return a function that makes a stand-in: "debian", "cronie", "systemd-cron" or "busybox"."""
     made = []
 
     def make(kind: str) -> FakeCrontab:

@@ -106,6 +106,24 @@ def test_a_crontab_that_something_else_put_into_the_spool_is_read_as_it_is(fake_
 
 
 @AS_ROOT
+def test_carriage_returns_that_the_listing_loses_are_read_all_the_same(fake_crontab):
+    fake = fake_crontab("systemd-cron")
+    text = b"* * * * * a\r\n* * * * * b\rc\n"
+    fake.crontab.write_bytes(text)
+    assert subprocess.run([fake.path, "-l"], capture_output=True, check=True).stdout != text
+    assert user_crontab(fake).read() == text
+
+
+@AS_ROOT
+def test_a_crontab_whose_carriage_returns_would_be_lost_is_refused_before_it_is_written(fake_crontab):
+    command = CrontabCommand(fake_crontab("systemd-cron").path)
+    assert "carriage returns" in command.refusal(b"* * * * * a\r\n")
+    assert command.refusal(b"* * * * * a\n") is None
+    for kind in KINDS:
+        assert CrontabCommand(fake_crontab(kind).path).refusal(b"* * * * * a\r\n") is None
+
+
+@AS_ROOT
 def test_debians_own_header_is_no_part_of_the_crontab(fake_crontab):
     fake = fake_crontab("debian")
     fake.crontab.write_bytes(HEADER + b"# mine\r\n* * * * * true\n")

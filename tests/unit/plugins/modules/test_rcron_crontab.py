@@ -169,6 +169,23 @@ def test_a_crontab_that_cron_would_refuse_is_refused_in_a_preview_too(fake_cront
     assert not any(call.endswith(" -u root -") for call in fake.calls())
 
 
+@AS_ROOT
+def test_a_users_carriage_returns_are_not_lost_with_the_change_of_another_entry(fake_crontab):
+    fake = fake_crontab("systemd-cron")
+    text = b"* * * * * a\r\n* * * * * b\n"
+    fake.crontab.write_bytes(text)
+    command = CrontabCommand(fake.path)
+    store = UserCrontab(fake.user, command, spool=str(fake.spool))
+    prefixed = entries_of(store, Selector("job", b"b"), command=command)
+    for act in (prefixed.preview, prefixed.apply):
+        with pytest.raises(StoreError, match="carriage returns"):
+            act()
+    assert fake.crontab.read_bytes() == text
+    fake.crontab.write_bytes(text.replace(b"\r", b""))
+    assert prefixed.apply().changed
+    assert fake.crontab.read_bytes() == b"* * * * * a\n* * * * * /usr/bin/rcron b\n"
+
+
 @pytest.mark.parametrize("entry", [{"name": ""}, {"job": " "}, {"regexp": ""}])
 def test_an_empty_selector_is_refused(entry):
     ((kind, _value),) = entry.items()
