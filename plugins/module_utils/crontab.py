@@ -13,8 +13,8 @@ nothing. Three things lie outside what rewriting one command can reach:
   puts a second guard in front, which asks the same question once more and is taken away again by `unprefix`.
 - systemd-cron takes every `\\%` for an escaped `%`; in `\\\\%`, cron and cronie see an escaped backslash, and then the
   start of the standard input. This module reads it as they do.
-- A file that bash reads at its start (`BASH_ENV` in the crontab) is read by the shell that cron starts, so on passive
-  nodes too.
+- What a shell reads at its start (bash the file that `BASH_ENV` in the crontab names, zsh `~/.zshenv`) is read by the
+  shell that cron starts, so on passive nodes too, and on active ones once more by the shell that rcron starts.
 """
 
 from __future__ import annotations
@@ -117,6 +117,12 @@ _ANSIBLE_NAME = b"#Ansible: "
 
 # Shells that read `'…'` and `-c` as POSIX says, by the last part of their path. (rbash runs nothing with a `/` in it.)
 _POSIX_SHELLS = frozenset(b"sh dash ash bash ksh ksh93 mksh lksh oksh yash zsh".split())
+# Variables by which bash reads functions and options at its start. An option may make an unset variable an error, for
+# instance. And bash looks for `~/bin/job` if an element of PATH is `~/bin`.
+_HIDING = frozenset([b"BASH_ENV", b"SHELLOPTS", b"BASHOPTS"])
+# Their options by which it prints what it runs, or starts a debugger that is not there.
+_PRINTING = {b"SHELLOPTS": frozenset([b"xtrace", b"verbose"]), b"BASHOPTS": frozenset([b"extdebug"])}
+_MAY_BE_BASH = frozenset([b"sh", b"bash"])
 # Those whose builtins `_BUILTINS` lists.
 _KNOWN_SHELLS = frozenset(b"sh dash bash".split())
 
@@ -128,7 +134,8 @@ class _Line(NamedTuple):
     padding: int  # bytes in front of the command that count for its length limit
     shell: bytes  # what SHELL is set to above the entry
     shell_line: int
-    bash_env: bool  # BASH_ENV is set above it
+    hides: bool  # what bash reads at its start may have another meaning for a command's name, or for a variable
+    prints: tuple[bytes, int] | None  # the variable that makes bash print what it runs, and its line
 
 
 class _Place(NamedTuple):
@@ -156,7 +163,9 @@ def _lines(crontab: bytes, system: bool) -> Iterator[_Line]:
             f"line {line}: NUL byte in column {column}; cron reads no further there, and this may be no crontab: "
             "take the byte out first"
         )
-    name, shell, shell_line, bash_env = None, b"/bin/sh", 0, False
+    name, shell, shell_line = None, b"/bin/sh", 0
+    hiding: set[bytes] = set()
+    printing: dict[bytes, int] = {}
     offset = 0
     for number, text in enumerate(crontab.split(b"\n"), start=1):
         name_above, name = name, None
@@ -168,16 +177,25 @@ def _lines(crontab: bytes, system: bool) -> Iterator[_Line]:
             continue
         variable = _variable(text) if b"=" in text else None
         if variable:
-            if variable[0] == b"SHELL":
-                shell, shell_line = variable[1].strip(), number
-            bash_env = bash_env or variable[0] == b"BASH_ENV"
+            what, value = variable
+            if what == b"SHELL":
+                shell, shell_line = value.strip(), number
+            if (value and (what in _HIDING or what.startswith(b"BASH_FUNC_"))) or (what == b"PATH" and b"~" in value):
+                hiding.add(what)
+            else:
+                hiding.discard(what)
+            if _PRINTING.get(what, frozenset()) & set(value.split(b":")):
+                printing[what] = number
+            else:
+                printing.pop(what, None)
             continue
         place = _place(text, system)
         if place is None:
             continue
         command, guard = unprefix(text[place.command :])
         entry = Entry(number, name_above, place.user, command, guard, start + place.command, start + len(text))
-        yield _Line(entry, place.padding, shell, shell_line, bash_env)
+        prints = next(iter(printing.items()), None)
+        yield _Line(entry, place.padding, shell, shell_line, bool(hiding), prints)
 
 
 def _variable(line: bytes) -> tuple[bytes, bytes] | None:
@@ -405,8 +423,8 @@ def _present(line: _Line, before: bytes, guard: Guard, max_command: int | None) 
     if len(before) > MOST_BYTES:
         raise _too_long(line, len(before), most)
     shell = line.shell.rpartition(b"/")[2]
-    # A function or alias out of BASH_ENV, or a builtin that we don't know, can hide behind any command name.
-    after = _prefixed(before, guard, bare=shell in _KNOWN_SHELLS and not line.bash_env)
+    # A function of BASH_ENV or BASH_FUNC_*, or a builtin that is not known here, can hide behind any command's name.
+    after = _prefixed(before, guard, bare=shell in _KNOWN_SHELLS and not line.hides)
     if after == before:
         return before
     if shell not in _POSIX_SHELLS:
@@ -414,6 +432,12 @@ def _present(line: _Line, before: bytes, guard: Guard, max_command: int | None) 
         raise CrontabError(
             f"line {line.entry.line}: SHELL is {_shown(line.shell)} (line {line.shell_line}), and a prefix can only be "
             f"quoted for {known}; set SHELL=/bin/sh above this entry, and name the interpreter in its command"
+        )
+    if line.prints and shell in _MAY_BE_BASH:
+        name, number = line.prints
+        raise CrontabError(
+            f"line {line.entry.line}: {name.decode()} (line {number}) makes bash print what it runs, on passive nodes "
+            "too; remove that variable from the crontab, and put `set -x` or `set -v` into the command instead"
         )
     length = line.padding + len(after)
     if length > most:
@@ -736,6 +760,7 @@ _SIMPLE_COMMAND = re.compile(
     rb"(?P<name>%s)(?P<arguments>(?:[ \t]+%s)*)[ \t]*" % (_STATIC_WORD, _WORD),
     re.DOTALL,
 )
+_PARAMETERS = re.compile(_PARAMETER)
 _PLAIN_WORD = re.compile(_PLAIN + rb"+")
 
 
@@ -748,9 +773,11 @@ def is_simple(command: bytes) -> bool:
     if not match or b"\r" in command:
         return False
     name = _value(match["name"])
-    # rcron reads a word that begins with `-` as its option, and one word with white space in it as a shell command.
+    # rcron reads a word that begins with `-` as its option, and one word with white space in it as a shell command. An
+    # argument that consists of variables only is none if they are empty.
     return (
         name not in _NOT_A_PROGRAM
         and not name.startswith(b"-")
+        and (len(_fields(name)) == 1 or _PARAMETERS.sub(b"", match["arguments"]).strip() != b"")
         and (bool(match["arguments"]) or _PLAIN_WORD.fullmatch(match["name"]) is not None)
     )

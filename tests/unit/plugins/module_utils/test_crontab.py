@@ -181,6 +181,8 @@ def test_a_nul_byte_is_refused_with_its_place(text, place):
         b"job a 'b c' \"d $E\" ${F}",
         b"/usr/local/bin/job --option=value",
         b"'/opt/my app/job' arg",
+        b"'/opt/my app/job' $A ''",
+        b"'/opt/my app/job' \"$A\"",
         b"mail -s report root%hello%world",
         b"date +\\%F",
     ],
@@ -216,6 +218,8 @@ def test_a_simple_command_gets_the_prefix_in_front(command):
             b"'-a' b",
             b"'' b",
             b"'a b'",
+            b"'a b' $OPTS",
+            b"'/opt/my app/job' $A ${B}$C ",
             b'"a"',
             b"'cd' b",
             b'c"d" b',
@@ -492,12 +496,63 @@ def test_an_entry_under_another_shell_is_refused(shell):
     assert absent(text).text == text
 
 
-@pytest.mark.parametrize("variable", [b"SHELL=/bin/zsh", b"SHELL=/usr/bin/ksh93", b"BASH_ENV=~/.bashrc"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        b"SHELL=/bin/zsh",
+        b"SHELL=/usr/bin/ksh93",
+        b"BASH_ENV=~/.bashrc",
+        b"SHELLOPTS=nounset",
+        b"BASHOPTS=expand_aliases",
+        b"BASH_FUNC_job%%=() { echo function; }",
+        b"PATH=~/bin:/usr/bin",
+    ],
+)
 def test_where_a_name_can_hide_a_function_every_command_goes_through_the_shell(variable):
     text = variable + b"\n0 5 * * * job\n"
     assert present(text).text == variable + b"\n0 5 * * * /usr/bin/rcron -c 'job'\n"
     assert absent(present(text).text).text == text
     assert present(present(text).text).text == present(text).text
+
+
+@pytest.mark.parametrize(
+    "variable", [b"SHELLOPTS=xtrace", b"SHELLOPTS = 'errexit:verbose'", b"BASHOPTS=extdebug:sourcepath"]
+)
+@pytest.mark.parametrize("shell", [b"", b"SHELL=/bin/bash\n"])
+def test_an_entry_is_refused_if_bash_prints_what_it_runs(variable, shell):
+    text = shell + variable + b"\n0 5 * * * job\n"
+    line = text.count(b"\n", 0, text.index(variable)) + 1
+    with pytest.raises(CrontabError, match=rf"line {line + 1}: \w+OPTS \(line {line}\) makes bash print what it runs"):
+        present(text)
+    assert absent(text).text == text
+    assert present(b"SHELL=/bin/dash\n" + variable + b"\n0 5 * * * job\n").entries
+    emptied = variable.partition(b"=")[0] + b"=\n"
+    assert present(text.replace(b"0 5", emptied + b"0 5")).text.endswith(b"/usr/bin/rcron job\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "silent"),
+    [
+        ("SHELLOPTS", "nounset", True),
+        ("SHELLOPTS", "errexit:noglob:pipefail", True),
+        ("BASH_FUNC_job%%", "() { echo function; }", True),
+        ("SHELLOPTS", "xtrace", False),
+        ("SHELLOPTS", "verbose", False),
+    ],
+)
+def test_bash_prints_nothing_for_a_prefix_unless_the_product_refuses_it(tmp_path, name, value, silent):
+    """A passive node is one whose rcron does nothing."""
+    rcron = tmp_path / "rcron"
+    rcron.write_text("#!/bin/dash\n")
+    rcron.chmod(0o755)
+    text = f"SHELL=/bin/bash\n{name}={value}\n* * * * * job $UNSET\n".encode()
+    try:
+        command = present(text, rcron_path=bytes(rcron)).entries[0].after
+    except CrontabError:
+        assert not silent
+        command = bytes(rcron) + b" -c 'job'"
+    ran = subprocess.run(["/bin/bash", "-c", command], env={name: value}, capture_output=True, check=False)
+    assert ((ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")) == silent
 
 
 @pytest.mark.parametrize("expression", [b"(", b"*", b"[a"])

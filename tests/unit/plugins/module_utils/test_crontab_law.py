@@ -169,6 +169,12 @@ HANDWRITTEN = [
 ]
 
 
+def test_a_name_with_a_blank_runs_with_arguments_that_may_be_empty(nodes):
+    for shell in SHELLS:
+        for command in (b'"my job" $EMPTY', b"'bin/my job' $EMPTY${EMPTY}", b'"bin/my job" $EMPTY "$EMPTY"'):
+            assert nodes.breaches(command, shell, "debian") == []
+
+
 @pytest.mark.parametrize("written", HANDWRITTEN)
 def test_a_handwritten_prefix_is_moved_and_taken_away_without_a_change_of_what_runs(nodes, written):
     found = []
