@@ -50,9 +50,9 @@ class Nodes:
 
     def breaches(self, command: bytes, shell: str, cron: str, prefix=crontab.prefix) -> list[str]:
         """Return in which ways the prefixed command breaks the law; none, if the prefix is right."""
-        original = self._run(self.active, command, shell, cron)
+        original = self.run(self.active, command, shell, cron)
         prefixed = prefix(command, bytes(self.active.rcron), bytes(self.active.conf))
-        active = self._run(self.active, prefixed, shell, cron)
+        active = self.run(self.active, prefixed, shell, cron)
         found = []
         for what in cron_run.Result._fields:
             before, after = getattr(original, what), getattr(active, what)
@@ -66,7 +66,7 @@ class Nodes:
         found += [f"{shell}, {cron}: {command!r} {breach}" for breach in self._traces(prefixed, shell, cron)]
         return found
 
-    def _run(self, node: cron_run.Node, command: bytes, shell: str, cron: str) -> cron_run.Result:
+    def run(self, node: cron_run.Node, command: bytes, shell: str, cron: str) -> cron_run.Result:
         home = node.home(f"home{next(self._number):06}")
         try:
             return cron_run.run(*cron_run.shell_input(command, cron), shell, home)
@@ -182,7 +182,7 @@ def test_a_handwritten_prefix_is_moved_and_taken_away_without_a_change_of_what_r
         command = written.replace(b"RCRON", bytes(nodes.active.rcron) + b" --conf " + bytes(nodes.active.conf))
         found += nodes.breaches(command, shell, cron)
         bare = crontab.unprefix(command)[0]
-        before, after = (nodes._run(nodes.active, each, shell, cron) for each in (command, bare))
+        before, after = (nodes.run(nodes.active, each, shell, cron) for each in (command, bare))
         assert before.status not in (126, 127), "it works as it is written"
         if before != after:
             found.append(f"{shell}, {cron}: {bare!r} {before} became {after}")

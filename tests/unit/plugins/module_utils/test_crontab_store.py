@@ -213,13 +213,18 @@ def test_a_crontab_command_that_alters_what_it_is_given_is_noticed(fake_crontab)
 
 
 def test_only_root_names_the_user(fake_crontab, monkeypatch):
-    crontab = user_crontab(fake_crontab("cronie"))
+    fake = fake_crontab("cronie")
+
+    def words() -> list[str]:
+        user_crontab(fake).read()
+        return (fake.folder / "calls").read_text().splitlines()[-1].split()[1:]
+
     monkeypatch.setattr(crontab_store.os, "getuid", lambda: 0)
-    assert crontab._whose() == ["-u", "root"]
+    assert words() == ["-u", "root", "-l"]
     monkeypatch.setattr(crontab_store.os, "getuid", lambda: 12345)
-    assert crontab._whose() == ["-u", "root"]
+    assert words() == ["-u", "root", "-l"]
     monkeypatch.setattr(crontab_store.pwd, "getpwnam", lambda _name: types.SimpleNamespace(pw_uid=12345))
-    assert crontab._whose() == []
+    assert words() == ["-l"]
 
 
 # --- A system crontab ---------------------------------------------------------------------------------------
