@@ -22,6 +22,12 @@ PASSIVE = "passive"
 CONTINUE = "continue"
 TERMINATE = "terminate"
 
+#: The folder of rcron-agent: its unit's RuntimeDirectory.
+RUNTIME = "/run/rcron-agent"
+
+#: The longest name that a state file gives to what is kept there, in bytes.
+MAX_KEY = 64
+
 #: The longest time that a setting may hold, in seconds: a day.
 MAX_SECONDS = 86400
 
@@ -188,6 +194,24 @@ class Config:
         if path.startswith("/var/run/"):
             return f"/var/lib{path[8:]}.pin"
         return f"{path}.pin"
+
+    def agent_file(self, kind: str) -> str:
+        """Return the path of what rcron-agent keeps for this cluster, each state file's own: see rcron/ask.py.
+
+        Args:
+            kind: `ask` or `passive`.
+        """
+        path: str = self.state_file
+        if path.startswith("/var/run/"):
+            path = path[4:]
+        key = path[1:].replace("%", "%25").replace("-", "%2d").replace("/", "-")
+        if len(key.encode()) > MAX_KEY:
+            # A socket's name has 107 bytes at most. The whole path counts all the same (FNV-1a).
+            code = 0xCBF29CE484222325
+            for byte in path.encode():
+                code = (code ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+            key = f"{code:016x}"
+        return f"{RUNTIME}/{key}.{kind}"
 
     @property
     def record_file(self) -> str:

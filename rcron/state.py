@@ -20,6 +20,7 @@ PIN = "pin"
 FILE = "file"
 STALE = "stale"
 DEFAULT = "default"
+AGENT = "agent"  # rcron-agent keeps the state file, and it is not what it should be
 
 
 class Verdict:
@@ -83,6 +84,10 @@ def from_file(config: Config) -> Verdict:
     try:
         data, written = files.read_trusted(path, MAX_BYTES)
     except FileNotFoundError:
+        if _exists(config.agent_file("ask")):
+            # It is not that nobody has spoken yet: somebody has removed it, and the agent is about to write it anew.
+            problem = f"{path}: there is no such file, although rcron-agent keeps it"
+            return Verdict(PASSIVE, AGENT, problem, f"{problem}: taken for passive")
         return _default(config, f"{path}: there is no such file")
     except OSError as error:
         return _default(config, f"{path}: cannot be read: {error.strerror}")
@@ -99,8 +104,19 @@ def from_file(config: Config) -> Verdict:
             when = f"{age} s ago" if age >= 0 else f"{-age} s in the future"
             reason = f"{path} says active, but was last refreshed {when} (state_max_age {limit})"
             return Verdict(PASSIVE, STALE, reason, None, written)
+        veto = config.agent_file("passive")
+        if _exists(veto):
+            return Verdict(PASSIVE, AGENT, f"{veto} is there: rcron-agent cannot write {path}", None, written)
         return Verdict(ACTIVE, FILE, f"{path} says so", None, written)
     return _default(config, f"{path}: holds neither active nor passive")
+
+
+def _exists(path: str) -> bool:
+    try:
+        posix.stat(path)
+    except OSError:
+        return False
+    return True
 
 
 def _default(config: Config, problem: str) -> Verdict:

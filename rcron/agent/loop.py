@@ -15,7 +15,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from rcron import ask, log
+from rcron import ask, log, settings
 from rcron.agent import clusters
 from rcron.agent.answer import Answer, boottime
 from rcron.agent.clusters import Cluster
@@ -120,7 +120,7 @@ class Loop:
         signal.signal(signal.SIGHUP, self._reread)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
-        os.makedirs(ask.RUNTIME, mode=0o755, exist_ok=True)
+        os.makedirs(settings.RUNTIME, mode=0o755, exist_ok=True)
         seen = boottime()
         looked = seen - LOOK
         clock = time.time() - seen
@@ -241,7 +241,7 @@ class Loop:
         store = Store(cluster.config, cluster.feeder)
         asker = Asker(name, truth, self._answers, self._woken)
         keeper = Keeper(cluster.config, cluster.feeder, truth, store, now)
-        socket = _listen(ask.place(cluster.config, "ask"), store.owner)
+        socket = _listen(cluster.config.agent_file("ask"), store.owner)
         self._served[name] = Served(cluster, keeper, asker, socket, versions)
         asker.start()
 
@@ -263,7 +263,7 @@ def _forget(config: Config) -> None:
     """Leave nothing of a cluster that no daemon feeds any more in the agent's folder."""
     for kind in ("ask", "passive"):
         try:
-            os.unlink(ask.place(config, kind))
+            os.unlink(config.agent_file(kind))
         except OSError:
             pass
 

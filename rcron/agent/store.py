@@ -12,7 +12,7 @@ import os
 import stat
 import time
 
-from rcron import ask, feed, files, state
+from rcron import feed, files, state
 from rcron.agent.answer import UNKNOWN, Answer, boottime
 from rcron.settings import ACTIVE, PASSIVE, Config
 
@@ -181,19 +181,19 @@ class Store:
 
     def veto(self) -> None:
         """Make the node passive beside a state file that cannot be written. Raises OSError."""
-        path = ask.place(self._config, "passive")
+        path = self._config.agent_file("passive")
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
 
     def lift_veto(self) -> None:
         """Let the state file count again. Raises OSError."""
         try:
-            os.unlink(ask.place(self._config, "passive"))
+            os.unlink(self._config.agent_file("passive"))
         except FileNotFoundError:
             pass
 
     def has_veto(self) -> bool:
         """Return whether the node is passive whatever the state file says."""
-        return os.path.lexists(ask.place(self._config, "passive"))
+        return os.path.lexists(self._config.agent_file("passive"))
 
     @staticmethod
     def _moment(seconds: float) -> "feed.Moment":

@@ -192,3 +192,52 @@ def test_a_pin_that_cannot_be_looked_for_is_told(
     state.write(conf.state_file, "active")
     assert state.current(conf).state == "active"
     assert told == [f"{loop}/state.pin: cannot be read: Too many levels of symbolic links; ignored"]
+
+
+@pytest.fixture
+def runtime(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """The agent's folder."""
+    monkeypatch.setattr(settings, "RUNTIME", str(tmp_path / "runtime"))
+    (tmp_path / "runtime").mkdir()
+    return tmp_path / "runtime"
+
+
+def test_a_state_file_that_vanished_while_the_agent_kept_it_is_no_reason_for_default_state(
+    tmp_path: pathlib.Path, runtime: pathlib.Path
+) -> None:
+    conf = settings.parse(f"state_file = {tmp_path}/run/state\ndefault_state = active", "f")
+    assert state.current(conf).state == "active"
+    pathlib.Path(conf.agent_file("ask")).touch()
+    found = state.current(conf)
+    assert (found.state, found.source) == ("passive", state.AGENT)
+    assert (
+        found.warning
+        == f"{tmp_path}/run/state: there is no such file, although rcron-agent keeps it: taken for passive"
+    )
+
+
+def test_an_active_that_the_agent_cannot_take_back_is_passive(tmp_path: pathlib.Path, runtime: pathlib.Path) -> None:
+    conf = settings.parse(f"state_file = {tmp_path}/state", "f")
+    (tmp_path / "state").write_text("active\n")
+    assert state.current(conf).state == "active"
+    pathlib.Path(conf.agent_file("passive")).touch()
+    found = state.current(conf)
+    assert (found.state, found.source) == ("passive", state.AGENT)
+
+
+def test_what_the_agent_keeps_for_two_state_files_never_has_one_name() -> None:
+    paths = [
+        "/run/a/b",
+        "/run/a-b",
+        "/run/a--b",
+        "/run/a/-b",
+        "/run/a-/b",
+        "/run/a%2db",
+        "/run/" + "x" * 90,
+        "/run/" + "x" * 91,
+    ]
+    places = {settings.parse(f"state_file = {path}", "f").agent_file("ask") for path in paths}
+    assert len(places) == len(paths)
+    assert all(len(place) < 108 for place in places)
+    same = settings.parse("state_file = /var/run/a/b", "f").agent_file("ask")
+    assert same == settings.parse("state_file = /run/a/b", "f").agent_file("ask")

@@ -20,8 +20,8 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
 LAUNCHER = """\
 import sys
 sys.path.insert(0, {checkout!r})
-from rcron import ask, log
-ask.RUNTIME = {runtime!r}
+from rcron import ask, log, settings
+settings.RUNTIME = {runtime!r}
 def send(facility, level, line):
     with open({log!r}, "a", encoding="utf-8") as stream:
         stream.write(line + "\\n")
@@ -68,7 +68,7 @@ class Agent:
     def start(self) -> None:
         """Start it."""
         text = LAUNCHER.format(
-            checkout=str(CHECKOUT), runtime=ask.RUNTIME, log=str(self.log_file), clusters=str(self.clusters)
+            checkout=str(CHECKOUT), runtime=settings.RUNTIME, log=str(self.log_file), clusters=str(self.clusters)
         )
         self.process = subprocess.Popen([sys.executable, "-IS", "-c", text])
 
@@ -107,7 +107,7 @@ class Agent:
 @pytest.fixture
 def agent(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Agent]":
     with tempfile.TemporaryDirectory(prefix="rcron") as runtime:  # a socket's name has 107 bytes at most
-        monkeypatch.setattr(ask, "RUNTIME", runtime)
+        monkeypatch.setattr(settings, "RUNTIME", runtime)
         agent = Agent(tmp_path)
         yield agent
         agent.end()
@@ -182,11 +182,11 @@ def test_one_that_is_told_to_end_does_and_leaves_the_state(active: Agent) -> Non
     active.process.terminate()
     assert active.process.wait(5) == 0
     assert active.state == "active"
-    assert pathlib.Path(ask.place(active.config, "ask")).exists()
+    assert pathlib.Path(active.config.agent_file("ask")).exists()
 
 
 def test_a_cluster_whose_file_is_gone_is_served_no_more(active: Agent) -> None:
-    place = pathlib.Path(ask.place(active.config, "ask"))
+    place = pathlib.Path(active.config.agent_file("ask"))
     assert place.is_socket()
     assert place.stat().st_mode & 0o777 == 0o600
     active.file.unlink()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rcron import ask, feed, files, log, settings, state
+from rcron import feed, files, log, settings, state
 from rcron.agent.answer import Answer
 from rcron.agent.keeper import Keeper
 from rcron.agent.store import Store
@@ -49,7 +49,7 @@ class Bench:
         self.set_by = 0.0
         monkeypatch.setattr(time, "time", lambda: self._began + self.now - self._base + self.set_by)
         monkeypatch.setattr(time, "clock_gettime", lambda _clock: self.now)
-        monkeypatch.setattr(ask, "RUNTIME", str(folder / "runtime"))
+        monkeypatch.setattr(settings, "RUNTIME", str(folder / "runtime"))
         (folder / "runtime").mkdir()
         self.folder = folder / "run"
         self.folder.mkdir()
@@ -95,8 +95,6 @@ class Bench:
     @property
     def state(self) -> str:
         """What a job would go by."""
-        if os.path.lexists(ask.place(self.config, "passive")):
-            return PASSIVE
         return state.current(self.config).state
 
     def hook(self, new: str, ago: float = 0.0) -> None:
@@ -420,7 +418,7 @@ def test_passive_is_tried_until_it_is_written_and_meanwhile_a_veto_holds(
     active.daemon.says = PASSIVE
     active.run(0.3)
     assert active.state_file.read_text() == "passive\n"
-    assert not os.path.exists(ask.place(active.config, "passive"))
+    assert not os.path.exists(active.config.agent_file("passive"))
     assert [line for line in active.log if "should be passive" in line] == [
         f"cluster=default_cluster warning: {active.state_file}: not written, should be passive: Read-only file system"
     ]
