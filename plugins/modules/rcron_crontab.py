@@ -234,6 +234,7 @@ class Outcome:
 
     @property
     def changed(self) -> bool:
+        """Whether the text differs from before."""
         return self.rewritten.text != self.before
 
 
