@@ -3,8 +3,8 @@
 """Crontab text: which of its lines are entries, and an entry's command with and without the rcron prefix.
 
 Bytes in, bytes out: no I/O, no Ansible, no locale. The crontab format is that of crontab(5) in Debian's cron, cronie
-and systemd-cron; where they differ, a line counts as an entry if one of them runs it. The shell grammar is that of
-POSIX.1-2017, XCU chapter 2, and of bash where the two differ.
+and systemd-cron; if they differ, a line counts as an entry if one of them runs it. The shell grammar is that of
+POSIX.1-2017, XCU chapter 2, and of bash if the two differ.
 
 The law that `prefix` keeps: on an active node the prefixed command does what the command did, on a passive node it does
 nothing. Three things lie outside what rewriting one command can reach:
@@ -30,13 +30,13 @@ MOST_SECONDS = 86400  # the longest --takeover-wait that rcron accepts
 
 
 class CrontabError(ValueError):
-    """A crontab or command that cannot be rewritten. The message names the line, where there is one, and the mend."""
+    """A crontab or command that cannot be rewritten. The message names the line, if there is one, and the fix."""
 
 
 class Guard(NamedTuple):
     """The prefix of a command."""
 
-    rcron_path: bytes  # as it is written: `/usr/bin/rcron`, or `rcron` where cron's PATH is to find it
+    rcron_path: bytes  # as it is written: `/usr/bin/rcron`, or `rcron`, which cron finds by PATH
     conf: bytes | None  # the argument of --conf; None: the default configuration
     takeover_wait: bytes | None = None  # the argument of --takeover-wait, in seconds; None: the configuration's
 
@@ -45,7 +45,7 @@ class Entry(NamedTuple):
     """A line of a crontab that cron runs a command for."""
 
     line: int  # counted from 1
-    name: bytes | None  # NAME, where the line above is ansible.builtin.cron's `#Ansible: NAME`
+    name: bytes | None  # NAME, if the line above is ansible.builtin.cron's `#Ansible: NAME`
     user: bytes | None  # the user field; None in a user crontab
     command: bytes  # without prefix; all after the schedule or user field, the part after `%` included
     guard: Guard | None  # None: not prefixed
@@ -147,10 +147,17 @@ class _Place(NamedTuple):
 
 
 def parse(crontab: bytes, *, system: bool) -> list[Entry]:
-    """Return the entries of a crontab, in its order; lines that are none (comments, variables, slips) are passed over.
+    """Find the entries of a crontab. Comments, variables and invalid lines are passed over.
 
-    system: the lines have a user field (/etc/crontab, /etc/cron.d/*).
-    Raises CrontabError for a NUL byte, which cron cannot read past.
+    Args:
+        crontab: The crontab's text.
+        system: Whether the lines have a user field (/etc/crontab, /etc/cron.d/*).
+
+    Returns:
+        The entries in the order of the crontab.
+
+    Raises:
+        CrontabError: The crontab contains a NUL byte.
     """
     return [line.entry for line in _lines(crontab, system)]
 
@@ -357,17 +364,27 @@ def rewrite(
 ) -> Rewritten:
     """Prefix the selected entries, or take their prefix away; every other byte stays as it is.
 
-    selectors: an entry that any of them picks is selected.
-    system: the lines have a user field.
-    state: "present" prefixes with `rcron_path` and `conf`, and moves an entry that is prefixed otherwise. "absent"
-      takes away the prefixes whose configuration is `conf`; an entry of another cluster stays as it is.
-    takeover_wait: seconds for the prefix's --takeover-wait; None: none, but one that stands there already stays.
-    max_command: how many bytes of command cron accepts (Debian's cron: 998; as written, with the part after `%` and, in
-      a system crontab, further blanks behind the user); None: any number.
+    Time grows with the length of the crontab, and with the product of commands and regular expressions.
 
-    Raises CrontabError for a NUL byte, a regular expression that is none, a `rcron_path` or `conf` that cannot stand in
-    a crontab, a command that would get too long, and an entry under a SHELL that is no POSIX shell.
-    Time grows with the lines, and with the product of commands and regular expressions.
+    Args:
+        crontab: The crontab's text.
+        selectors: An entry that any of them picks is selected.
+        system: Whether the lines have a user field.
+        state: "present" prefixes with `rcron_path` and `conf`, and replaces another prefix. "absent" removes the
+            prefixes whose configuration is `conf`; an entry of another cluster stays as it is.
+        rcron_path: Path of rcron on the host.
+        conf: The argument of the prefix's --conf; None for the default configuration.
+        takeover_wait: Seconds for the prefix's --takeover-wait. None adds none, but keeps one that an entry has.
+        max_command: How many bytes of command cron accepts (Debian's cron: 998), counted as written, with the part
+            after `%` and, in a system crontab, further blanks behind the user. None: `MOST_BYTES`.
+
+    Returns:
+        The new crontab, the selected entries, and the selectors that picked none.
+
+    Raises:
+        CrontabError: The crontab contains a NUL byte, a regular expression is not valid, `rcron_path` or `conf` cannot
+            be written in a crontab, a command would get too long, or its SHELL is not a POSIX shell or would print on
+            passive nodes.
     """
     if state not in ("present", "absent"):
         raise CrontabError(f"state is {state!r}; it can be present or absent")
@@ -412,13 +429,13 @@ def _compiled(expression: bytes) -> re.Pattern[bytes]:
         return re.compile(expression)
     except re.error as error:
         raise CrontabError(
-            f"regexp {_shown(expression)} is no Python regular expression: {error}; a character that is to stand for "
-            "itself needs a backslash in front"
+            f"regexp {_shown(expression)} is not a Python regular expression: {error}; a character that is to be taken "
+            "literally needs a backslash in front"
         ) from error
 
 
 def _present(line: _Line, before: bytes, guard: Guard, max_command: int | None) -> bytes:
-    """Return the command as it is to stand with the prefix; raise CrontabError where cron could not run it so."""
+    """Return the command with its prefix; raise CrontabError if cron could not run that."""
     most = MOST_BYTES if max_command is None else max_command
     if len(before) > MOST_BYTES:
         raise _too_long(line, len(before), most)
@@ -527,9 +544,21 @@ def prefix(
 
     A simple command (`is_simple`) gets it in front; any other is quoted for `rcron -c`, except for the part after the
     first unescaped `%`, which is the standard input that cron gives it. A command that has another prefix gets this one
-    instead, but keeps its --takeover-wait where none is given; one that has this prefix already, and is guarded as a
+    instead, but keeps its --takeover-wait if none is given; one that has this prefix already, and is guarded as a
     whole by it, stays as it is, byte for byte.
-    Raises CrontabError for a NUL byte or newline, and for a path that cannot stand in a crontab.
+
+    Args:
+        command: The command as it stands in the crontab.
+        rcron_path: Path of rcron on the host.
+        conf: The argument of --conf; None for the default configuration.
+        takeover_wait: The argument of --takeover-wait, in seconds; None for none.
+
+    Returns:
+        The command with its prefix.
+
+    Raises:
+        CrontabError: The command contains a NUL byte or newline or would get too long, or a path cannot be written in a
+            crontab.
     """
     for byte, what in ((b"\0", "NUL byte"), (b"\n", "newline")):
         if byte in command:
@@ -569,19 +598,19 @@ def _prefixed(command: bytes, guard: Guard, *, bare: bool) -> bytes:
 
 
 def _quoted(word: bytes, *, always: bool = False) -> bytes:
-    """Return bytes as one word of a shell's (XCU 2.2.2). always: also where they would be one without quotes."""
+    """Return bytes as one word of a shell (XCU 2.2.2), with quotes only if they are needed, or always."""
     if not always and _PLAIN_WORD.fullmatch(word):
         return word
     return b"'" + word.replace(b"'", b"'\\''") + b"'"
 
 
 def unprefix(command: bytes) -> tuple[bytes, Guard | None]:
-    """Return the command without its prefix, and the prefix; None if there is none.
+    """Return the command without its prefix, and the prefix, or None if there is none.
 
-    It is recognised however it is written: `rcron job`, `/usr/bin/rcron --conf FILE job`, `--conf=FILE`,
+    A prefix is recognized however it is written: `rcron job`, `/usr/bin/rcron --conf FILE job`, `--conf=FILE`,
     `--takeover-wait 30`, `-c '…'`, `-c "…"`, and `rcron 'job | mail root'`, one word with white space in it, which
-    rcron hands to a shell too. What `prefix` made comes back byte for byte. Where only a shell could say what the
-    string after -c is (`rcron -c "$JOB"`, `rcron -c 'a' >file`), it is handed to `$SHELL -c` instead.
+    rcron hands to a shell too. What `prefix` made comes back byte for byte. If only a shell could say what that string
+    is, or something follows it (`rcron -c "$JOB"`, `rcron 'a | b' > file`), it is handed to `$SHELL -c` instead.
     """
     inner = _unprefixed(command)
     return inner.command, inner.guard
@@ -721,7 +750,7 @@ def _checked_guard(rcron_path: bytes, conf: bytes | None, takeover_wait: int | N
             )
     if not rcron_path.endswith(b"/rcron"):
         raise CrontabError(
-            f"rcron_path is {_shown(rcron_path)}; the file must be called rcron, or the prefix could not be recognised "
+            f"rcron_path is {_shown(rcron_path)}; the file must be called rcron, or the prefix could not be recognized "
             "again"
         )
     return Guard(rcron_path, conf, None if takeover_wait is None else b"%d" % takeover_wait)
@@ -737,7 +766,7 @@ def _split_percent(command: bytes) -> tuple[bytes, bytes]:
 
 # XCU 2.4 reserved words, with bash's.
 _RESERVED_WORDS = b"! { } case do done elif else esac fi for if in then until while [[ ]] coproc function select time"
-# XCU 2.14 special built-in utilities, and all builtins of dash and bash: where a file of that name exists as well, it
+# XCU 2.14 special built-in utilities, and all builtins of dash and bash: if a file of that name exists as well, it
 # may behave differently (`echo -n`, `kill`, `printf`, `pwd`, `test`).
 _BUILTINS = (
     b". : [ alias bg bind break builtin caller cd chdir command compgen complete compopt continue declare dirs disown "
@@ -767,7 +796,8 @@ _PLAIN_WORD = re.compile(_PLAIN + rb"+")
 def is_simple(command: bytes) -> bool:
     """Say whether `rcron COMMAND` runs what `COMMAND` runs, and the shell itself leaves no trace of it anywhere.
 
-    command: what cron gives the shell, without the part after `%`.
+    Args:
+        command: What cron gives the shell, without the part after `%`.
     """
     match = _SIMPLE_COMMAND.fullmatch(command)
     if not match or b"\r" in command:

@@ -1,10 +1,10 @@
 # -*- coding: utf-8 -*-
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Where a crontab is kept: how it is read, and how it is put back without losing a byte.
+"""How a crontab is read from where it is kept, and written back without the loss of a byte.
 
 Two kinds: a user's crontab, which only crontab(1) may touch, and a system crontab (/etc/crontab,
-/etc/cron.d/*), which is a plain file. What is in a crontab is not known here.
+/etc/cron.d/*), which is a plain file. Its contents mean nothing here.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ DEBIAN_HEADER = (
 
 
 class StoreError(Exception):
-    """A crontab cannot be read or put back; the message says where, why, and the mend."""
+    """A crontab cannot be read or written. The message says which, why, and how to fix it."""
 
 
 class UnknownUserError(StoreError):
-    """A crontab was asked for whose user the host does not know."""
+    """The host does not know the user whose crontab is to be read."""
 
 
 class CrontabCommand:
@@ -53,8 +53,11 @@ class CrontabCommand:
     def __init__(self, path: str | None = None) -> None:
         """Find crontab(1).
 
-        :param path: its path; None: look for it in PATH and the system's folders.
-        :raises StoreError: the host has none.
+        Args:
+            path: Its path; None: look for it in PATH and the system's folders.
+
+        Raises:
+            StoreError: The host has none.
         """
         search = os.environ.get("PATH", os.defpath) + ":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
         found = path or shutil.which("crontab", path=search)
@@ -75,10 +78,14 @@ class CrontabCommand:
         self.max_command = 998 if self.is_debian else 131071 if cronie else None
 
     def run(self, arguments: list[str], text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """Call crontab(1) in the C locale, so that its messages can be told apart.
+        """Call crontab(1) in the C locale, so that its messages can be recognized.
 
-        :param text: what it reads on its standard input.
-        :raises StoreError: it cannot be started.
+        Args:
+            arguments: What follows its name.
+            text: What it reads on its standard input.
+
+        Raises:
+            StoreError: It cannot be started.
         """
         environment = {name: value for name, value in os.environ.items() if name not in ("LANGUAGE", "LC_ALL")}
         # Debian's `crontab -l` leaves out up to three leading comment lines, its own or the user's.
@@ -97,7 +104,8 @@ class CrontabCommand:
     def refusal(self, text: bytes) -> str | None:
         """Ask crontab(1) whether it would take a user's crontab, without installing it.
 
-        :returns: what it has against the crontab; None when it takes it, or offers no such check.
+        Returns:
+            Why it would refuse the crontab; None if it would take it, or offers no such check.
         """
         if self.loses_cr and b"\r" in text:
             return (
@@ -120,11 +128,12 @@ class UserCrontab:
     system = False
 
     def __init__(self, user: str, command: CrontabCommand, spool: str = DEBIAN_SPOOL) -> None:
-        """Name the crontab; nothing is read.
+        """Name the crontab. Nothing is read.
 
-        :param user: login name.
-        :param command: the host's crontab(1).
-        :param spool: folder of Debian's crontabs.
+        Args:
+            user: Login name.
+            command: The host's crontab(1).
+            spool: Folder of Debian's crontabs.
         """
         self.user = user
         self.name = f"the crontab of user {user}"
@@ -134,9 +143,12 @@ class UserCrontab:
     def read(self) -> bytes | None:
         """Read the crontab as it was installed.
 
-        :returns: its bytes; None when the user has none.
-        :raises UnknownUserError: the host has no such user.
-        :raises StoreError: crontab(1) does not give it out.
+        Returns:
+            Its bytes; None when the user has none.
+
+        Raises:
+            UnknownUserError: The host has no such user.
+            StoreError: crontab(1) does not list it.
         """
         # crontab(1) exits 1 for an unknown user as it does for a user without a crontab.
         try:
@@ -160,7 +172,8 @@ class UserCrontab:
     def write(self, text: bytes) -> None:
         """Replace the crontab through crontab(1), and see that the same bytes come back.
 
-        :raises StoreError: crontab(1) refuses the new one (the old one stays), or keeps something else.
+        Raises:
+            StoreError: crontab(1) refuses the new one (the old one stays), or keeps something else.
         """
         answer = self._command.run([*self._whose(), "-"], text)
         if answer.returncode != 0:
@@ -213,9 +226,10 @@ class CrontabFile:
     system = True
 
     def __init__(self, path: str) -> None:
-        """Name the file; nothing is read.
+        """Name the file. Nothing is read.
 
-        :param path: absolute, or a name in /etc/cron.d.
+        Args:
+            path: Absolute, or a name in /etc/cron.d.
         """
         self.path = os.path.join(SYSTEM_CRONTABS, path)
         self.name = self.path
@@ -223,19 +237,22 @@ class CrontabFile:
     def read(self) -> bytes | None:
         """Read the file.
 
-        :returns: its bytes; None when there is no such file.
-        :raises StoreError: it is something else than a file, or cannot be read.
+        Returns:
+            Its bytes; None when there is no such file.
+
+        Raises:
+            StoreError: It is not a regular file, or cannot be read.
         """
         try:
             if not stat.S_ISREG(os.stat(self.path).st_mode):
-                raise StoreError(f"{self.path} is no regular file. Name a crontab file such as /etc/cron.d/app.")
+                raise StoreError(f"{self.path} is not a regular file. Name a crontab file such as /etc/cron.d/app.")
             with open(self.path, "rb") as crontab:
                 return crontab.read()
         except FileNotFoundError:
             if os.path.islink(self.path):
                 raise StoreError(
                     f"{self.path} is a symbolic link to {os.path.realpath(self.path)}, which does not exist. "
-                    f"Mend or remove the link."
+                    f"Fix or remove the link."
                 ) from None
             return None
         except OSError as error:
@@ -249,7 +266,8 @@ class CrontabFile:
         A symbolic link stays, and the file that it leads to is replaced. Extended attributes are where
         Linux keeps ACLs (system.posix_acl_access) and SELinux contexts (security.selinux).
 
-        :raises StoreError: that is not possible; the old file is untouched then.
+        Raises:
+            StoreError: The file cannot be replaced; it is untouched then.
         """
         target = os.path.realpath(self.path)
         try:
@@ -272,7 +290,7 @@ class CrontabFile:
                 os.fchown(handle, old.st_uid, old.st_gid)
                 os.fchmod(handle, stat.S_IMODE(old.st_mode))
                 _copy_attributes(target, handle)
-                # cron tells a changed crontab by the second of its mtime.
+                # cron recognizes a changed crontab by the second of its mtime.
                 if int(os.fstat(handle).st_mtime) <= int(old.st_mtime):
                     os.utime(handle, (old.st_atime, int(old.st_mtime) + 1))
                 os.fsync(handle)
@@ -306,11 +324,12 @@ def all_crontabs(
 ) -> list[UserCrontab | CrontabFile]:
     """Name every crontab that cron reads on this host, users' first; nothing is read.
 
-    Who is not root is told of his own alone, and of the system's.
+    An ordinary user sees his own crontab and those of the system.
 
-    :param command: the host's crontab(1); None: it has none, so no user has a crontab.
-    :param spools: the folders that may hold the users' crontabs, each called after its user.
-    :param root: the folder of `crontab` and `cron.d`.
+    Args:
+        command: The host's crontab(1); None: it has none, so no user has a crontab.
+        spools: The folders that may hold the users' crontabs, each called after its user.
+        root: The folder of `crontab` and `cron.d`.
     """
     found: list[UserCrontab | CrontabFile] = []
     if command is not None:
@@ -368,9 +387,12 @@ def locked(path: str | None = None, timeout: float = LOCK_TIMEOUT):
 
     Nothing is left of the lock file afterwards.
 
-    :param path: the lock file; None: ours in /run, or in the temporary folder for an ordinary user.
-    :param timeout: seconds to wait for the lock.
-    :raises StoreError: somebody holds it longer, or it cannot be made.
+    Args:
+        path: The lock file; None for that of `lock_path`.
+        timeout: Seconds to wait for the lock.
+
+    Raises:
+        StoreError: Another task holds it longer, or it cannot be created.
     """
     path = path or lock_path()
     deadline = time.monotonic() + timeout
@@ -415,9 +437,16 @@ def backup_folder() -> str:
 def keep_backup(store: UserCrontab | CrontabFile, text: bytes, folder: str) -> str:
     """Keep the bytes of a crontab in a file that no cron reads, for its owner's eyes only (0600).
 
-    :param folder: where to; made if it is not there.
-    :returns: the file's path.
-    :raises StoreError: it cannot be written.
+    Args:
+        store: The crontab, for the file's name.
+        text: Its bytes.
+        folder: The folder for the backup; created if it does not exist.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        StoreError: It cannot be written.
     """
     what = store.path.strip("/").replace("/", "-") if store.system else f"crontab-{store.user}"
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

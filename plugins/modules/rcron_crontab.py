@@ -28,7 +28,7 @@ notes:
     link stays, and the file that it leads to is replaced.
   - Tasks that write crontabs on the same host at the same time wait for each other (a lock on
     C(/run/rcron_crontab.lock)). If somebody else changes the crontab meanwhile, it is read again.
-  - A command that would be longer than the host's cron takes (998 bytes for Debian's, 131071 for cronie) is
+  - A command that would be longer than the host's cron takes (998 bytes for Debian's, 131071 for all others) is
     refused before anything is written.
   - If M(ansible.builtin.cron) makes the entry, each of its runs takes the prefix away again. Use
     P(rcron.cluster.rcron_prefix#filter) in its O(ansible.builtin.cron#module:job) then.
@@ -98,14 +98,14 @@ options:
     type: str
   takeover_wait:
     description:
-      - How many seconds a passive node waits for its promotion before it ignores the entries' jobs, so that a
-        run which falls into a failover is run by the successor. Only for jobs that bear being run twice.
+      - How many seconds a passive node waits for its promotion before it skips the entries' jobs, so that the
+        successor runs a job that was due during a failover. Only for jobs that are safe to run twice.
       - Left out, what C(rcron.conf) says holds, and a C(--takeover-wait) that stands in an entry already stays.
     type: int
   on_missing:
     description:
       - What happens if an item of O(entries) selects nothing.
-      - V(fail) fails before anything is written, V(warn) warns, and V(ignore) says nothing.
+      - V(fail) fails before anything is written, V(warn) warns, and V(ignore) does nothing.
       - The same goes for a crontab that does not exist and, with O(state=absent), for an unknown user.
     type: str
     choices: [fail, warn, ignore]
@@ -215,7 +215,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
     locked,
 )
 
-# Somebody who changes a crontab this often between two reads is a program.
+# Only a program changes a crontab this often between two reads.
 ATTEMPTS = 10
 
 
@@ -252,11 +252,12 @@ class PrefixedEntries:
     takeover_wait: int | None = None  # seconds
 
     def preview(self) -> Outcome:
-        """Say what `apply` would do. Nothing is written.
+        """Find out what `apply` would do. Nothing is written.
 
-        :raises MissingEntryError: a selector selects nothing, and may not be missing.
-        :raises CrontabError: an entry cannot be rewritten.
-        :raises StoreError: the crontab cannot be read, or crontab(1) would not take the new one.
+        Raises:
+            MissingEntryError: A selector selects nothing, and may not be missing.
+            CrontabError: An entry cannot be rewritten.
+            StoreError: The crontab cannot be read, or crontab(1) would not take the new one.
         """
         absence = ""
         try:
@@ -296,9 +297,13 @@ class PrefixedEntries:
     def apply(self, backups: str | None = None) -> Outcome:
         """Bring the crontab into its state, and write it if that changes it.
 
-        :param backups: the folder to keep the crontab in as it was, if it is changed; None: don't keep it.
-        :raises MissingEntryError, CrontabError: as `preview` does; nothing is written then.
-        :raises StoreError: the crontab cannot be read or written.
+        Args:
+            backups: The folder to keep the crontab in as it was, if it is changed; None: don't keep it.
+
+        Raises:
+            MissingEntryError: As `preview` does; nothing is written then.
+            CrontabError: As `preview` does; nothing is written then.
+            StoreError: The crontab cannot be read or written.
         """
         with locked():
             for _attempt in range(ATTEMPTS):
@@ -333,7 +338,7 @@ class PrefixedEntries:
         already = self.command.refusal(outcome.before) is not None
         raise StoreError(
             f"{self.store.name}: {self.command.path} would refuse it, so nothing is changed: {refusal}. "
-            + ("It would refuse the crontab as it is, too: mend that line first." if already else "")
+            + ("It would refuse the crontab as it is, too: fix that line first." if already else "")
         )
 
 
@@ -345,7 +350,8 @@ def described(selector: Selector) -> str:
 def to_selectors(entries: list[dict]) -> list[Selector]:
     """Turn the option `entries` into selectors.
 
-    :raises CrontabError: an item selects by the empty string.
+    Raises:
+        CrontabError: An item selects by the empty string.
     """
     selectors = []
     for number, entry in enumerate(entries):
@@ -401,7 +407,7 @@ def main() -> None:
             prefixed.preview() if module.check_mode else prefixed.apply(backup_folder() if given["backup"] else None)
         )
     except CrontabError as error:
-        # These name the line, and don't know whose.
+        # These messages name the line only.
         where = given["user"] or given["cron_file"]
         module.fail_json(msg=f"the crontab of {where} cannot be rewritten, and is as it was: {to_native(error)}")
     except (StoreError, MissingEntryError) as error:
@@ -437,9 +443,14 @@ def main() -> None:
 def find_command(needed: bool) -> CrontabCommand | None:
     """Find the host's crontab(1).
 
-    :param needed: without it there is nothing to do on this host.
-    :returns: None: the host has none, and that is no matter.
-    :raises StoreError: the host has none, and it is needed.
+    Args:
+        needed: Whether the task can do nothing without it.
+
+    Returns:
+        The command; None if the host has none and it is not needed.
+
+    Raises:
+        StoreError: The host has none, and it is needed.
     """
     try:
         return CrontabCommand()

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rcron_info
-short_description: Tell a host's state in its clusters, its crontab entries, and the last runs of its jobs
+short_description: Return a host's state in its clusters, its crontab entries, and the last runs of its jobs
 version_added: 0.1.0
 author:
   - The rcron maintainers (@rcron)
 description:
   - Returns for each cluster of the host its state with the reason, the feeder, the pin and the configuration, as
-    C(rcronctl status) tells them.
+    C(rcronctl status) reports them.
   - Returns every crontab entry of every user, of C(/etc/crontab) and of C(/etc/cron.d), and whether it is prefixed with
     C(rcron) and for which cluster.
-  - Returns the last run of each job, out of the host's journal, and out of syslog's files where there is no journal or
-    it does not go back far enough.
-  - Returns all that rcron has logged, if asked to.
+  - Returns the last run of each job, from the host's journal, or from syslog's files if there is no journal or it
+    does not go back far enough.
+  - Returns everything that rcron has logged, if asked to.
   - Measures how far the host's clock is from the controller's.
   - Changes nothing.
 notes:
@@ -45,7 +45,7 @@ attributes:
 options:
   conf:
     description:
-      - The configurations to tell of, one for each cluster of the host.
+      - The configurations to report on, one for each cluster of the host.
       - Left out, these are all files C(*.conf) in C(/etc/rcron).
     type: list
     elements: path
@@ -60,13 +60,13 @@ options:
     default: 86400
   events:
     description:
-      - Return also RV(events), all that rcron has logged within O(history).
+      - Return also RV(events), everything that rcron has logged within O(history).
     type: bool
     default: false
   syslog_files:
     description:
-      - Syslog's files, without what rotation adds to their names. They are read where there is no journal or it does
-        not go back far enough; the first that has a line of rcron's is taken.
+      - Syslog's files, without what rotation adds to their names. They are read if there is no journal or it does
+        not go back far enough. The first one with a line from rcron is used.
     type: list
     elements: path
     default: [/var/log/cron.log, /var/log/cron, /var/log/syslog, /var/log/messages]
@@ -101,7 +101,7 @@ clusters:
       type: str
       sample: /etc/rcron/rcron.conf
     error:
-      description: Why nothing else is known of this cluster, as C(rcronctl) says it. Empty where all is well.
+      description: Why nothing else is known of this cluster, in the words of C(rcronctl). Empty if all is well.
       type: str
       sample: ""
     cluster_name:
@@ -121,20 +121,20 @@ clusters:
       type: str
       sample: /var/run/rcron/state says so
     since:
-      description: When the state was given, in seconds since the epoch; null where that is not known.
+      description: When the state was given, in seconds since the epoch; null if that is not known.
       type: int
       sample: 1767322985
     feeder:
       description:
-        - What the feeder last said (C(name), C(event), C(alive), C(spoke)); null where none has spoken.
+        - The feeder's last event (C(name), C(event), C(alive), C(spoke)); null if there was none.
       type: dict
       sample: {"alive": true, "event": "INSTANCE \"VI_rcron\" MASTER", "name": "keepalived", "spoke": 1767323985}
     pin:
-      description: The pin (C(state), C(until)); null where there is none.
+      description: The pin (C(state), C(until)); null if there is none.
       type: dict
       sample: null
     default_state:
-      description: The state that holds where the state file cannot be read.
+      description: The state that applies if the state file cannot be read.
       type: str
       sample: passive
     state_file:
@@ -166,7 +166,7 @@ entries:
       type: int
       sample: 12
     name:
-      description: The name that M(ansible.builtin.cron) wrote above it; null where there is none.
+      description: The name that M(ansible.builtin.cron) wrote above it; null if there is none.
       type: str
       sample: nightly backup
     user:
@@ -182,7 +182,7 @@ entries:
       type: bool
       sample: true
     conf:
-      description: The configuration of the cluster that it belongs to; null where it is not prefixed.
+      description: The configuration of the cluster that it belongs to; null if it is not prefixed.
       type: str
       sample: /etc/rcron/rcron.conf
     takeover_wait:
@@ -212,21 +212,21 @@ runs:
       type: str
       sample: /usr/local/bin/backup --all
     started:
-      description: When it started, in seconds since the epoch; null where that is older than O(history).
+      description: When it started, in seconds since the epoch; null if that is older than O(history).
       type: float
       sample: 1767322985.25
     status:
       description:
         - V(ok), V(fail), V(demoted) for a job that was ended because its node turned passive, V(running), or V(lost)
-          where the log knows of no end and there is no such process.
+          if the log has no end of it and there is no such process.
       type: str
       sample: ok
     duration:
-      description: How long it ran, in seconds; null where no end is known.
+      description: How long it ran, in seconds; null if its end is not known.
       type: int
       sample: 41
     exit:
-      description: Its exit status; null where no end is known.
+      description: Its exit status; null if its end is not known.
       type: int
       sample: 0
 ignored:
@@ -252,7 +252,7 @@ events:
       type: int
       sample: 4711
     cluster:
-      description: The cluster's name; null where a warning tells none.
+      description: The cluster's name; null if a warning names none.
       type: str
       sample: billing
     status:
@@ -281,7 +281,7 @@ events:
 events_since:
   description:
     - From when on RV(events) are complete, in seconds since the epoch, because the log begins there or there are more
-      lines; null where there is no log at all.
+      lines; null if there is no log at all.
   returned: success, with O(events) and O(history) other than V(0)
   type: float
   sample: 1767300000.0
@@ -292,13 +292,13 @@ running:
   elements: int
   sample: []
 boots:
-  description: When the host was up, as far as its log tells; the last one has not ended.
+  description: When the host was up, as far as its log shows; the last one has not ended.
   returned: success, with O(events) and O(history) other than V(0)
   type: list
   elements: dict
   contains:
     begin:
-      description: When it was booted, in seconds since the epoch; V(0) where the log does not tell.
+      description: When it was booted, in seconds since the epoch; V(0) if the log does not say.
       type: float
       sample: 1767300000.0
     end:
@@ -356,12 +356,13 @@ LONGEST = 300  # characters of what an event tells
 
 
 def cluster(rcronctl: str, conf: str) -> dict:
-    """Ask rcronctl for one cluster's state.
+    """Ask rcronctl for the state of one cluster.
 
-    :returns: what `rcronctl status --json` prints and `error`, or `conf` and `error` alone.
+    Returns:
+        What `rcronctl status --json` prints and `error`, or `conf` and `error` alone.
     """
     try:
-        # run_command would end the module where there is no rcronctl.
+        # run_command would end the module if there is no rcronctl.
         answer = subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
             [rcronctl, "--conf", conf, "status", "--json"], capture_output=True, check=False
         )
@@ -376,7 +377,8 @@ def cluster(rcronctl: str, conf: str) -> dict:
 def entries() -> tuple[list[dict], list[str]]:
     """Read every crontab.
 
-    :returns: the entries, as RETURN describes them, and what could not be read.
+    Returns:
+        The entries, as RETURN describes them, and what could not be read.
     """
     found = []
     unreadable = []
@@ -423,10 +425,14 @@ def entries() -> tuple[list[dict], list[str]]:
 def logged(history: int, now: float, files: list[str], events: bool) -> dict:
     """Read the log.
 
-    :param history: seconds to read back.
-    :param files: syslog's.
-    :param events: whether all that is in there is wanted.
-    :returns: what RETURN describes of it.
+    Args:
+        history: How far to read back, in seconds.
+        now: The host's clock, in seconds since the epoch.
+        files: Syslog's.
+        events: Whether everything that the log has is wanted.
+
+    Returns:
+        What RETURN describes of it.
     """
     log = job_log.Log(now - history, files, now)
     newest: deque[job_log.Line] = deque(maxlen=MOST_EVENTS if events else 0)

@@ -557,7 +557,7 @@ def test_bash_prints_nothing_for_a_prefix_unless_the_product_refuses_it(tmp_path
 
 @pytest.mark.parametrize("expression", [b"(", b"*", b"[a"])
 def test_a_regular_expression_that_is_none_is_refused(expression):
-    with pytest.raises(CrontabError, match=r"is no Python regular expression: .*needs a backslash"):
+    with pytest.raises(CrontabError, match=r"is not a Python regular expression: .*needs a backslash"):
         present(b"", Selector("regexp", expression))
 
 

@@ -249,7 +249,7 @@ def test_a_file_that_is_not_there_reads_as_none(tmp_path):
 def test_a_folder_or_fifo_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path, tmp_path / "fifo"):
-        with pytest.raises(StoreError, match="no regular file"):
+        with pytest.raises(StoreError, match="not a regular file"):
             CrontabFile(str(path)).read()
 
 

@@ -339,7 +339,7 @@ def test_the_module_tells_where_the_backup_is(module, path, fake_crontab, monkey
     [
         ({"entries": [{"regexp": "("}]}, "cannot be rewritten, and is as it was: "),
         ({"entries": [{"job": "/bin/none"}]}, "job: /bin/none selects nothing: no entry of "),
-        ({"entries": [{"name": "nightly"}], "cron_file": "/"}, "/ is no regular file. "),
+        ({"entries": [{"name": "nightly"}], "cron_file": "/"}, "/ is not a regular file. "),
     ],
 )
 def test_the_module_fails_with_a_reason(module, path, fake_crontab, monkeypatch, options, message):

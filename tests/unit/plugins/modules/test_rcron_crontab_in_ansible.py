@@ -120,7 +120,7 @@ def test_a_task_that_cannot_be_done_says_why_and_changes_nothing(tmp_path, play)
     wrong = [
         (task(path, gone), "name: gone selects nothing: no entry of"),
         (task(tmp_path / "none", gone), "none does not exist"),
-        (task(path, {"regexp": "("}), "no Python regular expression"),
+        (task(path, {"regexp": "("}), "not a Python regular expression"),
         (task(path, {"regexp": "x"}, rcron_path="rcron"), "it must be an absolute path"),
         (task(path, {"regexp": "x"}, conf="billing.conf"), "it must be an absolute path"),
         (task(path, {"regexp": "x", "name": "y"}), "mutually exclusive"),

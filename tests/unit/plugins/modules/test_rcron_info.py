@@ -106,7 +106,7 @@ def test_a_crontab_that_cannot_be_read_is_told(crontabs):
     (crontabs / "crontab").unlink()
     (crontabs / "crontab").mkdir()
     _found, unreadable = rcron_info.entries()
-    assert unreadable == [f"{crontabs}/crontab is no regular file. Name a crontab file such as /etc/cron.d/app."]
+    assert unreadable == [f"{crontabs}/crontab is not a regular file. Name a crontab file such as /etc/cron.d/app."]
 
 
 @pytest.mark.parametrize(
