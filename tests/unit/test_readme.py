@@ -59,6 +59,7 @@ RUN_BY = {
     "rcronctl pin passive --for 2h": ("tests/cluster/test_suites_pin.py", "rcronctl pin passive"),
     "systemctl stop keepalived": ("tests/cluster/test_default_failover.py", "systemctl stop keepalived"),
     "rcron 'a \\| b'": ("tests/unit/rcron/test_command_line.py", r"a \| b"),
+    "rcron -c": ("tests/unit/rcron/test_command_line.py", '"-c"'),
     "rcron -c '…'": ("tests/unit/rcron/test_command_line.py", '"-c"'),
     "rcron -c 'a && b > out'": ("tests/unit/rcron/test_command_line.py", '"-c"'),
     "rcron --takeover-wait SECONDS job": ("tests/unit/rcron/test_takeover.py", "--takeover-wait"),
