@@ -7,7 +7,17 @@ CODES: "dict[str, bytes]" = {}
 
 
 def __getattr__(name: str) -> object:
-    """Find a module for `from rcron import name` in CODES, before importlib looks for it (PEP 562)."""
+    """Find a module for `from rcron import name` in CODES, before importlib looks for it (PEP 562).
+
+    Args:
+        name: the module's name.
+
+    Returns:
+        The module.
+
+    Raises:
+        AttributeError: CODES does not have it.
+    """
     if name not in CODES:
         raise AttributeError(name)
     import marshal

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""rcron: run a job where this node is active, return at once where it is passive.
+"""rcron: run a job if this node is active, return at once if it is passive.
 
-This is what cron starts for every prefixed crontab entry on every node, so a passive run imports nothing that the
-interpreter has not loaded already but four small modules of ours.
+cron starts this for every prefixed crontab entry on every node. A passive run therefore imports nothing that the
+interpreter has not loaded already, except for five small modules of this package.
 """
 
 import _signal
@@ -28,31 +28,34 @@ usage: rcron [--conf FILE] [--takeover-wait SECONDS] COMMAND [ARG...]
 HELP = (
     USAGE
     + """
-Runs COMMAND where this node is active; returns at once where it is passive.
+Runs COMMAND if this node is active; returns at once if it is passive.
 
   --conf FILE  the configuration (default: /etc/rcron/rcron.conf)
   --takeover-wait SECONDS
-               where this node is passive, wait so long for its promotion before
-               the job is ignored: for jobs that bear being run twice
-  -c STRING    hand STRING to $SHELL (else /bin/sh) as cron does, for pipelines,
+               if this node is passive, wait up to SECONDS for its promotion before
+               ignoring the job: for jobs that are safe to run twice
+  -c STRING    pass STRING to $SHELL (else /bin/sh) as cron does, for pipelines,
                lists and redirections
 
-Exit status: the job's own; 128+N where signal N killed it; 127 not found;
-126 not executable; passive_exit (0) where this node is passive; 64 wrong usage;
+Exit status: the job's own; 128+N if signal N killed it; 127 not found;
+126 not executable; passive_exit (0) if this node is passive; 64 wrong usage;
 78 missing or invalid configuration, and then nothing is run.
 """
 )
 
 
 class UsageError(Exception):
-    """A command line that cannot be meant. Its text is one line for a person."""
+    """A command line that rcron does not accept. The text is one line for a person."""
 
 
 class Request:
     """What a command line asks for.
 
-    conf: the configuration's path. words: the job's argv, or the one string that a shell is to read where `shell` is
-    true. takeover_wait: seconds, or None where the configuration's counts.
+    Attributes:
+        conf (str): the configuration's path.
+        words (list[str]): the job's argv, or the one string that a shell reads if `shell` is true.
+        shell (bool): whether a shell reads the words.
+        takeover_wait (int | None): seconds, or None for the configuration's value.
     """
 
     __slots__ = ("conf", "shell", "takeover_wait", "words")
@@ -65,9 +68,16 @@ class Request:
 
 
 def parse(argv: "list[str]") -> Request:
-    """Read rcron's own options; they end at the first word that is none, and all from there on is the job's.
+    """Read rcron's own options. They end at the first word that is not one, and the rest is passed to the job.
 
-    argv: the words after `rcron`. Returns the Request. Raises UsageError.
+    Args:
+        argv: the words after `rcron`.
+
+    Returns:
+        The request.
+
+    Raises:
+        UsageError: the command line is not accepted.
     """
     request = Request()
     at = 0
@@ -78,13 +88,13 @@ def parse(argv: "list[str]") -> Request:
             break
         if word == "-c":
             if len(argv) != at + 1:
-                raise UsageError("-c takes one word, the shell command: quote it")
+                raise UsageError("-c takes one word, the shell command; quote it")
             request.words = argv[at:]
             request.shell = True
             return request
         name, equals, value = word.partition("=")
         if name not in ("--conf", "--takeover-wait"):
-            raise UsageError(f"unknown option {log.one_line(word)}; a COMMAND that begins with - goes after --")
+            raise UsageError(f"unknown option {log.one_line(word)}; put -- before a COMMAND that begins with -")
         if not equals:
             if at == len(argv):
                 raise UsageError(f"{name} takes a value")
@@ -106,7 +116,14 @@ def parse(argv: "list[str]") -> Request:
 
 
 def main(argv: "list[str] | None" = None) -> int:
-    """Be rcron. argv: the words after the program's name (default: this process's own). Returns the exit status."""
+    """Be rcron.
+
+    Args:
+        argv: the words after the program's name; this process's own unless given.
+
+    Returns:
+        The exit status.
+    """
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["--help"]:
         _print(1, HELP)
@@ -134,14 +151,14 @@ def main(argv: "list[str] | None" = None) -> int:
     mask = None
     if verdict.state == settings.PASSIVE:
         seconds = config.takeover_wait if request.takeover_wait is None else request.takeover_wait
-        # A pinned node waits for nobody: it is passive because a person wants it so.
+        # A pinned node does not wait: it is passive because an administrator wants that.
         if seconds and verdict.source != state.PIN:
             from rcron import takeover
 
-            verdict, mask = takeover.wait(config, seconds)
+            verdict, mask = takeover.wait_for_promotion(config, seconds)
         if verdict.state == settings.PASSIVE:
-            status = "stale" if verdict.source == state.STALE else "ignore"
-            log.event(config, f"state=passive{verdict.field} status={status}", log.command(request.words))
+            outcome = "stale" if verdict.source == state.STALE else "ignore"
+            log.event(config, f"state=passive{verdict.field} status={outcome}", log.command(request.words))
             return int(config.passive_exit)
     from rcron import job
 
@@ -149,15 +166,15 @@ def main(argv: "list[str] | None" = None) -> int:
 
 
 def launch() -> None:
-    """Be rcron and end this process, without the interpreter's own tidying up: a fifth of a passive run's time."""
-    # Python's own handler would print a traceback, and the job must have the disposition that rcron was given.
+    """Be rcron and end this process without the interpreter's own tidying up, which takes a fifth of a passive run."""
+    # Python's own handler would print a traceback, and the job must get the disposition that rcron was given.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     posix._exit(main())
 
 
 def _print(fd: int, text: str) -> None:
-    """Write without sys.stdout, which would have to be flushed. A closed descriptor is no error: cron's job goes on."""
+    """Write without sys.stdout, which would have to be flushed. A closed descriptor is ignored: cron's job goes on."""
     try:
         posix.write(fd, text.encode("utf-8", "backslashreplace"))
     except OSError:

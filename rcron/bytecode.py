@@ -23,15 +23,24 @@ import tempfile
 #: The modules that every run loads, and those that an active one loads. Each stays bytecode until it is imported.
 AT_ONCE = ("__main__", "settings", "files", "log", "state", "job", "child")
 
-#: Where __init__.py leaves room for them.
+#: The line of __init__.py that is replaced by them.
 ROOM = 'CODES: "dict[str, bytes]" = {}'
 
-#: Without docstrings: nobody reads them there, and each costs time to load.
+#: Without docstrings: they are not needed there, and each costs time to load.
 OPTIMIZE = 2
 
 
 def compile_all(folder: str, library: str) -> None:
-    """Compile the package. folder: where it is. library: where it will be, for tracebacks."""
+    """Compile the package.
+
+    Args:
+        folder: the folder that contains it.
+        library: the name that this folder gets later, for tracebacks.
+
+    Raises:
+        py_compile.PyCompileError: a module is not Python.
+        ValueError: __init__.py has no line for the bytecode.
+    """
     package = os.path.join(folder, "rcron")
     for parent, _folders, names in os.walk(package):
         for name in names:
@@ -53,10 +62,10 @@ def _compile_init(package: str, library: str) -> None:
     with open(path, encoding="utf-8") as source:
         before, room, after = source.read().partition(ROOM)
     if not room:
-        raise ValueError(f"{path}: there is no {ROOM}")
+        raise ValueError(f"{path}: the line {ROOM} is missing")
     with tempfile.NamedTemporaryFile("w", encoding="utf-8") as filled:
         filled.write(f"{before}CODES = {codes!r}{after}")
-        os.fchmod(filled.fileno(), 0o644)  # which is then that of the bytecode
+        os.fchmod(filled.fileno(), 0o644)  # the bytecode gets the same mode
         filled.flush()
         py_compile.compile(
             filled.name,
@@ -64,7 +73,7 @@ def _compile_init(package: str, library: str) -> None:
             dfile=f"{library}/rcron/__init__.py",
             doraise=True,
             optimize=OPTIMIZE,
-            # It is not what the source says, so its time and size need not be the source's.
+            # It is not compiled from the source alone, so its time and size need not be those of the source.
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
 

@@ -1,8 +1,8 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""rcronctl: the administrator's command, and what the feeders' hooks call.
+"""rcronctl: the administrator's command, which the feeders' hooks call, too.
 
-The command line is parsed here, and that is all; what is asked for is done by the modules that rcron itself uses.
+This module parses the command line and calls the modules that rcron itself uses.
 """
 
 import argparse
@@ -19,10 +19,10 @@ from rcron.hook import EX_CANTCREAT, EX_CONFIG, EX_USAGE
 EX_OK = 0
 EX_PASSIVE = 1
 
-_MENDS = {
-    errno.EACCES: "; do it as root",
-    errno.ENOENT: "; create the folder, as systemd-tmpfiles --create does after a deployment",
-    errno.ENOSPC: "; make room there",
+_FIXES = {
+    errno.EACCES: "; run this as root",
+    errno.ENOENT: "; create the folder: after a deployment, systemd-tmpfiles --create does that",
+    errno.ENOSPC: "; free some space there",
 }
 
 
@@ -30,22 +30,30 @@ class _Parser(argparse.ArgumentParser):
     """An ArgumentParser whose exit status for a wrong command line is sysexits(3)'s, as rcron's is."""
 
     def error(self, message: str) -> NoReturn:
+        """Print usage and the message, and exit with EX_USAGE."""
         self.print_usage(sys.stderr)
         self.exit(EX_USAGE, f"{self.prog}: {log.one_line(message)}\n")
 
     def _get_values(self, action: argparse.Action, arg_strings: "list[str]") -> Any:
-        # `--for=--` and `-- --`: before Python 3.13, argparse takes the value away and hands on a list without any.
+        # `--for=--` and `-- --`: before Python 3.13, argparse removes the value and passes an empty list on.
         values = super()._get_values(action, arg_strings)
         if action.nargs is None and values == []:
-            raise argparse.ArgumentError(action, "-- is no value")
+            raise argparse.ArgumentError(action, "-- is not a value")
         return values
 
 
 def main(argv: "list[str] | None" = None) -> int:
-    """Be rcronctl. argv: the words after the program's name (default: this process's own). Returns the exit status."""
+    """Be rcronctl.
+
+    Args:
+        argv: the words after the program's name; this process's own unless given.
+
+    Returns:
+        The exit status.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A cluster's name may hold letters that the terminal's encoding has not.
+            # A cluster's name may hold letters that the terminal's encoding lacks.
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(argv)
     try:
@@ -55,7 +63,7 @@ def main(argv: "list[str] | None" = None) -> int:
     except BrokenPipeError:
         return EX_OK  # `rcronctl status | head`
     except OSError as error:
-        return _complain(_told(error), EX_CANTCREAT)
+        return _complain(_sentence(error), EX_CANTCREAT)
 
 
 def _parser() -> _Parser:
@@ -69,13 +77,13 @@ def _parser() -> _Parser:
     parser.add_argument("--conf", metavar="FILE", default=settings.DEFAULT_PATH, help="default: %(default)s")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    show = commands.add_parser("status", help="the node's state, and why it is in it")
+    show = commands.add_parser("status", help="show the node's state and the reason for it")
     show.add_argument("--json", action="store_true", help="for programs")
     show.set_defaults(command=_status)
 
     is_active = commands.add_parser(
         "is-active",
-        help="exit 0 where this node is active, 1 where it is passive",
+        help="exit 0 if this node is active, 1 if it is passive",
         description="For scripts, monitoring and systemd's ExecCondition=. Prints the state.",
     )
     is_active.add_argument("-q", "--quiet", action="store_true", help="print nothing")
@@ -87,7 +95,7 @@ def _parser() -> _Parser:
         "--feeder",
         metavar="NAME",
         default="operator",
-        help="who says so, for status and the log (default: %(default)s)",
+        help="the feeder's name, for status and the log (default: %(default)s)",
     )
     set_state.add_argument(
         "--while",
@@ -95,30 +103,30 @@ def _parser() -> _Parser:
         metavar="PID",
         type=_pid,
         default=0,
-        help="active only as long as this process lives: refresh the state until then, and make it passive after",
+        help="active only while this process lives: refresh the state until it ends, then make the node passive",
     )
     set_state.set_defaults(command=_set, error=set_state.error)
 
     pin_state = commands.add_parser(
         "pin",
-        help="override the feeder until unpin, or for a time: maintenance",
-        description="The pin holds through feeder events and reboots. It is this node's alone: pin the others passive "
-        "before one active.",
+        help="override the feeder until unpin, or for a time, for maintenance",
+        description="The pin survives feeder events and reboots. It applies to this node only: before you pin one node "
+        "active, pin the others passive.",
     )
     pin_state.add_argument("state", choices=(settings.ACTIVE, settings.PASSIVE))
     pin_state.add_argument(
-        "--for", dest="seconds", metavar="TIME", type=_duration, help="end by itself, after 90s, 2h30m, 1d or 1w"
+        "--for", dest="seconds", metavar="TIME", type=_duration, help="end after a time such as 90s, 2h30m, 1d or 1w"
     )
     pin_state.set_defaults(command=_pin)
 
-    unpin = commands.add_parser("unpin", help="give the state back to the feeder")
+    unpin = commands.add_parser("unpin", help="remove the pin, so that the feeder decides again")
     unpin.set_defaults(command=_unpin)
 
     check = commands.add_parser("check", help="validate a configuration")
-    check.add_argument("file", nargs="?", metavar="FILE", help="default: the one of --conf")
+    check.add_argument("file", nargs="?", metavar="FILE", help="default: the file of --conf")
     check.set_defaults(command=_check)
 
-    feed = commands.add_parser("feed", help="what a feeder's hooks call")
+    feed = commands.add_parser("feed", help="for feeders' hooks")
     feeds = feed.add_subparsers(metavar="FEEDER", required=True)
     for name in feeders.NAMES:
         module = importlib.import_module(f"rcron.feeders.{name}")
@@ -136,7 +144,7 @@ def _duration(value: str) -> int:
 
 
 def _pid(value: str) -> int:
-    if not value.isdecimal() or not process.start(int(value)):
+    if not value.isdecimal() or not process.started_at(int(value)):
         raise argparse.ArgumentTypeError(f"there is no process {value}")
     return int(value)
 
@@ -144,7 +152,7 @@ def _pid(value: str) -> int:
 def _status(options: argparse.Namespace) -> int:
     facts = status.facts(settings.load(options.conf))
     if options.json:
-        import json  # Debian's python3-minimal has none
+        import json  # Debian's python3-minimal lacks it
 
         print(json.dumps(facts, indent=2))
     else:
@@ -161,7 +169,7 @@ def _is_active(options: argparse.Namespace) -> int:
 
 def _set(options: argparse.Namespace) -> int:
     if options.daemon and options.state == settings.PASSIVE:
-        options.error("--while goes with active: a passive node stays so whoever lives")
+        options.error("--while needs active: a passive node stays passive in any case")
     hook.apply(
         settings.load(options.conf), options.state, options.feeder, f"set {options.state}", daemon=options.daemon
     )
@@ -171,15 +179,15 @@ def _set(options: argparse.Namespace) -> int:
 def _pin(options: argparse.Namespace) -> int:
     config = settings.load(options.conf)
     folder = os.path.dirname(config.pin_file)
-    os.umask(0o022)  # whatever the administrator's: every user's jobs look for a pin
+    os.umask(0o022)  # the administrator's may be stricter, but every user's jobs look for a pin
     os.makedirs(folder, exist_ok=True)
     pin.write(config, options.state, options.seconds)
     held = pin.read(config)
     until = status.moment(held.until) if held and held.until else "rcronctl unpin"
-    log.notice(config, f"state={options.state} status=pinned until={until}")
+    log.change(config, f"state={options.state} status=pinned until={until}")
     print(f"pinned {options.state} until {until}")
     if options.state == settings.ACTIVE:
-        print("rcron asks no other node: see to it that none of them is active, or its jobs run twice")
+        print("rcron does not ask other nodes: make sure that none of them is active, or jobs run twice")
     return EX_OK
 
 
@@ -189,7 +197,7 @@ def _unpin(options: argparse.Namespace) -> int:
         print("there was no pin")
         return EX_OK
     verdict = state.current(config)
-    log.notice(config, f"state={verdict.state} status=unpinned")
+    log.change(config, f"state={verdict.state} status=unpinned")
     print(f"unpinned; now {verdict.state}: {verdict.reason}")
     return EX_OK
 
@@ -213,24 +221,24 @@ def _feed(options: argparse.Namespace) -> int:
         _report(str(error))
         return EX_CONFIG
     except OSError as error:
-        _report(_told(error))
+        _report(_sentence(error))
         return EX_CANTCREAT
 
 
 def _report(line: str) -> None:
-    """Tell syslog and standard error alike: most daemons throw a hook's standard error away."""
+    """Report a line to syslog and to standard error: most daemons throw a hook's standard error away."""
     log.warning(None, line)
     _complain(line, 0)
 
 
-def _told(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}{_MENDS.get(error.errno or 0, '')}"
+def _sentence(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}{_FIXES.get(error.errno or 0, '')}"
 
 
-def _complain(line: str, status: int) -> int:
-    """Print a line to standard error, whatever the words hold that it quotes. Returns the status."""
+def _complain(line: str, exit_status: int) -> int:
+    """Print a line to standard error, whatever it quotes. Returns the exit status."""
     print(f"rcronctl: {log.one_line(line)}", file=sys.stderr)
-    return status
+    return exit_status
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""A job ends when its node turns passive: `on_demotion = terminate`.
+"""A job is ended when its node turns passive: `on_demotion = terminate`.
 
-The job has a process group of its own, so that all of it can be reached. What left that group, as timeout(1) and
-setsid(1) do, is found by its parents for as long as they live; what was made a daemon on purpose, with no parent left,
-is not the job's any more.
+The job has a process group of its own, so that all of it can be reached. A process that left the group, as timeout(1)
+and setsid(1) do, is found through its parents for as long as they live. A process that was made a daemon on purpose,
+with no parent left, is not part of the job any more.
 """
 
 import _signal
@@ -15,21 +15,27 @@ from rcron import child, log, state
 from rcron.settings import PASSIVE, Config
 from rcron.watch import Watch
 
-#: How often the end of a terminated group is looked for, in seconds.
+#: How often a terminated group is checked for its end, in seconds.
 _POLL = 0.05
 
 
-def wait(config: Config, pid: int, own_group: bool, command: str) -> int:
-    """Wait for the job as child.wait_for_end does; end it where this node turns passive.
+def supervise(config: Config, pid: int, own_group: bool, command: str) -> int:
+    """Wait for the job as child.wait_for_end does, and end it if this node turns passive.
 
-    config: the cluster's. pid: the job's process. own_group: whether it leads a process group of its own; on a terminal
-    it does not, and then only the job's own process and its descendants are signalled. command: the job, for the log.
-    Returns the job's exit status as a shell tells it.
+    Args:
+        config: the cluster's.
+        pid: the job's process.
+        own_group: whether it leads a process group of its own. On a terminal it does not, and then only the job's own
+            process and its descendants are signalled.
+        command: the job, for the log.
+
+    Returns:
+        The job's exit status as a shell reports it.
     """
     began = time.monotonic()
     watch = Watch(config)
-    status = None
-    while status is None:
+    exit_status = None
+    while exit_status is None:
         verdict = state.current(config)
         if verdict.state == PASSIVE:
             if _is_removed(config):
@@ -38,14 +44,14 @@ def wait(config: Config, pid: int, own_group: bool, command: str) -> int:
             fields = f"state=passive{verdict.field} status=demoted dur={int(time.monotonic() - began)}{reason}"
             log.event(config, fields, command)
             return _terminate(config.kill_after, pid, own_group)
-        info = watch.wait(child.WAITED_FOR, 3600.0, verdict)
+        info = watch.wait_for_change(child.WAITED_FOR, 3600.0, verdict)
         if info is not None:
-            status = child.handle_signal(info, pid)
-    return status
+            exit_status = child.handle_signal(info, pid)
+    return exit_status
 
 
 def _is_removed(config: Config) -> bool:
-    """Whether rcron itself is being removed, the configuration before the state: that is nobody's demotion."""
+    """Return whether rcron itself is being removed, the configuration before the state: that is not a demotion."""
     try:
         posix.stat(config.path)
     except FileNotFoundError:
@@ -56,36 +62,36 @@ def _is_removed(config: Config) -> bool:
 
 
 def _terminate(kill_after: int, pid: int, own_group: bool) -> int:
-    """TERM to the job and all that belongs to it, KILL to what is left after a time. Returns the job's exit status."""
+    """Send TERM to the job and its descendants, and KILL to what is left later. Returns the job's exit status."""
     members = _Members(pid, own_group)
-    # A stopped process acts on TERM only when it goes on.
+    # A stopped process acts on TERM only when it is continued.
     members.signal(_signal.SIGTERM)
     members.signal(_signal.SIGCONT)
     deadline = time.monotonic() + kill_after
     killed = False
-    status = None
-    while status is None or members.left():
+    exit_status = None
+    while exit_status is None or members.left():
         if not killed and time.monotonic() >= deadline:
             members.signal(_signal.SIGKILL)
             killed = True
         info = _signal.sigtimedwait(child.WAITED_FOR, _POLL)
-        if info is not None and status is None:
-            status = child.handle_signal(info, pid)
-    return status
+        if info is not None and exit_status is None:
+            exit_status = child.handle_signal(info, pid)
+    return exit_status
 
 
 class _Members:
     """The processes of a job: its group, and the descendants that left the group.
 
-    A descendant is known by its number and its time of start, so that another process with its number is not taken for
-    it.
+    A descendant is identified by its number and its start time, so that another process with its number is not mistaken
+    for it.
     """
 
     def __init__(self, pid: int, own_group: bool) -> None:
         self._group = pid if own_group else 0
         self._leader = pid
         self._strays: "set[tuple[int, bytes]]" = set()
-        #: One that was found in the group, its leader aside.
+        #: A process that was found in the group, apart from its leader.
         self._member = 0
         self._seen_living = False
         self._find()
@@ -113,12 +119,14 @@ class _Members:
         _kill(-self._group or self._leader, number)
 
     def left(self) -> bool:
-        """Whether any of them still lives, the job's own process aside."""
+        """Return whether any of them still lives, apart from the job's own process."""
         return bool(self._living()) or bool(self._group and self._group_lives())
 
     def _group_lives(self) -> bool:
-        """Whether a process of the group lives. All of /proc is looked through when one of them has outlived the job,
-        and when one that was found so has ended."""
+        """Return whether a process of the group lives.
+
+        All of /proc is searched if one of them has outlived the job, and again when the one that was found has ended.
+        """
         if (_stat(self._member) or (0, 0, b""))[1] == self._group:
             return True
         try:
@@ -126,12 +134,12 @@ class _Members:
         except ProcessLookupError:
             return False
         except OSError:
-            pass  # there is one, which is somebody else's by now
+            pass  # there is one, which belongs to another user by now
         if not self._seen_living:
-            # Most end with their leader, and will have done so when they are asked for again.
+            # Most processes end with their leader, and will have done so at the next question.
             self._seen_living = True
             return True
-        # kill(2) counts zombies, which nothing can end; those are their parents' affair.
+        # kill(2) counts zombies, which nothing can end: they are left to their parents.
         for pid in _numbers("/proc"):
             if (_stat(pid) or (0, 0, b""))[1] == self._group:
                 self._member = pid
@@ -140,7 +148,7 @@ class _Members:
 
 
 def _numbers(folder: str) -> "list[int]":
-    """The processes or threads that a folder of /proc lists."""
+    """Return the processes or threads that a folder of /proc lists."""
     try:
         return [int(name) for name in posix.listdir(folder) if name.isdecimal()]
     except OSError:
@@ -148,7 +156,7 @@ def _numbers(folder: str) -> "list[int]":
 
 
 def _has_children_files() -> bool:
-    """Whether the kernel has /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN; Debian's and Red Hat's have it)."""
+    """Return whether there is /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN; Debian and Red Hat have it)."""
     try:
         posix.stat("/proc/thread-self/children")
     except OSError:
@@ -157,7 +165,10 @@ def _has_children_files() -> bool:
 
 
 def _children(pid: int) -> "set[int]":
-    """A process's children. To ask for them costs the same whatever else runs: many jobs may be demoted at once."""
+    """Return a process's children.
+
+    The cost does not depend on how many other processes there are: many jobs may be demoted at once.
+    """
     found: set[int] = set()
     # One that ends while such a file is read may hide another (proc_tid_children(5)): they are read twice.
     for thread in 2 * _numbers(f"/proc/{pid}/task"):
@@ -176,7 +187,7 @@ def _children(pid: int) -> "set[int]":
 
 
 def _all_children() -> "dict[int, set[int]]":
-    """Every process's children, by its number, for a kernel that does not tell those of one."""
+    """Return the children of every process, by its number, for a kernel that does not list those of one."""
     table: "dict[int, set[int]]" = {}
     for pid in _numbers("/proc"):
         found = _stat(pid)
@@ -189,11 +200,11 @@ def _kill(pid: int, number: int) -> None:
     try:
         posix.kill(pid, number)
     except OSError:
-        pass  # gone already, or (as no root) somebody else's by now
+        pass  # it has ended, or (without root's rights) belongs to another user by now
 
 
 def _stat(pid: int) -> "tuple[int, int, bytes] | None":
-    """A living process's parent, group and time of start (proc_pid_stat(5)), or None."""
+    """Return a living process's parent, group and start time (proc_pid_stat(5)), or None."""
     try:
         fd = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What every feeder shares: an event's state goes into the state file, one event at a time and in their order, and the
-feeder's record says who wrote it, why and when.
+"""What all feeders share: an event's state goes into the state file, one event at a time and in their order.
 
-A feeder's own module in rcron/feeders/ only knows its daemon's events and which state each of them means.
+The feeder's record says who wrote the state, why and when. A feeder's own module in rcron/feeders/ only knows its
+daemon's events and which state each of them means.
 """
 
 import errno
@@ -16,10 +16,11 @@ from typing import NamedTuple
 from rcron import files, log, process, state
 from rcron.settings import ACTIVE, PASSIVE, Config
 
-#: The end of the year 9999, in seconds since the epoch: what is later, or no number (float reads nan), is no date.
+#: The end of the year 9999, in seconds since the epoch: a later number is not a date, and nor is nan, which float
+#: reads.
 _LATEST = 253402300800
 
-#: The most of a record that is read, in bytes.
+#: The largest record, in bytes.
 MAX_RECORD = 4096
 
 #: How long a writer waits for the lock, in seconds. A writer holds it for some milliseconds.
@@ -27,10 +28,11 @@ PATIENCE = 5.0
 
 
 class Moment(NamedTuple):
-    """When a hook was started, which tells the order of two events whose hooks run beside each other.
+    """When a hook was started, which gives the order of two events whose hooks run beside each other.
 
-    ticks: clock ticks since boot, as proc_pid_stat(5) counts. pid: the hook's process; of two that were started in the
-    same tick, the later one has the higher number.
+    Attributes:
+        ticks (int): clock ticks since boot, as proc_pid_stat(5) counts.
+        pid (int): the hook's process. Of two that were started in the same tick, the later one has the higher number.
     """
 
     ticks: int
@@ -38,20 +40,27 @@ class Moment(NamedTuple):
 
     @classmethod
     def now(cls) -> "Moment":
-        """This moment, for a feeder that is told its events one after the other."""
+        """Return this moment, for a feeder that gets its events one after the other."""
         ticks = time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")
         return cls(int(ticks), os.getpid())
 
 
 class Record:
-    """What a feeder last said, kept in STATE_FILE.feeder for rcronctl and for the feeders; no job goes by it.
+    """What a feeder last said, kept in STATE_FILE.feeder for rcronctl and for the feeders. Jobs do not depend on it.
 
-    feeder: its name. event: its last event, in its own words. since: when it gave the state, in seconds since the
-    epoch. pid: the process that goes on feeding, or 0 where none does (a hook that has ended). started: when that
-    process was started, as process.start tells it. daemon: the process that it watches and that one's start, or
-    nothing. moment, boot: when the event happened, in that boot of the machine. spoke: when the record was last written
-    or refreshed, in seconds since the epoch. answer, words: what the daemon said when the agent last asked it,
-    `active`, `passive` or `unknown`, and in words; nothing where nobody asks.
+    Attributes:
+        feeder (str): its name.
+        event (str): its last event, in its own words.
+        since (float): when it gave the state, in seconds since the epoch.
+        pid (int): the process that goes on feeding, or 0 if there is none, because a hook ends.
+        started (str): when that process was started, as process.started_at returns it.
+        daemon (str): the process that it watches and that one's start, or an empty string.
+        moment (Moment): when the event happened,
+        boot (str): in which boot of the machine.
+        spoke (float): when the record was last written or refreshed, in seconds since the epoch.
+        answer (str): what the daemon said when the agent last asked it: `active`, `passive` or `unknown`. Empty if
+            there is no agent.
+        words (str): the same in words.
     """
 
     __slots__ = ("answer", "boot", "daemon", "event", "feeder", "moment", "pid", "since", "spoke", "started", "words")
@@ -71,20 +80,31 @@ class Record:
 
     @property
     def alive(self) -> "bool | None":
-        """Whether the feeding process lives; None where there is none to live."""
-        return None if self.pid == 0 else bool(self.started) and process.start(self.pid) == self.started
+        """Whether the feeding process lives, or None if there is none."""
+        return None if self.pid == 0 else bool(self.started) and process.started_at(self.pid) == self.started
 
-    def is_fed_by(self, pid: int, daemon: str = "") -> None:
-        """Note the process that goes on feeding, 0 for none, and whom it watches."""
+    def set_feeding_process(self, pid: int, daemon: str = "") -> None:
+        """Note the process that goes on feeding.
+
+        Args:
+            pid: its number, or 0 for none.
+            daemon: the process that it watches, as the attribute `daemon`.
+        """
         self.pid = pid
-        self.started = process.start(pid) if pid else ""
+        self.started = process.started_at(pid) if pid else ""
         self.daemon = daemon
 
 
 def read_record(config: Config) -> "Record | None":
-    """What the feeder last said. config: the cluster's. Returns None where nobody spoke yet, or it is unreadable.
+    """Read what the feeder last said.
 
-    In a folder of the feeder's user it holds whatever that user likes, and root reads it too.
+    If the record is in a folder of the feeder's user, it holds whatever that user likes, and root reads it, too.
+
+    Args:
+        config: the cluster's.
+
+    Returns:
+        The record, or None if there is none or it cannot be used.
     """
     try:
         data, modified = files.read_trusted(config.record_file, MAX_RECORD)
@@ -109,7 +129,7 @@ def read_record(config: Config) -> "Record | None":
     return record
 
 
-def apply(
+def accept_event(
     config: Config,
     new: str,
     feeder: str,
@@ -120,23 +140,33 @@ def apply(
 ) -> bool:
     """Make a cluster's state on this node what an event means.
 
-    config: the cluster's configuration. new: `active` or `passive`. feeder, event: who says so and why, for the log and
-    the record. pid: the process that goes on feeding, or 0. moment: when it happened, where that was not just now.
-    follows: the process that must be the one which feeds the state, or 0 for any.
+    Writes the state file, or refreshes it if it holds that state already, and logs both, except for what the same
+    feeder says again. An event that a later one has overtaken is logged and changes nothing.
 
-    Writes the state file, or refreshes it where it holds that state already, and logs both, but for what the same
-    feeder says again. An event that a later one has overtaken is logged and changes nothing. Returns whether the
-    state is the event's now. Raises OSError where it cannot be written.
+    Args:
+        config: the cluster's.
+        new: `active` or `passive`.
+        feeder: the feeder's name, for the log and the record.
+        event: the event in the feeder's own words, likewise.
+        pid: the process that goes on feeding, or 0.
+        moment: when it happened; now unless given.
+        follows: the process that must be the one which feeds the state, or 0 for any.
+
+    Returns:
+        Whether the state is the event's now.
+
+    Raises:
+        OSError: it cannot be written.
     """
     with Lock(config.state_file):
         old = read_record(config)
         if follows and (old is None or old.pid != follows):
             return False
-        told = f"event={feeder}:{event}"
+        cause = f"event={feeder}:{event}"
         here = boot_id()
         when = moment or Moment.now()
         if old is not None and old.boot == here and when < old.moment:
-            log.notice(config, f"state={_content(state.from_file(config))} status=overtaken {told}")
+            log.change(config, f"state={_content(state.from_file(config))} status=overtaken {cause}")
             return False
         found = state.from_file(config)
         changed = _content(found) != new
@@ -149,20 +179,29 @@ def apply(
         record = Record(feeder, event, time.time() if changed or old is None else old.since, when)
         record.boot = here
         if pid:
-            record.is_fed_by(pid)
+            record.set_feeding_process(pid)
         elif old is not None and old.daemon and new == ACTIVE and old.alive:
-            # Who sees to it that the state stays fresh goes on doing so.
-            record.is_fed_by(old.pid, old.daemon)
+            # The process that keeps the state fresh goes on doing so.
+            record.set_feeding_process(old.pid, old.daemon)
         if changed or old is None or (old.feeder, old.event) != (feeder, log.one_line(event)):
-            log.notice(config, f"state={new} status={'changed' if changed else 'confirmed'} {told}")
+            log.change(config, f"state={new} status={'changed' if changed else 'confirmed'} {cause}")
         _write_record(config, record)
         return True
 
 
 def attach(config: Config, feeder: str, pid: int) -> "str | None":
-    """Tell that a process feeds this cluster from now on, without an event.
+    """Record that a process feeds this cluster from now on, without an event.
 
-    Returns the state that it goes on from, the file's, or None where the file holds none. Raises OSError.
+    Args:
+        config: the cluster's.
+        feeder: the feeder's name.
+        pid: the process.
+
+    Returns:
+        The state that the file holds, or None.
+
+    Raises:
+        OSError: the folder of the state file cannot be written.
     """
     with Lock(config.state_file):
         old = read_record(config)
@@ -170,38 +209,56 @@ def attach(config: Config, feeder: str, pid: int) -> "str | None":
         record.boot = boot_id()
         if old is not None:
             record.event, record.since = old.event, old.since
-        record.is_fed_by(pid)
+        record.set_feeding_process(pid)
         _write_record(config, record)
         return _content(state.from_file(config))
 
 
 def hand_on(config: Config, moment: Moment, pid: int, daemon: str) -> bool:
-    """Tell that a process goes on feeding where a hook has ended.
+    """Record that a process goes on feeding after a hook has ended.
 
-    moment: the hook's. pid, daemon: as a Record has them. Returns whether that hook's event is still the last one: if
-    not, there is nothing to go on with. Raises OSError.
+    Args:
+        config: the cluster's.
+        moment: the hook's.
+        pid: the process, as in a record.
+        daemon: the process that it watches, likewise.
+
+    Returns:
+        Whether that hook's event is still the last one. If it is not, there is nothing to go on with.
+
+    Raises:
+        OSError: the folder of the state file cannot be written.
     """
     with Lock(config.state_file):
         record = read_record(config)
         if record is None or record.moment != moment:
             return False
-        record.is_fed_by(pid, daemon)
+        record.set_feeding_process(pid, daemon)
         _write_record(config, record)
         return True
 
 
 def refresh(config: Config, wanted: "str | None", follows: int = 0) -> bool:
-    """Say that the feeder lives: an `active` counts as fresh again. A state file that is gone or broken is restored.
+    """Record that the feeder lives: an `active` counts as fresh again. A state file that is gone or broken is restored.
 
-    config: the cluster's. wanted: the state that the feeder gave last, or None where it gave none. An operator's
-    `rcronctl set` in between is left alone. follows: the process that must be the one which feeds the state, or 0 for
-    any. Returns whether the file had to be written. Raises OSError.
+    A state that an operator has set with `rcronctl set` in between is left alone.
+
+    Args:
+        config: the cluster's.
+        wanted: the state that the feeder gave last, or None if it gave none.
+        follows: the process that must be the one which feeds the state, or 0 for any.
+
+    Returns:
+        Whether the file had to be written.
+
+    Raises:
+        OSError: the state cannot be written.
     """
     with Lock(config.state_file):
         if follows:
             record = read_record(config)
             if record is None and not os.path.lexists(config.record_file):
-                # rcron has been removed since the caller looked: nothing of it is to come back.
+                # rcron has been removed since the caller looked: nothing of it may come back.
                 posix.unlink(config.state_file + ".lock")
             if record is None or record.pid != follows:
                 return False
@@ -220,28 +277,37 @@ def refresh(config: Config, wanted: "str | None", follows: int = 0) -> bool:
 
 
 def _content(found: state.Verdict) -> "str | None":
-    """The state that the file holds, fresh or stale; None where it holds none. found: what state.from_file says."""
+    """Return the state that the file holds, fresh or stale, or None, out of what state.from_file returned."""
     if found.source == state.STALE:
         return ACTIVE
     return found.state if found.source == state.FILE else None
 
 
 def write_state(config: Config, new: str) -> None:
+    """Write the state file. A `passive` is also written if the disk is full.
+
+    Args:
+        config: the cluster's.
+        new: `active` or `passive`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     try:
         state.write(config.state_file, new)
     except OSError:
-        # No room for a second file, perhaps. A node that goes on being active is the worse evil: seven bytes of the old
+        # Perhaps there is no room for a second file. A node that stays active would be worse: seven bytes of the old
         # file become eight of the same page.
         if new != PASSIVE or not _overwrite(config.state_file, new):
             raise
 
 
 def _renew(config: Config) -> None:
-    """Write a stale `active` anew: jobs that wait for it are told of a file that is replaced, not of a new time."""
+    """Replace a stale `active`: jobs that wait for it get a notice of a file that is replaced, not of a new time."""
     try:
         write_state(config, ACTIVE)
     except OSError:
-        os.utime(config.state_file, follow_symlinks=False)  # no room: they look once a second
+        os.utime(config.state_file, follow_symlinks=False)  # no room: the jobs look once a second
 
 
 def _overwrite(path: str, new: str) -> bool:
@@ -251,7 +317,7 @@ def _overwrite(path: str, new: str) -> bool:
         return False
     try:
         if posix.fstat(fd).st_nlink != 1:
-            return False  # another file's second name, perhaps, where the folder is not root's
+            return False  # perhaps another file's second name, if the folder is not root's
         posix.pwrite(fd, new.encode() + b"\n", 0)
         posix.ftruncate(fd, len(new) + 1)
     except OSError:
@@ -262,7 +328,11 @@ def _overwrite(path: str, new: str) -> bool:
 
 
 def record_text(record: Record) -> str:
-    """A record as its file holds it."""
+    """Return a record as its file holds it.
+
+    Args:
+        record: the record.
+    """
     text = (
         f"feeder={log.one_line(record.feeder)}\nevent={log.one_line(record.event)}\nsince={record.since:.3f}\n"
         f"pid={record.pid}\nstarted={record.started}\ndaemon={record.daemon}\n"
@@ -277,12 +347,12 @@ def _write_record(config: Config, record: Record) -> None:
     try:
         files.replace(config.record_file, record_text(record))
     except OSError as error:
-        # The state is what counts, and it stands.
+        # What counts is the state, and that is written.
         log.warning(config, f"{config.record_file}: not written: {error.strerror}")
 
 
 def boot_id() -> str:
-    """What tells this boot of the machine from others, whose clock ticks began at 0 too."""
+    """Return what distinguishes this boot of the machine from others, whose clock ticks began at 0, too."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
             return stream.read().strip() or "-"
@@ -291,13 +361,16 @@ def boot_id() -> str:
 
 
 class Lock:
-    """Holds other writers of a state file off: the look at the old state and the write of the new one are one step.
+    """Keeps other writers of a state file away: reading the old state and writing the new one are one step.
 
-    The lock is a file beside the state file, which is itself replaced, and not the folder: whoever may read a folder
-    may lock it, and every user could hold the feeder off. It belongs to the folder's owner, whose feeder it serves.
-    Who cannot have it in PATIENCE seconds goes on without: better two events in the wrong order than a node that cannot
-    be made passive because a writer was stopped, or its user holds the lock on purpose.
-    Raises OSError where the folder is missing or not to be written.
+    The lock is a file beside the state file, which is itself replaced. It is not the folder, because whoever may read a
+    folder may lock it, and every user could block the feeder. It belongs to the folder's owner, whose feeder it serves.
+
+    A writer that does not get the lock in PATIENCE seconds goes on without it: two events in the wrong order are better
+    than a node that cannot be made passive because a writer was stopped, or because its user holds the lock on purpose.
+
+    Raises:
+        OSError: the folder is missing or cannot be written.
     """
 
     def __init__(self, path: str) -> None:
@@ -313,17 +386,17 @@ class Lock:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 error.filename = folder
                 raise
-            # No room for an empty file: better the second-best lock than a node that cannot be made passive.
+            # No room for an empty file: a weaker lock is better than a node that cannot be made passive.
             self._fd = posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
         else:
             owner = os.stat(folder)
-            # Not where it is another file's second name, planted there by the folder's owner.
+            # Not if it is another file's second name, planted there by the folder's owner.
             if posix.geteuid() == 0 and owner.st_uid != 0 and posix.fstat(self._fd).st_nlink == 1:
                 posix.fchown(self._fd, owner.st_uid, owner.st_gid)
         deadline = time.monotonic() + PATIENCE
         while not self._is_ours():
             if time.monotonic() >= deadline:
-                log.warning(None, f"{self._path}.lock: somebody holds it (fuser tells who); going on without it")
+                log.warning(None, f"{self._path}.lock: another process holds it (see fuser); going on without it")
                 return
             time.sleep(0.01)
 

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Run one job as cron would have run it without the prefix, log it, and give back its exit status.
+"""Run one job as cron would have run it without the prefix, log it, and return its exit status.
 
 Imported on active nodes only. `_signal` is the interpreter's own module behind `signal`, which would cost this path as
-much as all of its other work, for enumerations that nobody here reads.
+much as all of its other work, for enumerations that nothing here needs.
 """
 
 import _signal
@@ -14,7 +14,7 @@ import time
 from rcron import child, log
 from rcron.settings import TERMINATE, Config
 
-EX_NOT_EXECUTABLE = 126  # as a POSIX shell answers: XCU 2.8.2
+EX_NOT_EXECUTABLE = 126  # as in a POSIX shell: XCU 2.8.2
 EX_NOT_FOUND = 127
 
 SHELL = b"/bin/sh"
@@ -31,13 +31,18 @@ _COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: "set[int] | None" = None) -> int:
     """Run a job to its end.
 
-    config: nice level, what to do on a demotion, and where to log. field: what the log lines tell of the state, after
-    it. mask: the signal mask that the job is to have (default: this process's). words: the job's argv; where `shell` is
-    true, one string that the shell which cron uses ($SHELL, else /bin/sh) is to read. Returns the job's exit status,
-    128+N where signal N killed it, 127 where it was not found, 126 where it could not be executed.
+    The job gets the argv, environment, standard streams, working directory, signal mask and signal dispositions that it
+    would have had without rcron.
 
-    The job gets the argv, environment, standard streams, working directory, signal mask and signal dispositions that
-    it would have had without rcron.
+    Args:
+        config: nice level, what to do on a demotion, and where to log.
+        words: the job's argv; if `shell` is true, one string for the shell that cron uses ($SHELL, else /bin/sh).
+        shell: whether a shell reads the words.
+        field: what the log lines say about the state, after it.
+        mask: the signal mask for the job; this process's unless given.
+
+    Returns:
+        The job's exit status; 128+N if signal N killed it, 127 if it was not found, 126 if it could not be executed.
     """
     command = log.command(words)
     argv = [word.encode(_ENCODING, "surrogateescape") for word in words]
@@ -45,9 +50,9 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
         argv = [_shell(), b"-c", *argv]
     candidates = _candidates(argv[0])
     _undo_locale_coercion()
-    # bash tells each command its own path in $_: this is rcron's, and the job's is to be the job's (_become).
-    told = posix.environ.get(b"_") == sys.argv[0].encode(_ENCODING, "surrogateescape")
-    if told and shell:
+    # bash gives each command its own path in $_. This one is rcron's, and the job must get its own (_become).
+    underscore_set = posix.environ.get(b"_") == sys.argv[0].encode(_ENCODING, "surrogateescape")
+    if underscore_set and shell:
         posix.unsetenv(b"_")
 
     # From here on these signals wait for sigwaitinfo below: none can fall between two steps, from before the job
@@ -57,7 +62,7 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
     # With SIGCHLD ignored the kernel would throw the exit status away; the job gets SIGCHLD back as it was.
     sigchld = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     log.event(config, f"state=active{field} status=start", command)
-    # Python ignores these two at start. What they were before is not to be known; cron's jobs have the default.
+    # Python ignores these two at its start. What they were before cannot be found out; cron's jobs have the default.
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
 
@@ -73,25 +78,27 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
     if pid == 0:
         try:
             ignored = sigchld == _signal.SIG_IGN
-            posix._exit(_become(argv, candidates, config.nice_level, mask, ignored, own_group, told and not shell))
+            set_underscore = underscore_set and not shell
+            posix._exit(_become(argv, candidates, config.nice_level, mask, ignored, own_group, set_underscore))
         finally:
-            # Whatever goes wrong in the child, a second rcron must not live on.
+            # Whatever goes wrong in the child, a second rcron must not go on.
             posix._exit(EX_NOT_EXECUTABLE)
     # Here no write ends this process: a log daemon that is restarted may close what the next line goes to.
     _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
     if terminate:
         from rcron import demotion
 
-        status = demotion.wait(config, pid, own_group, command)
+        exit_status = demotion.supervise(config, pid, own_group, command)
     else:
-        status = child.wait_for_end(pid)
-    result = "fail" if status else "ok"
-    log.event(config, f"state=active{field} status={result} dur={int(time.monotonic() - began)} exit={status}", command)
-    return status
+        exit_status = child.wait_for_end(pid)
+    outcome = "fail" if exit_status else "ok"
+    fields = f"state=active{field} status={outcome} dur={int(time.monotonic() - began)} exit={exit_status}"
+    log.event(config, fields, command)
+    return exit_status
 
 
 def _in_foreground() -> bool:
-    """Whether a terminal's Ctrl-C would reach this process: then its job stays in its process group."""
+    """Return whether a terminal's Ctrl-C would reach this process: then its job stays in its process group."""
     try:
         fd = posix.open("/dev/tty", posix.O_RDONLY | posix.O_NOCTTY | posix.O_CLOEXEC)
     except OSError:
@@ -105,7 +112,7 @@ def _in_foreground() -> bool:
 
 
 def _candidates(command: bytes) -> "list[bytes]":
-    """The files that execvp(3) would try for a command, in its order."""
+    """Return the files that execvp(3) would try for a command, in its order."""
     if b"/" in command:
         return [command]
     path = posix.environ.get(b"PATH", b"/bin:/usr/bin")
@@ -120,14 +127,24 @@ def _become(
     mask: "set[int]",
     sigchld_ignored: bool,
     own_group: bool,
-    tell: bool,
+    set_underscore: bool,
 ) -> int:
     """In the child: turn into the job, as execvp(3) does, with its /bin/sh for a script without `#!`.
 
-    Each page of memory that is touched here has to be copied first, so all that can be is made ready before the fork.
+    Each page of memory that is touched here must be copied first, so everything possible is prepared before the fork.
     execv leaves the environment alone: the job sees what this process was given, entry by entry.
-    tell: whether $_ is to hold the path of what is executed. Returns an exit status only where nothing could be run,
-    having said why on standard error.
+
+    Args:
+        argv: the job's.
+        candidates: the files to try, in this order.
+        nice_level: the job's.
+        mask: the job's signal mask.
+        sigchld_ignored: whether the job must have SIGCHLD ignored.
+        own_group: whether the job gets a process group of its own.
+        set_underscore: whether $_ must hold the path of what is executed.
+
+    Returns:
+        An exit status, only if nothing could be run; standard error then says why.
     """
     if sigchld_ignored:
         _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
@@ -141,7 +158,7 @@ def _become(
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
     refused: "OSError | None" = None
     for candidate in candidates:
-        if tell:
+        if set_underscore:
             posix.putenv(b"_", candidate)
         try:
             posix.execv(candidate, argv)
@@ -169,7 +186,7 @@ def _not_executed(command: bytes, refused: "OSError | None") -> int:
 
 
 def _execute_script(path: bytes, argv: "list[bytes]") -> int:
-    """execvp(3): an executable file in no format that the kernel knows is a script for sh, or bash's own under bash."""
+    """Run a file in no known format as a script, as execvp(3) does: with sh, or with bash under bash."""
     shell = _shell()
     if shell.rpartition(b"/")[2] != b"bash":
         shell = SHELL
@@ -189,7 +206,7 @@ def _exists(path: bytes) -> bool:
 
 
 def _shell() -> bytes:
-    """The shell that cron would start for this job: crontab(5), SHELL."""
+    """Return the shell that cron would start for this job: crontab(5), SHELL."""
     return posix.environ.get(b"SHELL") or SHELL
 
 
@@ -197,7 +214,8 @@ def _undo_locale_coercion() -> None:
     """Put LC_CTYPE back as this process was given it.
 
     In the C locale, cron's usual one, Python sets LC_CTYPE=C.UTF-8 in its own environment (PEP 538; no option turns
-    that off together with -I), and the job would see it. /proc/self/environ shows the environment as it came.
+    that off together with -I), and the job would see it. /proc/self/environ shows the environment as this process got
+    it.
     """
     if posix.environ.get(b"LC_CTYPE") not in _COERCED:
         return

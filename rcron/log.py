@@ -1,8 +1,8 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The lines that go to syslog: one event, one line, whatever a job's words hold.
+"""The lines that go to syslog: one event is one line, whatever a job's words hold.
 
-syslog(3) itself is silent where no syslog socket is, which is what is wanted: no log is no reason not to run a job.
+If there is no log daemon, nothing is logged. That is intended: jobs run without a log, too.
 """
 
 import posix
@@ -12,7 +12,7 @@ import time
 
 from rcron.settings import FACILITIES, LEVELS, Config
 
-#: The most that a log line tells of a command, in bytes.
+#: How much of a command a log line holds, in bytes.
 MAX_COMMAND = 2048
 
 #: The log daemon's socket, connected; -1 before the first line, and if there is none.
@@ -23,24 +23,33 @@ _dropped = 0
 
 
 def event(config: Config, fields: str, command: str) -> None:
-    """Log what becomes of one job: the C rcron's line.
+    """Log what happens to one job: the C rcron's line.
 
-    config: gives the cluster's name, the facility and the level. fields: the line's middle, such as
-    `state=passive status=ignore`. command: the job, as the function `command` tells it.
+    Args:
+        config: gives the cluster's name, the facility and the level.
+        fields: the line's middle, such as `state=passive status=ignore`.
+        command: the job, as the function `command` returns it.
     """
     line = f"cluster={one_line(config.cluster_name)} {fields} cmd={command}"
     _send(config.syslog_facility, config.syslog_level, line)
 
 
-def notice(config: Config, text: str) -> None:
-    """Log that a state changed or was confirmed, at the configured level. text: the line after `cluster=C`."""
+def change(config: Config, text: str) -> None:
+    """Log that a state changed or was confirmed, at the configured level.
+
+    Args:
+        config: gives the cluster's name, the facility and the level.
+        text: the line after `cluster=C`.
+    """
     _send(config.syslog_facility, config.syslog_level, f"cluster={one_line(config.cluster_name)} {one_line(text)}")
 
 
 def warning(config: "Config | None", text: str) -> None:
-    """Log what is wrong on this node, at LOG_WARNING.
+    """Log a problem of this node, at LOG_WARNING.
 
-    config: the cluster's, or None where it could not be read. text: a sentence.
+    Args:
+        config: the cluster's, or None if it could not be read.
+        text: a sentence.
     """
     if config is None:
         _send(FACILITIES["LOG_CRON"], LEVELS["LOG_WARNING"], f"warning: {one_line(text)}")
@@ -50,11 +59,15 @@ def warning(config: "Config | None", text: str) -> None:
 
 
 def command(words: "list[str]") -> str:
-    """A command as one line of at most MAX_COMMAND bytes, blanks between its words, `...` where it was cut."""
+    """Write a command as one line of at most MAX_COMMAND bytes, with `...` at the end if it was cut.
+
+    Args:
+        words: the command's words, which blanks separate in the line.
+    """
     kept = []
     length = 0
     for word in words:
-        # An argument may be 128 KiB and there may be thousands: never handle more of them than is shown.
+        # An argument may be 128 KiB and there may be thousands: handle no more of them than is shown.
         kept.append(word[: MAX_COMMAND + 1])
         length += len(kept[-1]) + 1
         if length > MAX_COMMAND + 1:
@@ -67,8 +80,14 @@ def command(words: "list[str]") -> str:
 
 
 def one_line(text: str) -> str:
-    """text with every character that could end a line, move a cursor or be no character at all (a byte that is no
-    UTF-8) written as an escape: \\n, \\t, \\x1b, \\u202e."""
+    r"""Escape every character that could end a line or move a cursor, and every byte that is not UTF-8.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The text with escapes such as \n, \t, \x1b and \u202e.
+    """
     if text.isprintable():
         return text
     return "".join([char if char.isprintable() else _escape(char) for char in text])
@@ -76,14 +95,16 @@ def one_line(text: str) -> str:
 
 def _escape(char: str) -> str:
     code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape (PEP 383): the byte that was no UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape (PEP 383): the byte that was not UTF-8
         return f"\\x{code - 0xDC00:02x}"
     return char.encode("unicode_escape").decode()
 
 
 def _send(facility: int, level: int, line: str) -> None:
-    """Send one line, and never wait: a line that the log daemon has no room for is dropped, and the next line that gets
-    through is preceded by how many were. A job, or a node that must turn passive, waits for no log daemon that hangs.
+    """Send one line, and never wait.
+
+    A line that the log daemon has no room for is dropped, and the number of dropped lines precedes the next line that
+    gets through. Neither a job nor a node that must turn passive may wait for a log daemon that hangs.
     """
     global _dropped
     facility = facility or FACILITIES["LOG_USER"]  # as syslog(3) does: LOG_KERN is the kernel's

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""A pin: the administrator's word over the feeder's, until it is taken back or its time is up.
+"""A pin: the administrator's state overrides the feeder's, until it is removed or its time is up.
 
 A pin's file holds one line, `STATE` or `STATE UNTIL BOOT_ID BOOT_UNTIL`. UNTIL is in seconds since the epoch; within
 the boot BOOT_ID (/proc/sys/kernel/random/boot_id, random(4)) BOOT_UNTIL counts instead, in seconds of CLOCK_BOOTTIME
@@ -19,15 +19,20 @@ MAX_BYTES = 4096
 #: The units of a duration, in seconds.
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
-#: The longest time that a pin may be limited to, in seconds: ten years.
+#: The longest time limit of a pin, in seconds: ten years.
 MAX_SECONDS = 10 * 365 * 86400
 
-#: More seconds than any pin has left, whatever the clock was set to: a thousand years.
+#: More seconds than any pin can have left, whatever the clock was set to: a thousand years.
 _ENDLESS = 1000 * 365 * 86400
 
 
 class Pin:
-    """A pin that holds. state: `active` or `passive`. left: seconds until it ends by itself, or None."""
+    """A pin that holds.
+
+    Attributes:
+        state (str): `active` or `passive`.
+        left (float | None): seconds until it ends by itself.
+    """
 
     __slots__ = ("left", "state")
 
@@ -37,12 +42,22 @@ class Pin:
 
     @property
     def until(self) -> "float | None":
-        """When it ends by itself, in seconds since the epoch by the clock as it goes now, or None."""
+        """When it ends by itself, in seconds since the epoch by the clock as it is now, or None."""
         return None if self.left is None else time.time() + self.left
 
 
 def duration(text: str) -> int:
-    """Read a duration. text: such as `90s`, `2h30m` or `1w`. Returns seconds. Raises ValueError that tells the form."""
+    """Read a duration.
+
+    Args:
+        text: such as `90s`, `2h30m` or `1w`.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        ValueError: it is not a duration, and the text shows the form.
+    """
     total = 0
     rest = text
     while rest:
@@ -52,14 +67,21 @@ def duration(text: str) -> int:
         total += int(rest[:digits]) * UNITS[rest[digits]]
         rest = rest[digits + 1 :]
     if rest or not 0 < total <= MAX_SECONDS:
-        raise ValueError(f'"{text}" is no duration; write numbers with their units s, m, h, d or w, such as 2h30m')
+        raise ValueError(f'"{text}" is not a duration; write numbers with their units s, m, h, d or w, such as 2h30m')
     return total
 
 
 def read(config: Config) -> "Pin | None":
-    """The pin that holds on this node. config: the cluster's. Returns None where there is none, or its time is up.
+    """Read the pin that holds on this node.
 
-    Raises ValueError for a pin that is to be ignored, with what is wrong with it.
+    Args:
+        config: the cluster's.
+
+    Returns:
+        The pin, or None if there is none or its time is up.
+
+    Raises:
+        ValueError: the file must be ignored, and the text says why.
     """
     path = config.pin_file
     try:
@@ -73,12 +95,12 @@ def read(config: Config) -> "Pin | None":
     words = [word.decode("ascii", "replace") for word in data.split()]
     try:
         left = None if len(words) == 1 else _left(*words[1:])
-        # float reads nan and inf as well, and numbers that no calendar has a day for.
+        # float also reads nan, inf, and numbers that no calendar has a day for.
         known = words[0] in (ACTIVE, PASSIVE) and (left is None or abs(left) < _ENDLESS)
     except (IndexError, TypeError, ValueError):
         known = False
     if not known:
-        raise ValueError(f"{path}: no pin as rcronctl writes it; ignored. Write it anew: rcronctl pin STATE, or unpin")
+        raise ValueError(f"{path}: invalid pin file, ignored; set it again with rcronctl pin, or run rcronctl unpin")
     if left is not None and left <= 0:
         return None
     return Pin(words[0], left)
@@ -96,9 +118,15 @@ def _boot_id() -> str:
 
 
 def write(config: Config, state: str, seconds: "int | None") -> None:
-    """Pin this node. config: the cluster's. state: `active` or `passive`. seconds: how long, or None for until unpin.
+    """Pin this node.
 
-    Raises OSError where the pin cannot be written; the old one then still holds.
+    Args:
+        config: the cluster's.
+        state: `active` or `passive`.
+        seconds: how long, or None for until unpin.
+
+    Raises:
+        OSError: the pin cannot be written. The old one then still holds.
     """
     line = state
     if seconds is not None:
@@ -108,7 +136,17 @@ def write(config: Config, state: str, seconds: "int | None") -> None:
 
 
 def remove(config: Config) -> bool:
-    """Take the pin back. config: the cluster's. Returns whether there was one. Raises OSError where that fails."""
+    """Remove the pin.
+
+    Args:
+        config: the cluster's.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
     try:
         posix.unlink(config.pin_file)
     except FileNotFoundError:

@@ -1,12 +1,14 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What /proc tells of a process: proc_pid_stat(5). A number alone names no process, since numbers are used again; a
-number and its time of start do."""
+"""Facts about processes from /proc: proc_pid_stat(5).
+
+A number alone does not identify a process, since numbers are used again. A number and its start time do.
+"""
 
 import os
 from collections.abc import Iterator
 
-#: Process states (proc_pid_stat(5)) of one that does nothing more, and of one that a signal has stopped.
+#: States of processes (proc_pid_stat(5)): of one that has ended, and of one that a signal has stopped.
 _ENDED = (b"Z", b"X")
 _STOPPED = (b"T", b"t")
 
@@ -22,32 +24,58 @@ def _stat(pid: int) -> "tuple[str, list[bytes]] | None":
     return head.partition(b"(")[2].decode("utf-8", "replace"), tail.split()
 
 
-def start(pid: int) -> str:
-    """When a process was started, in clock ticks since boot; an empty string where it has ended or never was."""
+def started_at(pid: int) -> str:
+    """Return when a process was started, in clock ticks since boot.
+
+    Args:
+        pid: the process.
+
+    Returns:
+        The digits, or an empty string if the process has ended or never existed.
+    """
     found = _stat(pid)
     return "" if found is None or found[1][0] in _ENDED else found[1][19].decode()
 
 
 def lives(pid: int) -> bool:
-    """Whether a process runs and is not about to end."""
+    """Return whether a process runs and is not about to end.
+
+    Args:
+        pid: the process.
+    """
     found = _stat(pid)
     return found is not None and found[1][0] not in _ENDED and not int(found[1][6]) & _PF_EXITING
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a signal or a debugger has stopped a process."""
+    """Return whether a signal or a debugger has stopped a process.
+
+    Args:
+        pid: the process.
+    """
     found = _stat(pid)
     return found is not None and found[1][0] in _STOPPED
 
 
 def name(pid: int) -> str:
-    """A process's name as `ps -o comm` tells it (15 bytes at most); an empty string where there is none."""
+    """Return a process's name as `ps -o comm` shows it, 15 bytes at most.
+
+    Args:
+        pid: the process.
+
+    Returns:
+        The name, or an empty string if there is no such process.
+    """
     found = _stat(pid)
     return "" if found is None else found[0]
 
 
 def ancestors() -> "Iterator[tuple[int, str]]":
-    """The processes above this one, the nearest first: number and name. Not the machine's first process."""
+    """Yield the processes above this one, the nearest first, without the machine's first process.
+
+    Yields:
+        A process's number and its name.
+    """
     pid = os.getppid()
     while pid > 1:
         found = _stat(pid)
@@ -58,16 +86,21 @@ def ancestors() -> "Iterator[tuple[int, str]]":
 
 
 def ancestor(*names: str) -> int:
-    """The nearest process above this one that has one of these names (as `ps -o comm` tells them, 15 bytes at most), or
-    whose program's file has: a daemon may call its processes what it likes.
+    """Return the nearest process above this one that has one of these names.
 
-    Returns its number, or 0 where there is none.
+    Its program's file may have the name instead: a daemon can call its processes what it likes.
+
+    Args:
+        names: as `ps -o comm` shows them, 15 bytes at most.
+
+    Returns:
+        The process's number, or 0 if there is none.
     """
     return next((pid for pid, name in ancestors() if name in names or _program(pid) in names), 0)
 
 
 def _program(pid: int) -> str:
-    """The name of the file that a process runs; an empty string where that is not ours to know."""
+    """Return the name of the file that a process runs, or an empty string if we may not know it."""
     try:
         return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
     except OSError:

@@ -1,13 +1,19 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""rcron.conf -> Config.
+"""rcron.conf: its settings, its grammar, and the errors in it.
 
-The grammar is that of the C rcron's lexer and parser (src/rcron_conf-lexer.l there), so that its files work unchanged:
-one `name = value` a line, where blanks, tabs and `=` separate, a value may stand in '…' or "…", and a line whose first
-character other than white space is `#` or `;` is a comment. What the original answered with a default or with a syntax
-error, this one refuses in words: file, line, what is wrong, and the mend.
+The grammar is close to that of the C rcron (src/rcron_conf-lexer.l there): one `name = value` a line; blanks, tabs and
+`=` separate; a value may be quoted with '…' or "…"; and a line whose first character other than white space is `#` or
+`;` is a comment. A file that means what it says to the C rcron means the same here, but not every file works unchanged:
 
-Every `rcron` reads its configuration anew, so nothing here imports more than the interpreter holds already.
+- Eight forms that the C rcron runs jobs with are errors here, because they hide mistakes: a name that is given twice,
+  an empty value "", an unclosed quote, a quoted value over several lines, a name in Latin-1, a nice level of 25,
+  `5-3` for a number, and a relative state_file.
+- Fifteen forms that the C rcron rejects are valid here, such as an empty file and a last line without a newline.
+- If the file is missing, the C rcron runs the job with its defaults. Here that is an error, and nothing is run.
+
+Every `rcron` reads its configuration anew, so nothing is imported here that the interpreter has not loaded already. At
+its head this module imports nothing of the package: a deployment parses a configuration with it alone.
 """
 
 TYPE_CHECKING = False  # typing's own, which would cost an import
@@ -28,10 +34,10 @@ RUNTIME = "/run/rcron-agent"
 #: The longest name that a state file gives to what is kept there, in bytes.
 MAX_KEY = 64
 
-#: The longest time that a setting may hold, in seconds: a day.
+#: The longest time that a setting may hold, in seconds: one day.
 MAX_SECONDS = 86400
 
-#: The most that a configuration may hold, in bytes: enough for any real one, too little to exhaust memory.
+#: The largest configuration, in bytes: enough for any real one, and too little to exhaust memory.
 MAX_BYTES = 65536
 
 #: syslog(3) facilities as <sys/syslog.h> numbers them. Literals, because importing `syslog` for them would
@@ -73,27 +79,27 @@ LEVELS = {
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used. Its text is for a person: `FILE[:LINE]: what is wrong, and the mend`."""
+    """A configuration that cannot be used. The text is for a person: `FILE[:LINE]: what is wrong; the fix`."""
 
 
 def _text(value: str) -> str:
     if not value or not value.isprintable():
         raise ValueError(
-            "an empty value, or one with control characters or bytes that are no UTF-8; name it in plain characters"
+            "an empty value, or one with control characters or bytes that are not UTF-8; write printable UTF-8"
         )
     return value
 
 
 def _file(value: str) -> str:
     if not value.startswith("/"):
-        raise ValueError(f'"{value}" is no absolute path; begin it with /')
+        raise ValueError(f'"{value}" is not an absolute path; begin it with /')
     return _text(value)
 
 
 def _state(value: str) -> str:
     state = value.lower()
     if state not in (ACTIVE, PASSIVE):
-        raise ValueError(f'"{value}" is no state; take active or passive')
+        raise ValueError(f'"{value}" is not a state; use active or passive')
     return state
 
 
@@ -109,7 +115,7 @@ def _constant(value: str, known: "dict[str, int]", kind: str) -> int:
     # Some letters of other scripts have one of ours as their capital.
     number = known.get(value.upper()) if value.isascii() else None
     if number is None:
-        raise ValueError(f'"{value}" is no {kind} of syslog(3); take one of {", ".join(known)}')
+        raise ValueError(f'"{value}" is not a {kind} of syslog(3); use one of {", ".join(known)}')
     return number
 
 
@@ -122,13 +128,20 @@ def _exit_status(value: str) -> int:
 
 
 def seconds(value: str) -> int:
-    """A whole number of seconds, at most a day. Raises ValueError that says so."""
+    """Read a whole number of seconds, at most MAX_SECONDS.
+
+    Args:
+        value: the text.
+
+    Raises:
+        ValueError: it is something else, and the text says so.
+    """
     return _integer(value, 0, MAX_SECONDS)
 
 
 def _on_demotion(value: str) -> str:
     if value not in (CONTINUE, TERMINATE):
-        raise ValueError(f'"{value}" is neither continue nor terminate')
+        raise ValueError(f'"{value}" is not continue or terminate; use one of them')
     return value
 
 
@@ -136,7 +149,7 @@ def _integer(value: str, low: int, high: int) -> int:
     digits = value[1:] if value[:1] in ("-", "+") else value
     # isdecimal alone would take digits of other scripts; the length keeps int() cheap.
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 10 and low <= int(value) <= high):
-        raise ValueError(f'"{value}" is no whole number from {low} to {high}')
+        raise ValueError(f'"{value}" is not a whole number from {low} to {high}')
     return int(value)
 
 
@@ -186,8 +199,10 @@ class Config:
 
     @property
     def pin_file(self) -> str:
-        """Where a pin of this cluster is kept: beside the state file, or under /var/lib if that is in /run, which a
-        reboot empties."""
+        """Where a pin of this cluster is kept.
+
+        Beside the state file, or under /var/lib if the state file is in /run, which a reboot empties.
+        """
         path: str = self.state_file
         if path.startswith("/run/"):
             return f"/var/lib{path[4:]}.pin"
@@ -256,8 +271,15 @@ def load(path: str) -> Config:
 def parse(text: str, path: str) -> Config:
     """Parse a configuration's text.
 
-    text: what the file holds. path: the name that errors tell. Returns the Config.
-    Raises ConfigError for an unknown name, a missing or bad value, text after a value, and a name given twice.
+    Args:
+        text: what the file holds.
+        path: the file's name, for errors.
+
+    Returns:
+        What it says, with the defaults for what it leaves out.
+
+    Raises:
+        ConfigError: an unknown name, a missing or bad value, text after a value, or a name that is given twice.
     """
     config = Config(path)
     lines: "dict[str, int]" = {}
@@ -275,11 +297,11 @@ def parse(text: str, path: str) -> Config:
             raise ConfigError(f"{path}:{number}: {_unknown(name)}")
         if name in lines:
             raise ConfigError(
-                f'{path}:{number}: "{name}" is given a second time (first on line {lines[name]}); delete one'
+                f'{path}:{number}: "{name}" is set a second time (first on line {lines[name]}); delete one'
             )
         lines[name] = number
         try:
-            # What was stripped may belong to a quoted value: take it from the raw line.
+            # The stripped characters may belong to a quoted value: take it from the raw line.
             value = value_of(raw[raw.index(name) + end :].strip("\r"))
             setattr(config, name, SETTINGS[name][0](value))
         except ValueError as error:
@@ -288,7 +310,14 @@ def parse(text: str, path: str) -> Config:
 
 
 def value_of(rest: str) -> str:
-    """Return the one value in what follows a name: quoted, or up to the next blank. Raises ValueError."""
+    """Read the one value of a line: quoted, or up to the next blank.
+
+    Args:
+        rest: what follows the name.
+
+    Raises:
+        ValueError: there is no value, or more than one.
+    """
     rest = rest.lstrip(" \t=")
     if not rest:
         raise ValueError("no value; write name = value")
@@ -296,7 +325,7 @@ def value_of(rest: str) -> str:
     if quote in "'\"":
         end = rest.find(quote, 1)
         if end < 0:
-            raise ValueError(f"the {quote} is never closed; close it on the same line")
+            raise ValueError(f"the {quote} is not closed; close it on the same line")
         value, after = rest[1:end], rest[end + 1 :]
     else:
         end = 0
@@ -304,7 +333,7 @@ def value_of(rest: str) -> str:
             end += 1
         value, after = rest[:end], rest[end:]
         if "'" in value or '"' in value:
-            raise ValueError(f"a quote inside the value {value}; quote the whole value or nothing of it")
+            raise ValueError(f"a quote inside the value {value}; quote the whole value or none of it")
     after = after.strip(" \t=")
     if after:
         raise ValueError(
@@ -318,5 +347,5 @@ def _unknown(name: str) -> str:
     from difflib import get_close_matches
 
     meant = get_close_matches(name, SETTINGS, n=1)
-    mend = f'did you mean "{meant[0]}"?' if meant else f"take one of {', '.join(SETTINGS)}"
-    return f'unknown name "{name}"; {mend}'
+    fix = f'did you mean "{meant[0]}"?' if meant else f"use one of {', '.join(SETTINGS)}"
+    return f'unknown name "{name}"; {fix}'

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Which state is this node in, and why; and how a state is written.
+r"""Which state is this node in, and why; and how a state is written.
 
-The state file holds exactly `active\\n` or `passive\\n`. `current` is the one function that answers for `rcron` and for
-`rcronctl` alike, so that what the administrator is told is what the jobs do.
+The state file holds exactly `active\n` or `passive\n`. `current` is the one function that answers for `rcron` and for
+`rcronctl`, so that the administrator sees what the jobs go by.
 """
 
 import posix
@@ -12,10 +12,10 @@ import time
 from rcron import files, log
 from rcron.settings import ACTIVE, PASSIVE, Config
 
-#: What a state file may hold at most, in bytes, white space included.
+#: The largest state file, in bytes, white space included.
 MAX_BYTES = 4096
 
-#: Where a Verdict comes from.
+#: The sources of a verdict.
 PIN = "pin"
 FILE = "file"
 STALE = "stale"
@@ -26,10 +26,14 @@ AGENT = "agent"  # rcron-agent keeps the state file, and it is not what it shoul
 class Verdict:
     """The state that this node is in, and why.
 
-    state: `active` or `passive`. source: PIN, FILE, STALE (an `active` that nobody refreshed for state_max_age) or
-    DEFAULT. reason: words for a person. field: what a log line tells of it beyond the state, ` pin=…` or nothing.
-    warning: None, or what is wrong with the state file, for syslog. written: when the state file was last written or
-    refreshed, in seconds since the epoch, or None where it was not used.
+    Attributes:
+        state (str): `active` or `passive`.
+        source (str): PIN, FILE, STALE (an `active` that was not refreshed for state_max_age) or DEFAULT.
+        reason (str): a sentence for a person.
+        field (str): what a log line says about it after the state: ` pin=…` or nothing.
+        warning (str | None): what is wrong with the state file, for syslog.
+        written (float | None): when the state file was last written or refreshed, in seconds since the epoch; None if
+            the file was not used.
     """
 
     __slots__ = ("field", "reason", "source", "state", "warning", "written")
@@ -46,22 +50,26 @@ class Verdict:
 
 
 def current(config: Config) -> Verdict:
-    """Tell which state this node is in, and why: a pin first, then a fresh state file, then default_state.
+    """Decide which state this node is in, and why: a pin first, then a fresh state file, then default_state.
 
-    config: the node's configuration. Returns the Verdict. Raises nothing: a state file that cannot be read or holds
-    anything but a state's name gives `default_state`, with a warning that says what is wrong with it.
+    Args:
+        config: the cluster's.
+
+    Returns:
+        The verdict. It is `default_state` if the state file cannot be read or holds anything but a state's name, and a
+        warning then says what is wrong with the file.
     """
     try:
         posix.stat(config.pin_file)
     except (FileNotFoundError, NotADirectoryError):
         return from_file(config)
     except OSError:
-        pass  # in a folder that this user may not search, perhaps: reading it tells, and that is logged
+        pass  # perhaps in a folder that this user may not search: reading it fails, which is logged
     return _from_pin(config) or from_file(config)
 
 
 def _from_pin(config: Config) -> "Verdict | None":
-    """What the pin says of this node's state; None if no pin holds."""
+    """Decide by the pin; None if no pin holds."""
     from rcron import pin
 
     try:
@@ -79,7 +87,14 @@ def _from_pin(config: Config) -> "Verdict | None":
 
 
 def from_file(config: Config) -> Verdict:
-    """What the feeder says, pinned or not. config: the node's configuration. Returns the Verdict."""
+    """Read the state that the feeder gave, whether or not a pin overrides it.
+
+    Args:
+        config: the cluster's.
+
+    Returns:
+        The verdict.
+    """
     path = config.state_file
     try:
         data, written = files.read_trusted(path, MAX_BYTES)
@@ -98,7 +113,7 @@ def from_file(config: Config) -> Verdict:
         return Verdict(PASSIVE, FILE, f"{path} says so", None, written)
     if word == b"active":
         limit = config.state_max_age
-        # A time in the future is no proof of freshness: the clock was set back.
+        # A time in the future does not prove freshness: the clock was set back.
         if limit and abs(time.time() - written) > limit:
             age = int(time.time() - written)
             when = f"{age} s ago" if age >= 0 else f"{-age} s in the future"
@@ -128,7 +143,11 @@ def _default(config: Config, problem: str) -> Verdict:
 def write(path: str, state: str) -> None:
     """Replace a state file, so that a reader sees the old state or the new one and nothing between.
 
-    path: the state file. state: `active` or `passive`. Raises OSError where it cannot be written; the file is then as
-    it was.
+    Args:
+        path: the state file.
+        state: `active` or `passive`.
+
+    Raises:
+        OSError: it cannot be written. The file is then as it was.
     """
     files.replace(path, f"{state}\n")

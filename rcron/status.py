@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What rcronctl tells of a node: the facts for programs, and the same facts in words for people."""
+"""What `rcronctl status` shows of a node: the facts for programs, and the same facts as text for people."""
 
 import time
 from typing import Any
@@ -13,10 +13,14 @@ _PLAIN = "\033[0m"
 
 
 def facts(config: Config) -> "dict[str, Any]":
-    """Everything that is known of this node's state in one cluster.
+    """Collect everything that is known about this node's state in one cluster.
 
-    config: the cluster's. Returns what `rcronctl status --json` prints, rcronctl(8) documents it: times are in whole
-    seconds since the epoch, None is what is not known or not there.
+    Args:
+        config: the cluster's.
+
+    Returns:
+        What `rcronctl status --json` prints, documented in rcronctl(8). Times are in whole seconds since the epoch;
+        None is what is unknown or does not exist.
     """
     verdict = state.current(config)
     file = state.from_file(config)
@@ -24,7 +28,7 @@ def facts(config: Config) -> "dict[str, Any]":
     try:
         held = pin.read(config)
     except ValueError:
-        held = None  # `current` has logged it, and goes by the file as well
+        held = None  # `current` has logged it, and uses the file, too
     since = file.written if record is None else record.since
     return {
         "state": verdict.state,
@@ -52,7 +56,12 @@ def facts(config: Config) -> "dict[str, Any]":
 
 
 def text(found: "dict[str, Any]", colour: bool = False) -> str:
-    """The same for people, aligned. found: as `facts` returns it. colour: whether the state may stand in colour."""
+    """Return the same for people, aligned.
+
+    Args:
+        found: as `facts` returns it.
+        colour: whether the state may be coloured.
+    """
     name = found["state"]
     rows = (
         ("state", f"{_COLOURS[name]}{name}{_PLAIN}" if colour else name),
@@ -71,7 +80,7 @@ def text(found: "dict[str, Any]", colour: bool = False) -> str:
 
 def _feeder(feeder: "dict[str, Any] | None") -> str:
     if feeder is None:
-        return "none has spoken yet"
+        return "none has reported yet"
     alive = {True: "alive", False: "gone", None: "a hook that ends"}[feeder["alive"]]
     return log.one_line(f"{feeder['name']}, {alive}, spoke {_ago(feeder['spoke'])}: {feeder['event']}")
 
@@ -94,7 +103,11 @@ def _ago(seconds: float) -> str:
 
 
 def moment(seconds: float) -> str:
-    """A moment as this node's clock tells it. seconds: since the epoch."""
+    """Return a moment by this node's clock and time zone.
+
+    Args:
+        seconds: since the epoch.
+    """
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds))
     except (OverflowError, ValueError, OSError):
@@ -102,7 +115,11 @@ def moment(seconds: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time in its two largest units. seconds: how long. Returns such as `2 h 5 min`."""
+    """Return a length of time in its two largest units, such as `2 h 5 min`.
+
+    Args:
+        seconds: how long.
+    """
     left = int(seconds)
     parts = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):

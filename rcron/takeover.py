@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""A passive node waits for its promotion, so that a run that falls into the failover gap is run by the successor."""
+"""A passive node waits for its promotion, so that the successor runs a job that falls into a failover."""
 
 import time
 
@@ -8,15 +8,21 @@ from rcron import demotion, job, state
 from rcron.settings import PASSIVE, Config
 from rcron.watch import Watch
 
-#: What the job will need after a wait during which rcron may have been removed.
+#: Loaded now, because rcron may have been removed by the time that the job needs them.
 NEEDED_LATER = (demotion, job)
 
 
-def wait(config: Config, seconds: int) -> "tuple[state.Verdict, set[int]]":
-    """Wait until this node is active, for a time.
+def wait_for_promotion(config: Config, seconds: int) -> "tuple[state.Verdict, set[int]]":
+    """Wait until this node is active, up to a time.
 
-    config: the cluster's. seconds: the longest wait. Returns the Verdict at the end, and the signal mask that the job
-    is to have: the one of before. A signal that ends a process ends this one, as nothing has begun yet.
+    A signal that ends a process ends this one, since nothing has begun yet.
+
+    Args:
+        config: the cluster's.
+        seconds: the longest wait.
+
+    Returns:
+        The verdict at the end, and the signal mask that the job must have: the one before the wait.
     """
     end = time.monotonic() + seconds
     watch = Watch(config)
@@ -26,4 +32,4 @@ def wait(config: Config, seconds: int) -> "tuple[state.Verdict, set[int]]":
         if verdict.state != PASSIVE or verdict.source == state.PIN or left <= 0:
             watch.close()
             return verdict, watch.mask
-        watch.wait((), left, verdict)
+        watch.wait_for_change((), left, verdict)

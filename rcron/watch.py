@@ -1,11 +1,11 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Wait for signals and for a change of this node's state at once, at next to no cost.
+"""Wait for signals and for a change of this node's state at once, at almost no cost.
 
-The kernel tells of a change in a folder by SIGIO (dnotify: fcntl(2), F_NOTIFY), the only such notice that a Python
-without extensions can ask for. Where it is not to be had (another file system, another kernel), looking once a second
-is what remains. Where it is, a look now and then does for what it may not tell of, such as a mount: of thousands of
-jobs that wait at once, looking each second took a sixth of a processor.
+The kernel announces a change in a folder by SIGIO (dnotify: fcntl(2), F_NOTIFY), the only such notice that is available
+to Python without extensions. If the file system or the kernel cannot announce changes, the state is looked at once a
+second. If they are announced, an occasional look covers the changes that are not, such as a mount: a look each second
+by thousands of waiting jobs took a sixth of a processor.
 """
 
 import _signal
@@ -18,13 +18,13 @@ from rcron.files import folder_of
 from rcron.settings import ACTIVE, Config
 from rcron.state import FILE, Verdict
 
-#: What state.current will need once a node is pinned, when rcron may have been removed.
+#: Loaded now, because state.current needs it once a node is pinned, and rcron may have been removed by then.
 NEEDED_LATER = (pin,)
 
-#: How often a waiting process looks at the state where nobody will tell it of a change, in seconds.
+#: How often a waiting process looks at the state if changes are not announced, in seconds.
 INTERVAL = 1.0
 
-#: How often it does so where it is told of changes.
+#: How often it does so if they are announced.
 SELDOM = 10.0
 
 
@@ -33,9 +33,13 @@ _CHANGED = _CREATED | fcntl.DN_DELETE | fcntl.DN_MODIFY
 
 
 class Watch:
-    """config: the cluster whose state is waited for. `mask`: the signal mask of before, since SIGIO is blocked now."""
+    """Waits for a change of one cluster's state. SIGIO is blocked from then on.
 
-    __slots__ = ("_absent", "_folders", "_max_age", "_told", "mask")
+    Attributes:
+        mask (set[int]): the signal mask before that.
+    """
+
+    __slots__ = ("_absent", "_folders", "_is_announced", "_max_age", "mask")
 
     def __init__(self, config: Config) -> None:
         self.mask: set[int] = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGIO,))
@@ -43,14 +47,15 @@ class Watch:
         self._max_age: int = config.state_max_age
         self._absent = ""
         states, pins = folder_of(config.state_file), folder_of(config.pin_file)
-        self._told = self._tell(states, _CHANGED) and not _is_link(config.state_file)  # what that leads to is elsewhere
-        if pins != states and not self._tell(pins, _CHANGED):
-            # rcronctl makes it with the first pin.
+        # The target of a link is in another folder.
+        self._is_announced = self._request_signals(states, _CHANGED) and not _is_link(config.state_file)
+        if pins != states and not self._request_signals(pins, _CHANGED):
+            # rcronctl creates it with the first pin.
             self._absent = pins
-            self._told = self._tell(folder_of(pins[:-1]), _CREATED) and self._told
+            self._is_announced = self._request_signals(folder_of(pins[:-1]), _CREATED) and self._is_announced
 
-    def _tell(self, path: str, events: int) -> bool:
-        """Have SIGIO tell of what happens in a folder. Returns whether it will."""
+    def _request_signals(self, path: str, events: int) -> bool:
+        """Request SIGIO for what happens in a folder. Returns whether it will come."""
         try:
             fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
         except OSError:
@@ -62,22 +67,29 @@ class Watch:
             return False
         return True
 
-    def wait(self, signals: "tuple[int, ...]", seconds: float, verdict: Verdict) -> "_signal.struct_siginfo | None":
-        """Wait for a change of the state, for one of the signals (which the caller has blocked), or for a time.
+    def wait_for_change(
+        self, signals: "tuple[int, ...]", seconds: float, verdict: Verdict
+    ) -> "_signal.struct_siginfo | None":
+        """Wait for a change of the state, for one of the signals, or for a time.
 
-        seconds: the longest wait. verdict: the state that is to change. Returns siginfo for a signal, None for anything
-        else: look at the state then.
+        Args:
+            signals: signals to wait for, which the caller has blocked.
+            seconds: the longest wait.
+            verdict: the state as it is.
+
+        Returns:
+            siginfo of one of the signals, or None for anything else: then look at the state.
         """
         longest = max(0.0, min(seconds, self._interval(verdict)))
         info = _signal.sigtimedwait((*signals, _signal.SIGIO), longest)
         return None if info is None or info.si_signo == _signal.SIGIO else info
 
     def _interval(self, verdict: Verdict) -> float:
-        """How long a state may go unseen, in seconds."""
-        # No notice tells of the end of a pin, of a stale state's refresh, of the mend of one that everyone may write.
-        if not self._told or verdict.source != FILE or verdict.written is None:
+        """Return how long a change of the state may go unseen, in seconds."""
+        # The end of a pin, the refresh of a stale state and a chmod are not announced.
+        if not self._is_announced or verdict.source != FILE or verdict.written is None:
             return INTERVAL
-        # A folder that is new, or takes the place of one that was removed: nobody will tell what happens in there.
+        # A new folder, perhaps in the place of one that was removed: what happens in it is not announced.
         if not all(posix.fstat(fd).st_nlink for fd in self._folders) or (self._absent and _exists(self._absent)):
             return INTERVAL
         if verdict.state == ACTIVE and self._max_age:
@@ -86,7 +98,7 @@ class Watch:
         return SELDOM
 
     def close(self) -> None:
-        """Give the folders back."""
+        """Close the folders."""
         for fd in self._folders:
             posix.close(fd)
         self._folders = []

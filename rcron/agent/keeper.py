@@ -267,7 +267,7 @@ class Keeper:
                 self._complain(f"{self.config.state_file}.feeder: not written: {error.strerror}")
 
     def _log(self, state: str, answer: Answer) -> None:
-        log.notice(self.config, f"state={state} status=changed event={self.feeder}:{answer.words}")
+        log.change(self.config, f"state={state} status=changed event={self.feeder}:{answer.words}")
 
     def _complain(self, text: str) -> None:
         """Log what is wrong, once until it is right again."""

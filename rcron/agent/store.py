@@ -1,8 +1,8 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The files of one cluster as the agent writes them: the state, the record beside it, and what stands in for a state
-that cannot be written.
+"""The files of one cluster as the agent writes them.
 
+They are the state, the record beside it, and the substitute for a state that cannot be written.
 Everything here is done by name, without following links: the state's folder may be another user's.
 """
 
@@ -172,7 +172,7 @@ class Store:
             moment = old.moment
         record = feed.Record(self._feeder, event, since, moment)
         record.boot = feed.boot_id()
-        record.is_fed_by(os.getpid())
+        record.set_feeding_process(os.getpid())
         record.answer = answer.state or UNKNOWN
         record.words = answer.words
         files.replace(path, feed.record_text(record))

@@ -5,17 +5,17 @@
 The contract (the package's /usr/share/heartbeat/ResourceManager and req_resource; tried on 3.0.6 as Debian 12 and 13
 have it):
 
-- `node1 rcron` in haresources has Heartbeat call `/etc/ha.d/resource.d/rcron start|stop|status`; what follows `::`
-  comes before that word: `rcron::/etc/rcron/billing.conf`. As root, in Heartbeat's own environment.
-- `status`: what it prints counts, and its exit status does not: anything that holds `running` or `OK` means that the
-  node has the resource, and then `start` is not called.
-- `start` may be called twice at the same time (req_resource and ip-request-resp). Where it fails, Heartbeat gives up
-  the whole line of haresources, and half a minute later its peer is asked to take it.
-- `stop` is called where the resource does not run, too. Where it fails ten times and `status` says `running`, Heartbeat
+- With `node1 rcron` in haresources, Heartbeat calls `/etc/ha.d/resource.d/rcron start|stop|status`. Words that follow
+  `::` come before that word: `rcron::/etc/rcron/billing.conf`. It runs as root, in Heartbeat's own environment.
+- `status`: its output counts, and its exit status does not. Output that contains `running` or `OK` means that the node
+  has the resource, and then `start` is not called.
+- `start` may be called twice at the same time (req_resource and ip-request-resp). If it fails, Heartbeat gives up the
+  whole line of haresources, and half a minute later it asks its peer to take the line.
+- `stop` is also called if the resource does not run. If it fails ten times and `status` says `running`, Heartbeat
   **reboots the machine**.
-- The process that calls may be a child of Heartbeat's that ends a moment later; the uppermost one is the master control
-  process. It stays the same at a reload (`heartbeat -r`), and no script is called then. Of a Heartbeat that was killed
-  nobody hears.
+- The calling process may be a child of Heartbeat's that ends a moment later; the uppermost one is the master control
+  process. It stays the same at a reload (`heartbeat -r`), and no script is called then. If Heartbeat is killed, no
+  script is called.
 - After a partition has healed, both nodes call `stop` and start Heartbeat anew, and one of them calls `start` some 15 s
   later.
 """
@@ -35,38 +35,51 @@ HELP = "be Heartbeat's resource script"
 FOLDER = "/etc/ha.d"
 PID_FILE = "/run/heartbeat.pid"
 
-#: Seconds that `resync` gives Heartbeat to end what it calls a transition: its initdead (30 or more), and its own 10 s.
+#: How long `resync` waits for the end of what Heartbeat calls a transition, in seconds: initdead (30 or more) and 10 s.
 PATIENCE = 90.0
 
-#: LSB's exit status for a program that does not run.
+#: LSB's exit status for a program that is not running.
 EX_NOT_RUNNING = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give `rcronctl feed heartbeat` its arguments."""
+    """Add this feeder's arguments to a parser.
+
+    Args:
+        parser: that of `rcronctl feed heartbeat`.
+    """
     parser.usage = "%(prog)s [CONF] start|stop|status|resync"
     parser.description = (
-        "What /etc/ha.d/resource.d/rcron calls. resync asks Heartbeat whether this node has the resource, and writes "
-        "that."
+        "For /etc/ha.d/resource.d/rcron. resync asks Heartbeat whether this node has the resource, and writes the "
+        "answer."
     )
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
-    """Be `rcronctl feed heartbeat`. options: the command line. report: called with a line about what went wrong.
+    """Be `rcronctl feed heartbeat`.
 
-    Returns the exit status. Raises EventError for what Heartbeat does not say, ConfigError and OSError where the node
-    cannot be made active.
+    Args:
+        options: the parsed command line.
+        report: takes a line about a failure.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        EventError: Heartbeat does not use these words.
+        ConfigError: the configuration cannot be used.
+        OSError: the node cannot be made active.
     """
     *arguments, event = options.words or [""]
     if event not in ("start", "stop", "status", "resync") or len(arguments) > 1:
-        raise EventError(f"[CONF] and start, stop, status or resync are expected, not: {' '.join(options.words)}")
+        raise EventError(f"not [CONF] and start, stop, status or resync: {' '.join(options.words)}")
     path = arguments[0] if arguments else options.conf
     if event == "start":
         _start(settings.load(path), event, report)
     elif event == "stop":
-        # It may not fail, see above. What cannot be written cannot be refreshed either, and turns stale; and where the
-        # configuration is broken, no job runs.
+        # It must not fail, see above. A state that cannot be written cannot be refreshed either, and turns stale; and
+        # if the configuration is broken, no job runs.
         try:
             hook.apply(settings.load(path), PASSIVE, "heartbeat", event)
         except (settings.ConfigError, OSError) as error:
@@ -74,7 +87,7 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
     elif event == "status":
         return _status(path)
     else:
-        # The script's own configuration need not be named.
+        # The default configuration need not be named in haresources.
         _resync(settings.load(path), [f"rcron::{path}"] + ["rcron"] * (path == options.conf), report)
     return 0
 
@@ -82,12 +95,12 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
 def _start(config: Config, event: str, report: "Callable[[str], None]") -> None:
     daemon = _daemon()
     if not daemon:
-        report(f"heartbeat: {event}: no Heartbeat runs here; nothing will refresh the state")
+        report(f"heartbeat: {event}: Heartbeat is not running here; nothing will refresh the state")
     hook.apply(config, ACTIVE, "heartbeat", event, daemon=daemon)
 
 
 def _daemon() -> int:
-    """Heartbeat's master control process, 0 where there is none."""
+    """Return Heartbeat's master control process, or 0 if there is none."""
     above = [pid for pid, name in process.ancestors() if name == "heartbeat"]
     if above:
         return above[-1]
@@ -101,7 +114,7 @@ def _daemon() -> int:
 
 
 def _status(path: str) -> int:
-    """Print what Heartbeat looks for. Only what it can rely on is `running`: for anything less it calls `start`."""
+    """Print what Heartbeat looks for: `running` only if it can rely on it. For anything else it calls `start`."""
     try:
         config = settings.load(path)
     except settings.ConfigError:
@@ -113,7 +126,7 @@ def _status(path: str) -> int:
 
 
 def _state(config: Config) -> "str | None":
-    """The state as far as Heartbeat gave it, and somebody sees to it; None where anything else is the case."""
+    """Return the state if Heartbeat gave it and a process keeps it true, or else None."""
     verdict = state.from_file(config)
     record = feed.read_record(config)
     if verdict.source != state.FILE or record is None or record.feeder != "heartbeat":
@@ -123,7 +136,7 @@ def _state(config: Config) -> "str | None":
 
 def _resync(config: Config, resources: "list[str]", report: "Callable[[str], None]") -> None:
     deadline = time.monotonic() + PATIENCE
-    told: "bool | None" = None
+    written: "bool | None" = None
     while True:
         held = _holds(resources)
         if held is None:
@@ -131,7 +144,7 @@ def _resync(config: Config, resources: "list[str]", report: "Callable[[str], Non
                 report("heartbeat: still in a transition; it will call the resource script itself")
                 return
             time.sleep(0.5)
-        elif held == told:
+        elif held == written:
             return
         else:
             if _state(config) != (ACTIVE if held else PASSIVE):
@@ -140,14 +153,21 @@ def _resync(config: Config, resources: "list[str]", report: "Callable[[str], Non
                 else:
                     hook.apply(config, PASSIVE, "heartbeat", "resync")
                 print(f"{log.one_line(config.path)}: now {ACTIVE if held else PASSIVE}")
-            # Once more, since Heartbeat may have changed its mind meanwhile.
-            told = held
+            # Again, because Heartbeat may have decided otherwise meanwhile.
+            written = held
 
 
 def _holds(resources: "list[str]") -> "bool | None":
-    """Whether Heartbeat has given a resource to this node; None while it has not decided.
+    """Ask whether Heartbeat has given a resource to this node.
 
-    resources: the names that haresources may have for it. Raises EventError where it has none of them.
+    Args:
+        resources: the names that haresources may have for it.
+
+    Returns:
+        The answer, or None while Heartbeat has not decided.
+
+    Raises:
+        EventError: haresources has none of the names.
     """
     node = os.uname().nodename.lower()
     path = f"{FOLDER}/haresources"
@@ -167,14 +187,20 @@ def _holds(resources: "list[str]") -> "bool | None":
     answer = asked.stdout.strip()
     if not answer and not _daemon():
         return False
-    # Its own lines are `local`, the others' `foreign`. It says nothing at its start, and `transition` a while.
+    # Its own lines are `local`, the others' `foreign`. At its start it says nothing, and then `transition` for a while.
     return {"all": True, "none": False, "local": owners[0] == node, "foreign": owners[0] != node}.get(answer)
 
 
 def haresources(text: str) -> "Iterator[list[str]]":
-    """The lines of a haresources file as Heartbeat reads them: the node's name, and its resources.
+    """Yield the lines of a haresources file as Heartbeat reads them.
 
-    A line that ends with a backslash goes on in the next one, where it knows no comment.
+    A line that ends with a backslash continues in the next one, where Heartbeat does not recognize a comment.
+
+    Args:
+        text: the file's content.
+
+    Yields:
+        The node's name and its resources.
     """
     lines = iter(text.removesuffix("\n").split("\n"))
     for line in lines:

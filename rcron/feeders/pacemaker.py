@@ -5,20 +5,19 @@
 The contract (OCF Resource Agent API 1.1; "Resource Agents" in Pacemaker Administration; tried on 2.1.5):
 
 - pacemaker-execd starts the agent as root with one word, the action, waits for it as long as the operation's timeout,
-  and goes by its exit status. The resource's parameters and what the cluster adds come as OCF_RESKEY_…: `conf` is the
-  rcron.conf, and CRM_meta_promoted_max (CRM_meta_master_max before 2.1) is there for a promotable clone and for
-  nothing else.
-- A promotable clone runs on every node: `start` lands unpromoted, which is passive, and `promote` makes active. A plain
-  resource runs on one node, and is active where it is started. `monitor` answers 8 promoted, 0 unpromoted or started, 7
-  not running, and looks at this machine only. Every action may come twice.
-- An instance is promoted only if its promotion score is above 0. The score is the agent's to set, and Pacemaker
-  forgets it when pacemaker-controld of that node ends and is started again, so every monitor sets it.
-- At the end of Corosync pacemaker-controld ends too, but pacemaker-execd lives on and goes on with its monitors, while
-  another node is promoted. So `active` hangs on pacemaker-controld's life (pacemaker-remoted's on a remote node), and a
-  Corosync that a signal has stopped is found by the monitor.
+  and uses its exit status. The resource's parameters and the cluster's additions are in OCF_RESKEY_…: `conf` is the
+  rcron.conf, and CRM_meta_promoted_max (CRM_meta_master_max before 2.1) exists for a promotable clone only.
+- A promotable clone runs on every node: `start` makes it unpromoted, which is passive, and `promote` makes it active. A
+  plain resource runs on one node, and is active where it is started. `monitor` answers 8 promoted, 0 unpromoted or
+  started, 7 not running, and looks at this machine only. Every action may come twice.
+- An instance is promoted only if its promotion score is above 0. The agent sets the score, and Pacemaker forgets it
+  when pacemaker-controld of that node ends and is started again, so every monitor sets it.
+- When Corosync ends, pacemaker-controld ends too, but pacemaker-execd lives on and continues its monitors while another
+  node is promoted. So `active` depends on pacemaker-controld's life (pacemaker-remoted's on a remote node), and the
+  monitor detects a Corosync that a signal has stopped.
 
-What distinguishes unpromoted from stopped, both of which are passive, is a file in HA_RSCTMP, a folder of Pacemaker's
-that every reboot empties. It also tells which state file is to be made passive when rcron.conf is broken at a stop.
+Unpromoted and stopped are both passive. A file in HA_RSCTMP, a folder of Pacemaker's that every reboot empties,
+distinguishes them. It also says which state file must be made passive if rcron.conf is broken at a stop.
 """
 
 import argparse
@@ -31,17 +30,17 @@ from collections.abc import Callable
 from rcron import __version__, files, hook, log, process, settings, state
 from rcron.settings import ACTIVE, PASSIVE, Config
 
-HELP = "answer Pacemaker: the actions of its resource agent ocf:rcron:rcron"
+HELP = "run an action of Pacemaker's resource agent ocf:rcron:rcron"
 
 # Exit statuses, with the names that the OCF Resource Agent API gives them.
 SUCCESS = 0
 ERR_GENERIC = 1
 ERR_UNIMPLEMENTED = 3
-ERR_INSTALLED = 5  # this node cannot run it, others may
+ERR_INSTALLED = 5  # this node cannot run it, but others may be able to
 NOT_RUNNING = 7
 RUNNING_PROMOTED = 8
 
-#: What the cluster has made of this node.
+#: What the cluster can make of this node.
 STARTED = "started"
 UNPROMOTED = "unpromoted"
 PROMOTED = "promoted"
@@ -51,7 +50,7 @@ STOPPED = "stopped"
 PREFER_PROMOTED = 10
 PREFER_UNPROMOTED = 5
 
-#: Seconds that crm_attribute has, which asks pacemaker-attrd on this machine.
+#: How long crm_attribute may take, which asks pacemaker-attrd on this machine, in seconds.
 PATIENCE = 5
 
 META_DATA = f"""\
@@ -87,15 +86,24 @@ plain resource, the node where it is started.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Have a parser know the words of `rcronctl feed pacemaker`."""
-    parser.description = "What the resource agent ocf:rcron:rcron calls; its environment and its answers are OCF's."
+    """Add this feeder's arguments to a parser.
+
+    Args:
+        parser: that of `rcronctl feed pacemaker`.
+    """
+    parser.description = "For the resource agent ocf:rcron:rcron. Environment and exit statuses are those of OCF."
     parser.add_argument("action", metavar="ACTION", help="such as start or monitor: see the OCF Resource Agent API")
 
 
 def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
-    """Do one action. options: the command line's. report: called with a line for the administrator.
+    """Do one action.
 
-    Returns OCF's exit status, for errors too, where another feeder's would be one of sysexits(3).
+    Args:
+        options: the parsed command line.
+        report: takes a line for the administrator.
+
+    Returns:
+        OCF's exit status, for errors too, for which another feeder has one of sysexits(3).
     """
     if options.action == "meta-data":
         sys.stdout.write(META_DATA)
@@ -105,7 +113,7 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
     instance = Instance(options.conf, dict(os.environ))
     action = instance.actions().get(options.action)
     if action is None:
-        return _refuse(report, ERR_UNIMPLEMENTED, f"there is no action {options.action} here; nothing changed")
+        return _refuse(report, ERR_UNIMPLEMENTED, f"unknown action {options.action}; nothing changed")
     try:
         return action()
     except settings.ConfigError as error:
@@ -114,15 +122,24 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
         return _refuse(report, ERR_GENERIC, f"{error.filename}: {error.strerror}")
 
 
-def _refuse(report: "Callable[[str], None]", status: int, reason: str) -> int:
+def _refuse(report: "Callable[[str], None]", exit_status: int, reason: str) -> int:
     reason = log.one_line(reason)
     report(f"pacemaker: {reason}")
-    print(f"ocf-exit-reason:{reason}", file=sys.stderr)  # what crm_mon shows
-    return status
+    print(f"ocf-exit-reason:{reason}", file=sys.stderr)  # crm_mon shows this
+    return exit_status
 
 
 class Instance:
-    """The resource on this node. conf: the path of rcron.conf. environment: as Pacemaker gave it."""
+    """The resource on this node.
+
+    Args:
+        conf: the path of rcron.conf.
+        environment: as Pacemaker gave it.
+
+    Attributes:
+        name (str): the resource's name.
+        promotable (bool): whether it has roles.
+    """
 
     def __init__(self, conf: str, environment: "dict[str, str]") -> None:
         self._conf = conf
@@ -136,63 +153,76 @@ class Instance:
         self._note = os.path.join(environment.get("HA_RSCTMP", "/run/resource-agents"), f"rcron-{self.name}")
 
     def actions(self) -> "dict[str, Callable[[], int]]":
-        """Each action's name and what does it. A plain resource cannot be promoted."""
+        """Return each action's name and the function for it. A plain resource cannot be promoted."""
         known = {"start": self.start, "stop": self.stop, "monitor": self.monitor, "validate-all": self.validate}
         if self.promotable:
             known.update(promote=self.promote, demote=self.demote)
         return known
 
     def validate(self) -> int:
-        """Whether this node could run it. Raises ConfigError, OSError."""
+        """Check whether this node could run it.
+
+        Returns:
+            OCF's exit status.
+
+        Raises:
+            ConfigError: the configuration cannot be used.
+            OSError: the state file has no folder.
+        """
         os.stat(os.path.dirname(settings.load(self._conf).state_file))
         return SUCCESS
 
     def start(self) -> int:
-        """Be unpromoted, or active where there are no roles."""
+        """Become unpromoted, or active if there are no roles. Returns OCF's exit status."""
         config = settings.load(self._conf)
         if not self.promotable:
             return self._become(config, ACTIVE, STARTED)
-        status = self._become(config, PASSIVE, UNPROMOTED)
+        exit_status = self._become(config, PASSIVE, UNPROMOTED)
         self._prefer(PREFER_UNPROMOTED)
-        return status
+        return exit_status
 
     def promote(self) -> int:
-        """Be active, which only a started instance can be."""
+        """Become active, which only a started instance can. Returns OCF's exit status."""
         if not self._noted()[0]:
             return NOT_RUNNING
-        status = self._become(settings.load(self._conf), ACTIVE, PROMOTED)
+        exit_status = self._become(settings.load(self._conf), ACTIVE, PROMOTED)
         self._prefer(PREFER_PROMOTED)
-        return status
+        return exit_status
 
     def demote(self) -> int:
-        """Be passive, and stay started."""
+        """Become passive, and stay started. Returns OCF's exit status."""
         config = self._last_config()
         if not self._noted()[0] and not _is_active(config):
             return NOT_RUNNING
-        status = self._become(config, PASSIVE, UNPROMOTED)
+        exit_status = self._become(config, PASSIVE, UNPROMOTED)
         self._prefer(PREFER_UNPROMOTED)
-        return status
+        return exit_status
 
     def stop(self) -> int:
-        """Be passive, whatever has happened before."""
+        """Become passive, whatever has happened before. Returns OCF's exit status."""
         try:
-            status = self._become(self._last_config(), PASSIVE, STOPPED)
+            exit_status = self._become(self._last_config(), PASSIVE, STOPPED)
         except settings.ConfigError:
-            status = SUCCESS  # it was never started here, and no job runs without a configuration
+            exit_status = SUCCESS  # it was never started here, and no job runs without a configuration
         if self.promotable:
             self._prefer(None)
-        return status
+        return exit_status
 
     def monitor(self) -> int:
-        """Say what this node is, and keep an `active` of ours fresh. What it is not any more, it is not made again:
-        that is Pacemaker's to decide."""
+        """Report what this node is, and keep an `active` of ours fresh.
+
+        A state that has been lost is not restored: that is for Pacemaker to decide.
+
+        Returns:
+            OCF's exit status.
+        """
         config = settings.load(self._conf)
         active = _is_active(config)
         word = self._noted()[0]
         if active and word in (STARTED, PROMOTED):
             corosync = process_named("corosync")
             if corosync and process.is_stopped(corosync):
-                # It sends nothing: another node is about to be promoted.
+                # It sends nothing, so another node is about to be promoted.
                 hook.apply(config, PASSIVE, "pacemaker", f"{self.name} corosync stopped")
                 return ERR_GENERIC
             hook.apply(config, ACTIVE, "pacemaker", f"{self.name} {word}", daemon=daemon())
@@ -204,8 +234,13 @@ class Instance:
         return RUNNING_PROMOTED if active else SUCCESS
 
     def _last_config(self) -> Config:
-        """The configuration; of a broken one, as much of it as this node was started with: once it is mended, what the
-        state file held then must not hold again. Raises ConfigError where that is not known."""
+        """Return the configuration, or what this node was started with if the file is broken.
+
+        Once it is fixed, the state that the state file held then must not hold again.
+
+        Raises:
+            ConfigError: it is broken, and it is not known what this node was started with.
+        """
         try:
             return settings.load(self._conf)
         except settings.ConfigError:
@@ -217,8 +252,14 @@ class Instance:
         return config
 
     def _become(self, config: Config, new: str, word: str) -> int:
-        """Write the state, and note what the cluster has made of this node. Returns OCF's exit status: it is no success
-        where somebody else has spoken meanwhile. Raises OSError."""
+        """Write the state, and note what the cluster has made of this node.
+
+        Returns:
+            OCF's exit status. It is not success if another feeder has given a state meanwhile.
+
+        Raises:
+            OSError: the state cannot be written.
+        """
         if word != STOPPED:
             os.makedirs(os.path.dirname(self._note), mode=0o755, exist_ok=True)
             files.replace(self._note, f"{word} {config.state_file}\n")
@@ -233,7 +274,7 @@ class Instance:
         return SUCCESS
 
     def _noted(self) -> "tuple[str, str]":
-        """What the cluster last made of this node since its boot, and by which state file; nothing where stopped."""
+        """Return what the cluster last made of this node since its boot, and the state file; or two empty strings."""
         try:
             with open(self._note, encoding="utf-8", errors="surrogateescape") as stream:
                 word, _blank, path = stream.read(settings.MAX_BYTES).rstrip("\n").partition(" ")
@@ -242,8 +283,10 @@ class Instance:
         return word, path
 
     def _prefer(self, score: "int | None") -> None:
-        """Tell Pacemaker how much this instance is to be promoted; None takes that back. Failing is no failure of the
-        resource: the next monitor tries again."""
+        """Set this instance's promotion score in Pacemaker; None removes it.
+
+        If that fails, the resource does not fail: the next monitor tries again.
+        """
         words = ["crm_master"] if self._before_2_1 else ["crm_attribute", f"--promotion={self.name}"]
         program = shutil.which(words[0], path=os.environ.get("PATH", "/usr/bin") + ":/usr/sbin:/sbin")
         if program is None:
@@ -263,19 +306,26 @@ class Instance:
 
 
 def _is_active(config: Config) -> bool:
-    """Whether the state file says so and is fresh."""
+    """Return whether the state file says active and is fresh."""
     found = state.from_file(config)
     return found.source == state.FILE and found.state == ACTIVE
 
 
 def daemon() -> int:
-    """The process that `active` hangs on: what speaks for this node to its peers. 0 where Pacemaker does not run."""
+    """Return the process on which `active` depends: the one that speaks to the peers. 0 if Pacemaker does not run."""
     # As `ps -o comm` has them, 15 bytes at most.
     return process_named("pacemaker-contr") or process_named("pacemaker-remot")
 
 
 def process_named(name: str) -> int:
-    """A process of this machine, and of no container on it, by its name (`ps -o comm`); 0 where there is none."""
+    """Find a process of this machine, and of no container on it, by its name.
+
+    Args:
+        name: as `ps -o comm` shows it.
+
+    Returns:
+        The process's number, or 0 if there is none.
+    """
     for entry in os.listdir("/proc"):
         if not entry.isdecimal():
             continue
@@ -285,7 +335,7 @@ def process_named(name: str) -> int:
 
 
 def _is_of_this_machine(pid: str) -> bool:
-    """Whether a process is in no container on it: it would have a second number (proc_pid_status(5), NSpid)."""
+    """Return whether a process is in no container: it would have a second number (proc_pid_status(5), NSpid)."""
     try:
         with open(f"/proc/{pid}/status", "rb") as stream:
             return all(len(line.split()) == 2 for line in stream if line.startswith(b"NSpid:"))

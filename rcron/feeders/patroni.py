@@ -6,17 +6,17 @@ The contract (Patroni's documentation, "postgresql.callbacks" in YAML Configurat
 __init__.py, call_nowait, and patroni/postgresql/callback_executor.py of 3.0.2 and 4.0.7; tried on 3.0.2):
 
 - Patroni splits the callback's words as a shell would, adds ACTION ROLE SCOPE, and starts that without a shell, as its
-  own user (postgres, usually). It waits for nothing and ignores the exit status.
+  own user (postgres, usually). It does not wait, and ignores the exit status.
 - ACTION is on_start, on_stop, on_restart, on_reload or on_role_change. ROLE is the one that the node has from now on:
   the leader's is `master` up to 3 and `primary` from 4 on, another node's `replica`; `standby_leader` follows a primary
   of another cluster, so it is read-only. `promoted`, `demoted` and `uninitialized` are states in between.
-- on_stop comes when PostgreSQL has stopped, with the role that it had until then: `on_stop primary` is no primary.
+- on_stop comes when PostgreSQL has stopped, with the role that it had until then: `on_stop primary` is not a primary.
 - A Patroni that is started and finds a PostgreSQL running may call `on_reload primary` before it has asked whether the
   leader's key is still its own. on_start, on_restart and on_role_change come after that question.
 - A callback that still runs when the next one is due is killed, with its children; on_reload only by another on_reload.
 - A Patroni or a machine that dies calls nothing, and PostgreSQL outlives a Patroni that dies, as a primary: so `active`
-  hangs on the life of the process called patroni that started us.
-- There is one command for each action. Somebody else's is started by ours, with the same three words.
+  depends on the life of the process called patroni that started us.
+- There is one command for each action. A callback that was there before is started by ours, with the same three words.
 """
 
 import argparse
@@ -43,28 +43,32 @@ ROLES = {
     "uninitialized": PASSIVE,
 }
 
-#: After which the role is what the node has now; after on_stop it has none.
+#: After these the node has the role; after on_stop it has none.
 ACTIONS = ("on_start", "on_restart", "on_reload", "on_role_change")
 STOP = "on_stop"
 
-#: Which does not make a node active, see above; it has one that is active go on.
+#: This one does not make a node active, see above; one that is active stays so.
 RELOAD = "on_reload"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Take the words of a callback. parser: that of `rcronctl feed patroni`."""
+    """Add this feeder's arguments to a parser.
+
+    Args:
+        parser: that of `rcronctl feed patroni`.
+    """
     parser.description = (
-        "To be named in postgresql.callbacks of Patroni's configuration, for on_start, on_stop, on_role_change, "
-        "on_restart and on_reload. Patroni adds the words in capitals."
+        "For postgresql.callbacks of Patroni's configuration: on_start, on_stop, on_role_change, on_restart and "
+        "on_reload. Patroni adds the words in capitals."
     )
     parser.add_argument(
         "--process",
         metavar="NAME",
         default=NAME,
-        help="what Patroni's process is called, as ps -o comm tells (default: %(default)s)",
+        help="the name of Patroni's process, as ps -o comm shows it (default: %(default)s)",
     )
     parser.add_argument(
-        "--then", metavar="COMMAND", help="the callback that was there before: started afterwards, with the same words"
+        "--then", metavar="COMMAND", help="a callback that was there before: started afterwards, with the same words"
     )
     parser.add_argument("action", metavar="ACTION")
     parser.add_argument("role", metavar="ROLE")
@@ -72,9 +76,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def state_of(action: str, role: str) -> str:
-    """What a callback means for the node: `active` or `passive`.
+    """Return what a callback means for the node: `active` or `passive`.
 
-    action, role: Patroni's words. Raises hook.EventError for what no version of Patroni is known to say.
+    Args:
+        action: Patroni's word.
+        role: likewise.
+
+    Raises:
+        EventError: no known version of Patroni uses these words.
     """
     if action == STOP:
         return PASSIVE
@@ -86,9 +95,19 @@ def state_of(action: str, role: str) -> str:
 
 
 def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
-    """Apply one callback, then be the command of --then, whatever has become of the first.
+    """Apply one callback, then become the command of --then, whether or not the first succeeded.
 
-    Returns the exit status. Raises hook.EventError, ConfigError and OSError where there is no --then.
+    Args:
+        options: the parsed command line.
+        report: takes a line about a failure.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        EventError: no known version of Patroni uses these words, and there is no --then.
+        ConfigError: the configuration cannot be used, and there is no --then.
+        OSError: the state cannot be written, and there is no --then.
     """
     words = [options.action, options.role, options.scope]
     if not options.then:
@@ -112,21 +131,21 @@ def _apply(options: argparse.Namespace, words: "list[str]", report: "Callable[[s
         if options.action == RELOAD and not _has_made_active(config, daemon):
             return
         if not daemon:
-            report(f"patroni: no process called {options.process} has started this one: nothing refreshes the state")
+            report(f"patroni: no process called {options.process} has started this one; nothing refreshes the state")
     hook.apply(config, new, NAME, " ".join(words), daemon=daemon)
 
 
 def _has_made_active(config: settings.Config, daemon: int) -> bool:
-    """Whether this very Patroni has made the node active, and has not taken it back. daemon: its process."""
+    """Return whether this Patroni, by its process, has made the node active, and has not taken that back."""
     record = feed.read_record(config)
-    return record is not None and bool(daemon) and record.daemon == f"{daemon} {process.start(daemon)}"
+    return record is not None and bool(daemon) and record.daemon == f"{daemon} {process.started_at(daemon)}"
 
 
 def _become(command: str, words: "list[str]", report: "Callable[[str], None]") -> int:
-    """Be another command in this process, so that Patroni kills that one when the next callback is due."""
+    """Become another command in this process, so that Patroni kills that one when the next callback is due."""
     try:
         argv = [*shlex.split(command), *words]
-        # Python's own: the command is to have what Patroni gave it.
+        # Python ignores these; the command must have what Patroni gave it.
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         os.execvp(argv[0], argv)  # noqa: S606 - without a shell, as Patroni starts it

@@ -1,21 +1,21 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""wackamole: what it means that an address has been taken or released.
+r"""wackamole: what it means that an address has been taken or released.
 
 The contract (wackamole.conf(5), "RunDynamic"; perl.c, userloader.c and wackamole.c of 2.1.4, the last release):
 
-- `RunDynamic Module::function on up` has wackamole call that Perl function, inside its own process, as
-  `function(\\%first, [\\%others], \\%real)`, each hash with ifname, ip, broadcast and netmask: the first address of the
-  virtual interface, up to 30 further ones of the same virtual interface, and the machine's own. The function is not
-  told which event it is, so each event needs a function of its own.
-- The daemon waits for the function, and ends if it dies. What it hands over is freed afterwards.
+- With `RunDynamic Module::function on up`, wackamole calls that Perl function inside its own process, as
+  `function(\%first, [\%others], \%real)`, each hash with ifname, ip, broadcast and netmask: the first address of the
+  virtual interface, up to 30 further ones of the same virtual interface, and the machine's own. The function does not
+  learn which event it is, so each event needs a function of its own.
+- The daemon waits for the function, and ends if it dies. Its arguments are freed afterwards.
 - `on up` comes once for a virtual interface that was taken, when all its addresses are up. `on down` comes once for
   each of its addresses. `post up` and `post down` come after a whole round and name no address (0.0.0.0).
 - TERM, INT and a lost Spread daemon release every virtual interface of the configuration, held or not. KILL releases
-  none: Spread tells the other machines, and no function is called here.
-- All descriptors, Spread's connection among them, are inherited by what the function starts.
+  none: Spread informs the other machines, and no function is called here.
+- The function's child processes inherit all descriptors, including the connection to Spread.
 
-roles/rcron_wackamole's Rcron.pm is that module: it picks the addresses that are rcron's and calls this.
+roles/rcron_wackamole's Rcron.pm is that module: it picks rcron's addresses and calls this.
 """
 
 import argparse
@@ -24,17 +24,21 @@ from collections.abc import Callable
 from rcron import hook, process, settings
 from rcron.settings import ACTIVE, PASSIVE
 
-HELP = "follow an address of wackamole's"
+HELP = "follow one of wackamole's addresses"
 
-#: What each event means for the node, where it is of the address that the jobs go with.
+#: What each event of the address that the jobs go with means for the node.
 STATES = {"up": ACTIVE, "down": PASSIVE}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give `rcronctl feed wackamole` its command line. parser: the command's."""
+    """Add this feeder's arguments to a parser.
+
+    Args:
+        parser: that of `rcronctl feed wackamole`.
+    """
     parser.description = (
         "For the Perl module Rcron.pm, which wackamole calls. While the node is active, a process watches wackamole "
-        "and makes the node passive at its end."
+        "and makes the node passive when it ends."
     )
     parser.add_argument(
         "--daemon",
@@ -48,13 +52,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, _report: "Callable[[str], None]") -> int:
-    """Write the state that an event means. options: as add_arguments has them. Returns the exit status.
+    """Write the state that an event means.
 
-    Raises EventError for an event that wackamole does not have.
+    Args:
+        options: the parsed command line.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        EventError: wackamole does not have this event.
     """
     config = settings.load(options.conf)
     if options.event not in STATES:
-        raise hook.EventError(f"neither up nor down: {options.event}")
+        raise hook.EventError(f"not up or down: {options.event}")
     daemon = options.daemon or process.ancestor("wackamole")
     hook.apply(config, STATES[options.event], "wackamole", f"{options.event} {options.address}", daemon)
     return 0

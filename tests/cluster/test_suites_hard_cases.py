@@ -67,7 +67,7 @@ def test_demotion_is_written_on_a_full_file_system(node: Node) -> None:
     ).splitlines()
     assert said[:4] == ["full", "ran while active", "passive", "passive"]
     assert said[4].startswith(f"rcronctl: {STATE}")
-    assert said[4].endswith("No space left on device; make room there")
+    assert said[4].endswith("No space left on device; free some space there")
     # Nothing but the state, the feeder's record and the hooks' lock is left.
     assert said[5:] == ["exit 73", "ran again", "active", "state", "state.feeder", "state.lock"]
     log = node.run("cat /var/log/syslog")
@@ -123,7 +123,7 @@ def test_ordinary_user_changes_nothing(node: Node) -> None:
     for words in ("set active", "pin active"):
         tried = node.try_run(f"su alice -c '{CTL} {words}'")
         assert tried.returncode == 73
-        assert "do it as root" in tried.stderr
+        assert "run this as root" in tried.stderr
     assert node.run(f"{CTL} is-active || true") == "passive\n"
 
 

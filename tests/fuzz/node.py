@@ -37,12 +37,12 @@ class Answer(NamedTuple):
                 assert line.isprintable(), f"what is printed is printable: {line!r}"
 
 
-def _leave(_config: object, _feeder: str, _moment: object, daemon: int, _started: str) -> None:
-    """Be refresher.leave as far as the daemon's number is concerned, which is somebody's word too."""
+def _spawn(_config: object, _feeder: str, _moment: object, daemon: int, _started: str) -> None:
+    """Be refresher.spawn as far as the daemon's number is concerned, which is somebody's word too."""
     opened: list[int] = []
     pidfd_open = os.pidfd_open
     with mock.patch.object(os, "pidfd_open", lambda pid: opened.append(pidfd_open(pid)) or opened[-1]):
-        refresher._End(daemon)
+        refresher._ProcessEnd(daemon)
     for fd in opened:
         os.close(fd)
 
@@ -101,7 +101,7 @@ class Node:
         with (
             mock.patch.object(ctl, "_parser", _parser),
             mock.patch.object(log, "_send", lambda _facility, _level, line: logged.append(line)),
-            mock.patch.object(refresher, "leave", _leave),
+            mock.patch.object(refresher, "spawn", _spawn),
             mock.patch.object(sys, "stdout", out),
             mock.patch.object(sys, "stderr", err),
         ):

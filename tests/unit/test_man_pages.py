@@ -155,7 +155,7 @@ def test_exit_statuses_of_rcronctl() -> None:
 
 def test_keys_of_the_status(tmp_path: pathlib.Path) -> None:
     conf = settings.parse(f"state_file = {tmp_path}/state", f"{tmp_path}/rcron.conf")
-    feed.apply(conf, settings.ACTIVE, "operator", "set active")
+    feed.accept_event(conf, settings.ACTIVE, "operator", "set active")
     pin.write(conf, settings.PASSIVE, 60)
     facts = status.facts(conf)
     assert set(facts["settings"]) == set(settings.SETTINGS)

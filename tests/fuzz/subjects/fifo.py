@@ -55,7 +55,7 @@ def holds(pieces: tuple[bytes, ...], before: str) -> None:
     reported: list[str] = []
     logged: list[str] = []
     pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    apply = feed.apply
+    apply = feed.accept_event
 
     def applying(config: Any, new: str, *rest: Any) -> bool:
         applied.append((config.path, new))
@@ -69,7 +69,7 @@ def holds(pieces: tuple[bytes, ...], before: str) -> None:
         mock.patch.object(os, "read", side_effect=[*pieces, b""]),
         mock.patch.object(os, "pipe2", return_value=pipe),
         mock.patch.object(keepalived, "signal", mock.MagicMock()),
-        mock.patch.object(feed, "apply", applying),
+        mock.patch.object(feed, "accept_event", applying),
         mock.patch.object(log, "_send", lambda _facility, _level, line: logged.append(line)),
     ):
         feeder.follow(os.devnull)

@@ -25,7 +25,7 @@ def test_status_tells_state_reason_and_where_from(node: Any) -> None:
     assert lines[:1] + lines[2:] == [
         "state:          passive",
         f"why:            {node.state_file} says so",
-        "feeder:         none has spoken yet",
+        "feeder:         none has reported yet",
         "pin:            none",
         "default state:  active",
         "cluster:        c1",
@@ -217,7 +217,7 @@ def test_a_record_with_a_time_that_is_none_is_no_record(node: Any, since: str) -
     record.write_text("\n".join(lines))
     out = node.ctl("status")
     assert (out.returncode, out.stderr) == (0, "")
-    assert "feeder:         none has spoken yet\n" in out.stdout
+    assert "feeder:         none has reported yet\n" in out.stdout
 
 
 def test_a_time_that_no_calendar_has_is_shown_as_a_number() -> None:
@@ -232,7 +232,7 @@ def test_status_bears_whatever_a_feeders_user_has_left_in_a_records_place(node: 
     assert "a, gone, spoke" in node.ctl("status").stdout
     record.unlink()
     os.mkfifo(record)
-    assert "none has spoken yet" in node.ctl("status", timeout=10).stdout
+    assert "none has reported yet" in node.ctl("status", timeout=10).stdout
     assert node.ctl("set", "passive", timeout=10).returncode == 0
 
 

@@ -45,7 +45,7 @@ def followed(node: Any, daemon: "subprocess.Popen[bytes]") -> Iterator[int]:
     pid = record(node).pid
     yield pid
     node.ctl("set", "passive")
-    wait_until(lambda: not process.start(pid), "that process ends", 15)
+    wait_until(lambda: not process.started_at(pid), "that process ends", 15)
 
 
 # --- order ---
@@ -134,7 +134,7 @@ def test_the_node_is_passive_at_the_daemons_end(
     wait_until(lambda: node.state_file.read_text() == "passive\n", "passive")
     print(f"passive {time.monotonic() - began:.3f} s after the daemon's end")
     wait_until(lambda: node.log()[-1] == "9.6 cluster=c1 state=passive status=changed event=mine:ended", "a log line")
-    wait_until(lambda: not process.start(followed), "the process ends")
+    wait_until(lambda: not process.started_at(followed), "the process ends")
 
 
 def test_a_daemon_that_is_stopped_lets_the_state_go_stale(
@@ -152,7 +152,7 @@ def test_term_to_all_of_a_service_leaves_somebody_to_see_the_daemon_end(
 ) -> None:
     os.kill(followed, signal.SIGTERM)
     time.sleep(0.2)
-    assert process.start(followed)
+    assert process.started_at(followed)
     daemon.terminate()
     wait_until(lambda: node.state_file.read_text() == "passive\n", "passive")
 
@@ -177,7 +177,7 @@ def test_another_daemon_takes_the_place_of_the_first(node: Any, followed: int) -
     with subprocess.Popen(["sleep", "600"]) as other:
         node.ctl("set", "active", "--feeder", "mine", "--while", str(other.pid))
         wait_until(lambda: record(node).pid not in (0, followed), "another process")
-        wait_until(lambda: not process.start(followed), "the first process ends")
+        wait_until(lambda: not process.started_at(followed), "the first process ends")
         assert node.state_file.read_text() == "active\n"
         other.kill()
     wait_until(lambda: node.state_file.read_text() == "passive\n", "passive")
@@ -185,7 +185,7 @@ def test_another_daemon_takes_the_place_of_the_first(node: Any, followed: int) -
 
 def test_passive_ends_the_process_and_stays(node: Any, followed: int, daemon: "subprocess.Popen[bytes]") -> None:
     node.ctl("set", "passive", "--feeder", "mine")
-    wait_until(lambda: not process.start(followed), "the process ends", 15)
+    wait_until(lambda: not process.started_at(followed), "the process ends", 15)
     assert node.state_file.read_text() == "passive\n"
     assert node.log()[-1].endswith("event=mine:set passive")
 
@@ -193,14 +193,14 @@ def test_passive_ends_the_process_and_stays(node: Any, followed: int, daemon: "s
 def test_a_state_file_that_was_harmed_is_restored(node: Any, followed: int) -> None:
     node.state_file.unlink()
     wait_until(lambda: node.state_file.exists() and node.state_file.read_text() == "active\n", "restored")
-    wait_until(lambda: "was gone or broken; written anew: active" in node.log()[-1], "logged")
+    wait_until(lambda: "was gone or broken; restored: active" in node.log()[-1], "logged")
 
 
 def test_a_removal_ends_the_process_and_nothing_comes_back(node: Any, followed: int) -> None:
     folder = node.state_file.parent
     for path in folder.iterdir():
         path.unlink()
-    wait_until(lambda: not process.start(followed), "the process ends", 15)
+    wait_until(lambda: not process.started_at(followed), "the process ends", 15)
     assert list(folder.iterdir()) == []
 
 
@@ -234,7 +234,7 @@ def test_while_wants_a_living_process_and_an_active_node(node: Any, daemon: "sub
     out = node.ctl("set", "active", "--while", "4194305")
     assert (out.returncode, "there is no process 4194305" in out.stderr) == (64, True)
     out = node.ctl("set", "passive", "--while", str(daemon.pid))
-    assert (out.returncode, "--while goes with active" in out.stderr) == (64, True)
+    assert (out.returncode, "--while needs active" in out.stderr) == (64, True)
     assert not node.state_file.exists()
 
 
@@ -289,7 +289,7 @@ def test_a_lock_that_is_never_given_back_holds_nobody_off_for_good(node: Any, mo
     monkeypatch.setattr(feed.log, "warning", lambda conf, text: told.append(text))
     conf = settings.load(str(node.conf))
     with feed.Lock(conf.state_file), feed.Lock(conf.state_file):
-        assert told == [f"{conf.state_file}.lock: somebody holds it (fuser tells who); going on without it"]
+        assert told == [f"{conf.state_file}.lock: another process holds it (see fuser); going on without it"]
 
 
 # --- /proc ---
@@ -347,6 +347,6 @@ def test_a_record_that_cannot_be_written_is_told_and_the_state_stands(
     told: list[str] = []
     monkeypatch.setattr(files, "replace", refuse)
     monkeypatch.setattr(log, "warning", lambda _config, text: told.append(text))
-    assert feed.apply(conf, "active", "test", "MASTER")
+    assert feed.accept_event(conf, "active", "test", "MASTER")
     assert node.state_file.read_text() == "active\n"
     assert told == [f"{conf.record_file}: not written: Disk quota exceeded"]

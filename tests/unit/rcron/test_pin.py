@@ -77,7 +77,7 @@ def test_a_pin_holds_against_the_feeder_until_unpin(node: Any) -> None:
 
 def test_a_node_pinned_active_runs_jobs_and_is_warned_of(node: Any) -> None:
     node.become("passive")
-    assert "its jobs run twice" in node.ctl("pin", "active", "--for", "1h").stdout
+    assert "or jobs run twice" in node.ctl("pin", "active", "--for", "1h").stdout
     assert node.run("echo", "ran").stdout == "ran\n"
     for line, status in zip(node.log_without_times()[-2:], ("start", "ok dur=N exit=0")):
         assert " state=active pin=20" in line
@@ -139,7 +139,7 @@ def test_a_pin_that_cannot_be_understood_is_ignored_with_a_warning(
     node.become("active")
     pin_file.write_text(content)
     assert node.run("echo", "ran").stdout == "ran\n"
-    assert f"{pin_file}: no pin as rcronctl writes it; ignored" in node.log()[0]
+    assert f"{pin_file}: invalid pin file, ignored" in node.log()[0]
 
 
 def test_a_pin_file_that_is_too_large_is_ignored_with_a_warning(node: Any, pin_file: pathlib.Path) -> None:

@@ -140,10 +140,10 @@ def test_a_file_with_a_second_name_is_not_written_over(conf: settings.Config, mo
 
     monkeypatch.setattr(state, "write", full)
     with pytest.raises(OSError, match="No space left on device"):
-        feed.apply(conf, "passive", "operator", "set passive")
+        feed.accept_event(conf, "passive", "operator", "set passive")
     assert state.current(conf).state == "active"
     os.unlink(conf.state_file + ".other")
-    feed.apply(conf, "passive", "operator", "set passive")
+    feed.accept_event(conf, "passive", "operator", "set passive")
     assert state.current(conf).state == "passive"
 
 

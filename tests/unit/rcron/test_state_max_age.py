@@ -64,12 +64,12 @@ def test_a_stale_file_is_replaced_where_a_fresh_one_is_touched(stale: Any, age: 
     # Jobs that wait for a promotion are told of a file that is replaced. Found by the soak: of one that was touched
     # they heard up to a second later, when the node was passive again.
     conf = settings.load(str(stale.conf))
-    feed.apply(conf, "active", "test", "MASTER")
+    feed.accept_event(conf, "active", "test", "MASTER")
     then = time.time() - age
     os.utime(stale.state_file, (then, then))
     inode = stale.state_file.stat().st_ino
     if told == "again":
-        feed.apply(conf, "active", "test", "MASTER")
+        feed.accept_event(conf, "active", "test", "MASTER")
     else:
         feed.refresh(conf, "active")
     assert stale.state_file.read_text() == "active\n"
@@ -80,7 +80,7 @@ def test_a_stale_file_is_replaced_where_a_fresh_one_is_touched(stale: Any, age: 
 @pytest.mark.parametrize("told", ["again", "nothing"])
 def test_a_stale_file_is_touched_where_there_is_no_room(stale: Any, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
     conf = settings.load(str(stale.conf))
-    feed.apply(conf, "active", "test", "MASTER")
+    feed.accept_event(conf, "active", "test", "MASTER")
     os.utime(stale.state_file, (1, 1))
 
     def no_room(_path: str, _text: str) -> None:
@@ -88,7 +88,7 @@ def test_a_stale_file_is_touched_where_there_is_no_room(stale: Any, monkeypatch:
 
     monkeypatch.setattr(files, "replace", no_room)
     if told == "again":
-        feed.apply(conf, "active", "test", "MASTER")
+        feed.accept_event(conf, "active", "test", "MASTER")
     else:
         feed.refresh(conf, "active")
     assert time.time() - stale.state_file.stat().st_mtime < 50

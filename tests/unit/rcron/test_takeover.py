@@ -140,7 +140,7 @@ if os.fork() == 0:
     os.mkdir(sys.argv[2])
     os._exit(0)
 began = time.monotonic()
-watching.wait((), 60, verdict)
+watching.wait_for_change((), 60, verdict)
 print(time.monotonic() - began < 5)
 print(watching._interval(verdict) > 1)
 """

@@ -100,7 +100,7 @@ class Bench:
     def hook(self, new: str, ago: float = 0.0) -> None:
         """Have a hook write a state, as one does that was started some seconds ago, and tell the agent nothing."""
         ticks = int((self.now - ago) * os.sysconf("SC_CLK_TCK"))
-        feed.apply(self.config, new, "test", f"event {new}", moment=feed.Moment(ticks, 1))
+        feed.accept_event(self.config, new, "test", f"event {new}", moment=feed.Moment(ticks, 1))
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_stop_makes_the_node_passive_and_does_so_again(node: Any, daemon: Daemon
 def test_start_without_heartbeat_warns_and_nothing_refreshes(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     out = feed_heartbeat(node, "start")
     assert out.returncode == 0
-    assert "no Heartbeat runs here" in out.stderr
+    assert "Heartbeat is not running here" in out.stderr
     assert node.state_file.read_text() == "active\n"
     assert record(node).pid == 0
 

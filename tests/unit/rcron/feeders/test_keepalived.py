@@ -122,7 +122,7 @@ def test_nothing_to_follow_is_wrong_usage(node: Any) -> None:
 def test_two_instances_cannot_keep_one_state(node: Any) -> None:
     out = notify(node, "--instance", "VI_2", "INSTANCE", "VI_1", "MASTER", "100")
     assert out.returncode == 64
-    assert "two VRRP instances cannot keep one state" in out.stderr
+    assert "two VRRP instances cannot feed one state" in out.stderr
 
 
 def test_a_second_cluster_with_the_first_one_s_state_file_is_not_fed(node: Any) -> None:
@@ -241,7 +241,7 @@ def test_a_broken_line_is_logged_and_the_next_one_counts(node: Any, daemon: Daem
     daemon.tell("x" * 10_000)
     daemon.tell('INSTANCE "VI_1" MASTER 100')
     wait_for_content(node.state_file, "active\n")
-    assert node.log()[0] == "9.4 warning: keepalived: no event of keepalived's FIFO: rubbish; nothing changed"
+    assert node.log()[0] == "9.4 warning: keepalived: not an event of keepalived's FIFO: rubbish; nothing changed"
 
 
 @pytest.mark.parametrize("end", ["", ' INSTANCE "VI_1" BACKUP 100'])
@@ -256,7 +256,7 @@ def test_what_follows_an_overlong_beginning_is_no_line_of_its_own(node: Any, end
     assert node.state_file.read_text() == "passive\n"
     (line,) = node.log()
     assert line.startswith(
-        "9.4 warning: keepalived: no event of keepalived's FIFO, a line of more than 4096 bytes: INST"
+        "9.4 warning: keepalived: not an event of keepalived's FIFO, a line of more than 4096 bytes: INST"
     )
 
 
@@ -450,7 +450,7 @@ def test_a_state_file_that_was_harmed_is_restored(node: Any, fresh: Daemon, harm
         node.state_file.write_text("" if harm == "truncate" else "garbage")
     wait_for_content(node.state_file, "active\n")
     for _turn in range(500):
-        if "was gone or broken; written anew: active" in node.log()[-1]:
+        if "was gone or broken; restored: active" in node.log()[-1]:
             return
         time.sleep(0.01)
     pytest.fail(node.log()[-1])
@@ -497,7 +497,7 @@ def test_after_a_reload_the_new_reader_goes_on_refreshing(node: Any, fresh: Daem
 def test_a_line_that_the_last_reader_took_is_gone_on_with(node: Any, fresh: Daemon) -> None:
     last = subprocess.Popen(["sleep", "60"])
     time.sleep(0.05)  # of two events within one clock tick, the one of the higher process number counts
-    assert feed.apply(settings.load(str(node.conf)), "passive", "keepalived", 'INSTANCE "VI_1" BACKUP', last.pid)
+    assert feed.accept_event(settings.load(str(node.conf)), "passive", "keepalived", 'INSTANCE "VI_1" BACKUP', last.pid)
     last.kill()
     last.wait()
     for _turn in range(100):

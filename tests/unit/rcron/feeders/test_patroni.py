@@ -67,7 +67,7 @@ def daemon(node: Any) -> Iterator[Patroni]:
     last = feed.read_record(settings.load(str(node.conf)))
     daemon.end()
     if last is not None and last.pid:
-        wait_until(lambda: not process.start(last.pid), "the process that watched Patroni ends")
+        wait_until(lambda: not process.started_at(last.pid), "the process that watched Patroni ends")
 
 
 def state(node: Any) -> str:
@@ -175,7 +175,7 @@ def test_reload_of_a_new_patroni_makes_no_node_active_whose_last_one_was(node: A
     daemon.call("on_start", "primary")
     watcher = record(node).pid
     os.kill(watcher, signal.SIGKILL)
-    wait_until(lambda: not process.start(watcher), "it ends")
+    wait_until(lambda: not process.started_at(watcher), "it ends")
     daemon.process.kill()
     node.become("passive")
     new = Patroni(node)

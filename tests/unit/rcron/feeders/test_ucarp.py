@@ -33,11 +33,11 @@ def test_an_xparam_is_told_and_means_nothing(node: Any, parameter: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "0 words where the scripts of ucarp give up|down INTERFACE ADDRESS [XPARAM]"),
-        (["up"], "1 words where"),
-        (["up", "eth0", "192.0.2.10", "x", "y"], "5 words where"),
-        (["UP", "eth0", "192.0.2.10"], "neither up nor down: UP"),
-        (["eth0", "192.0.2.10", "up"], "neither up nor down: eth0"),
+        ([], "0 words, but ucarp's scripts give up|down INTERFACE ADDRESS [XPARAM]"),
+        (["up"], "1 words, but"),
+        (["up", "eth0", "192.0.2.10", "x", "y"], "5 words, but"),
+        (["UP", "eth0", "192.0.2.10"], "not up or down: UP"),
+        (["eth0", "192.0.2.10", "up"], "not up or down: eth0"),
     ],
 )
 @pytest.mark.parametrize("state", ["active", "passive"])

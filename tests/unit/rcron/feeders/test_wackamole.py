@@ -62,8 +62,8 @@ def test_an_unknown_event_is_logged_and_changes_nothing(node: Any, state: str) -
     node.become(state)
     out = node.ctl("feed", "wackamole", "sideways", OURS)
     assert out.returncode == 64
-    assert "neither up nor down: sideways; nothing changed" in out.stderr
-    assert "neither up nor down: sideways" in node.log()[-1]
+    assert "not up or down: sideways; nothing changed" in out.stderr
+    assert "not up or down: sideways" in node.log()[-1]
     assert node.state_file.read_text() == state + "\n"
 
 
