@@ -264,7 +264,7 @@ def test_an_unknown_action_changes_nothing(clone: Agent) -> None:
     clone("start"), clone("promote")
     ran = clone.run("migrate_to")
     assert ran.returncode == 3
-    assert "no action migrate_to" in ran.stderr
+    assert "unknown action migrate_to" in ran.stderr
     assert clone.state() == "active"
 
 
