@@ -49,11 +49,11 @@ BUILTINS = frozenset(
 #: Shells that quote as POSIX has it.
 POSIX = frozenset(b"sh dash ash bash ksh ksh93 mksh lksh oksh yash zsh".split())
 
-#: An entry as every cron knows it: five numbers or asterisks, the user in a system crontab, and a program's name. And
-#: `@NUMBER`, which systemd-cron knows.
+#: An entry as every cron knows it: five asterisks or numbers that are good in any field, the user in a system crontab,
+#: and a program's name. And `@NUMBER`, which systemd-cron knows.
 CLEAR = {
     system: re.compile(
-        rb"(?:(?:(?:\*|[0-9]{1,2})[ \t]+){5}|@(?:reboot|daily|[0-9]+)[ \t]+)%s[A-Za-z/].*"
+        rb"(?:(?:(?:\*|[1-7])[ \t]+){5}|@(?:reboot|daily|[0-9]+)[ \t]+)%s[A-Za-z/].*"
         % (rb"[a-z]+[ \t]+" if system else b""),
         re.DOTALL,
     )
