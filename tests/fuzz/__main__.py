@@ -51,7 +51,7 @@ def main() -> int:
     if not set(getattr(options, "subjects", ())) <= set(subject.NAMES):
         parser.error(f"a subject is one of {', '.join(subject.NAMES)}")
 
-    # Every input writes files: in memory, where that can be had.
+    # Every input writes files: in memory if possible.
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="rcron-fuzz-", dir=memory) as scratch:
         tempfile.tempdir = scratch
@@ -65,7 +65,7 @@ def _run(names: tuple[str, ...], seed: int, seconds: float) -> int:
     ready = list(engines.NAMES)
     if importlib.util.find_spec("atheris") is None:
         ready = [name for name in engines.NAMES if name not in engines.GUIDED]
-        print(f"skipped  the coverage-guided part: no atheris is built for this Python, {sys.version.split()[0]}")
+        print(f"skipped  the coverage-guided part: atheris is not available for this Python, {sys.version.split()[0]}")
     print(f"seed {seed}", flush=True)
     jobs = [(name, engine, seed, seconds / len(ready)) for name in names for engine in ready]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() if seconds else 1) as pool:
@@ -104,7 +104,7 @@ def _try(name: str, engine: str, seed: int, seconds: float) -> bool:
     # libFuzzer's own findings: an input that takes too long, or too much memory.
     for path in sorted(set(folder.glob("*-*")) - old):
         case = engines.case_of(subject.load(name), engine, path.read_bytes())
-        print(engines.told(name, case, f"takes too much time or memory ({path.name.partition('-')[0]})"))
+        print(engines.finding(name, case, f"takes too much time or memory ({path.name.partition('-')[0]})"))
     print(process.stdout)
     print(f"{name}, {engine}: ended with status {process.returncode}", flush=True)
     return False

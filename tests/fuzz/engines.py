@@ -57,13 +57,13 @@ def run(name: str, engine: str, seed: int, seconds: float, folder: pathlib.Path)
         try:
             one_input(data)
         except BaseException as error:
-            watched.tell(error)
+            watched.report(error)
             os._exit(FOUND)
 
     corpus, seeds, words = folder / "corpus", folder / "seeds", folder / "words"
     for path in (corpus, seeds):
         path.mkdir(parents=True, exist_ok=True)
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(seed)  # noqa: S311 - not a secret
     sown = tried.seeds() if engine == "bytes" else [chance.randbytes(16 << number % 6) for number in range(24)]
     for number, data in enumerate(sown):
         (seeds / f"{number:04}").write_bytes(data)
@@ -95,14 +95,14 @@ def repeat(name: str, case: Case) -> int:
     try:
         watched.case(case)
     except BaseException as error:
-        watched.tell(error)
+        watched.report(error)
         return FOUND
     print(f"{name}: all properties hold for this input")
     return 0
 
 
-def told(name: str, case: Case, what: str) -> str:
-    """Return what a person is told of a finding: subject, property, input, and the command that repeats it."""
+def finding(name: str, case: Case, what: str) -> str:
+    """Return the text of a finding: subject, property, input, and the command that repeats it."""
     again = shlex.join([".venv/bin/python", "-m", "tests.fuzz", "repeat", name, repr(case)])
     return f"FOUND in {name}: {what}\n  input:  {case!r}\n  repeat: {again}"
 
@@ -132,7 +132,7 @@ def _generate(name: str, tried: Subject, seed: int, seconds: float) -> int:
             with contextlib.redirect_stdout(sys.stderr):
                 test()
         except BaseException as error:
-            watched.tell(error)
+            watched.report(error)
             return FOUND
         tested += examples
     print(f"Done {watched.count} runs")
@@ -140,7 +140,7 @@ def _generate(name: str, tried: Subject, seed: int, seconds: float) -> int:
 
 
 class _Watched:
-    """A subject whose last case can be told of."""
+    """A subject that remembers its last case."""
 
     def __init__(self, name: str, tried: Subject) -> None:
         self.name = name
@@ -156,11 +156,11 @@ class _Watched:
     def bytes(self, data: bytes) -> None:
         self.case(self.tried.from_bytes(data))
 
-    def tell(self, error: BaseException) -> None:
+    def report(self, error: BaseException) -> None:
         if self.last is None:
             traceback.print_exception(error)
             return
         what = str(error) if isinstance(error, AssertionError) and str(error) else "raises what it may not"
         if not isinstance(error, AssertionError) or not str(error):
             traceback.print_exception(error, limit=-6)
-        print(told(self.name, self.last, what.partition("\n")[0]), flush=True)
+        print(finding(self.name, self.last, what.partition("\n")[0]), flush=True)

@@ -27,8 +27,8 @@ class Answer(NamedTuple):
     stderr: str
     log: list[str]
 
-    def is_told_in_lines(self) -> None:
-        """Raise AssertionError where something printed or logged could break a line or move a terminal's cursor."""
+    def is_printable(self) -> None:
+        """Raise AssertionError if something printed or logged could break a line or move a terminal's cursor."""
         for line in self.log:
             assert line.isprintable(), f"a log line is one printable line, and not {line!r}"
         for text in (self.stdout, self.stderr):
@@ -82,7 +82,7 @@ class Node:
         os.close(fd)
 
     def state(self) -> bytes | None:
-        """What the state file holds; None where there is none."""
+        """What the state file holds, or None if there is none."""
         try:
             with open(self.state_file, "rb") as stream:
                 return stream.read()

@@ -22,7 +22,7 @@ Case = tuple[Any, ...]
 class Subject(NamedTuple):
     """One subject. A case is a tuple of plain values (bytes, str, int, None, tuples), which its repr has the whole of.
 
-    holds: given a case's values, raises where a property is broken; an AssertionError says which. cases: generates
+    holds: given a case's values, raises if a property is broken; an AssertionError says which. cases: generates
     cases that have the form of real input. from_bytes: makes a case of any bytes. seeds: bytes for from_bytes that are
     real input. words: parts of real input, for the mutation of bytes. examples, runs: how many inputs the short
     run takes, of those that have the form of real input and of bytes.

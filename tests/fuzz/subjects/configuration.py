@@ -80,7 +80,7 @@ PATH = f"{NODE.folder}/tried.conf"
 
 
 def value_of(name: str, text: str) -> Any:
-    """Return what a setting's text means; None where it may not stand there."""
+    """Return what a setting's text means; None if it is not allowed there."""
     if name == "cluster_name":
         return text if text and text.isprintable() else None
     if name == "state_file":
@@ -120,17 +120,17 @@ def meant(text: str) -> dict[str, Any] | int:
 def holds(data: bytes) -> None:
     NODE.put(PATH, data)
     expected = meant(data.decode("utf-8", "surrogateescape"))
-    told = ""
+    refusal = ""
     try:
         read = settings.load(PATH)
     except settings.ConfigError as error:
-        told = str(error)
-        assert "\n" not in told, f"an error is one line: {told!r}"
+        refusal = str(error)
+        assert "\n" not in refusal, f"an error is one line: {refusal!r}"
         if len(data) > LARGEST:
-            assert told.startswith(f"{PATH}: larger"), f"a file that is too large is told so: {told!r}"
+            assert refusal.startswith(f"{PATH}: larger"), f"the reason is the size: {refusal!r}"
         else:
-            assert isinstance(expected, int), f"is valid, and was refused: {told!r}"
-            assert told.startswith(f"{PATH}:{expected}: "), f"line {expected} is the first wrong one: {told!r}"
+            assert isinstance(expected, int), f"is valid, and was refused: {refusal!r}"
+            assert refusal.startswith(f"{PATH}:{expected}: "), f"line {expected} is the first wrong one: {refusal!r}"
     else:
         assert len(data) <= LARGEST, "a file that is too large is refused"
         assert not isinstance(expected, int), f"line {expected} is wrong, and was taken"
@@ -139,8 +139,8 @@ def holds(data: bytes) -> None:
         assert read.path == PATH, "a configuration knows its file"
 
     answer = NODE.ctl("check", PATH)
-    answer.is_told_in_lines()
-    assert answer.status == (78 if told else 0), f"rcronctl check exits {answer.status}"
+    answer.is_printable()
+    assert answer.status == (78 if refusal else 0), f"rcronctl check exits {answer.status}"
     assert (answer.stdout + answer.stderr).count("\n") == 1, "rcronctl check prints one line"
 
 

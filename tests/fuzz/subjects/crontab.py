@@ -89,12 +89,12 @@ def holds(
     assert [change.line for change in after.entries] == [entry.line for entry in selected], (
         "the selected entries are changed"
     )
-    assert bool(after.unmatched) == (not selected), "a selector that picks nothing is told"
+    assert bool(after.unmatched) == (not selected), "a selector that picks nothing is reported"
     replaced = {entry.line: change.after for entry, change in zip(selected, after.entries)}
     assert after.text == _spliced(text, entries, replaced), "no byte outside of the selected commands changes"
     assert after.text.count(b"\n") == text.count(b"\n"), "no line is added or removed"
     for entry, change in zip(selected, after.entries):
-        assert change.before == text[entry.start : entry.end], "what an entry was is told"
+        assert change.before == text[entry.start : entry.end], "the old entry is reported"
         guard = Guard(path, conf, None if wait is None else str(wait).encode())
         _prefixed(entry, change, guard, shells[entry.line])
 
@@ -132,7 +132,7 @@ def _positions(text: bytes, system: bool, entries: list[Entry]) -> None:
         line = lines[entry.line - 1]
         start = sum(len(above) + 1 for above in lines[: entry.line - 1])
         assert start < entry.start < entry.end == start + len(line), "a command is the rest of its line"
-        assert not line.lstrip(b" \t").startswith(b"#"), "a comment is no entry"
+        assert not line.lstrip(b" \t").startswith(b"#"), "a comment is not an entry"
         name = re.fullmatch(rb"#Ansible: (.*?)\r*", lines[entry.line - 2], re.DOTALL) if entry.line > 1 else None
         assert entry.name == (name and name[1]), f"the comment above an entry is its name: {entry.name!r}"
         command, guard = product.unprefix(text[entry.start : entry.end])
@@ -265,7 +265,7 @@ def _words(line: bytes) -> list[bytes]:
     try:
         words += [word.encode("latin-1") for word in lexer]
     except ValueError:
-        raise AssertionError(f"the prefixed command is no shell's line any more: {line!r}") from None
+        raise AssertionError(f"the prefixed command is not a shell line any more: {line!r}") from None
     return words
 
 

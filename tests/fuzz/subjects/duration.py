@@ -22,7 +22,7 @@ NODE = Node()
 
 
 def meant(text: str) -> int | None:
-    """Return the seconds that a text stands for; None where it is no duration."""
+    """Return the seconds that a text stands for; None if it is not a duration."""
     if not FORM.fullmatch(text):
         return None
     total = sum(int(number) * SECONDS[unit] for number, unit in re.findall(r"([0-9]+)([a-z])", text))
@@ -31,15 +31,15 @@ def meant(text: str) -> int | None:
 
 def holds(text: str) -> None:
     expected = meant(text)
-    told = "such as 2h30m"
+    refusal = "such as 2h30m"
     try:
         seconds: int | None = pin.duration(text)
     except ValueError as error:
         seconds = None
-        told = str(error)
+        refusal = str(error)
     assert seconds == expected, f"is a duration of {expected} seconds, and was read as {seconds}"
 
-    assert "such as 2h30m" in told, f"what is refused is told the form: {told}"
+    assert "such as 2h30m" in refusal, f"a refusal shows the form: {refusal}"
 
     # One word behind an equals sign, so that argparse cannot take it for an option. No argument holds a NUL.
     if "\0" in text:
@@ -47,7 +47,7 @@ def holds(text: str) -> None:
     NODE.become(None)
     began = time.time()
     answer = NODE.ctl("pin", "passive", f"--for={text}")
-    answer.is_told_in_lines()
+    answer.is_printable()
     if expected is None:
         assert answer.status == 64, f"a duration that is none exits 64, and not {answer.status}"
         assert not NODE.exists(".pin"), "a duration that is none pins nothing"

@@ -66,7 +66,7 @@ def holds(name: str, words: tuple[str, ...], promotable: bool, valid: bool, befo
         FEEDERS[name].stand_ins(),
     ):
         answer = NODE.ctl("feed", name, *words, conf=NODE.conf if valid else MISSING)
-    answer.is_told_in_lines()
+    answer.is_printable()
     assert answer.status in STATUSES | FEEDERS[name].statuses, f"{name} exits {answer.status}, which is not documented"
     assert "None: " not in answer.stderr or "None" in "".join(words), (
         f"an error names what it is about: {answer.stderr!r}"
@@ -96,8 +96,8 @@ def holds(name: str, words: tuple[str, ...], promotable: bool, valid: bool, befo
     elif not unusual:
         assert not changed, f"{name} means nothing with these words, and the state became {after}"
     elif changed:
-        told = {"active": {"MASTER", "up", "master", "primary", "promoted", "start", "resync", FIFO}}.get(after)
-        assert told is None or told & set(words), f"{name} became active of no word that means it"
+        words_for = {"active": {"MASTER", "up", "master", "primary", "promoted", "start", "resync", FIFO}}.get(after)
+        assert words_for is None or words_for & set(words), f"{name} became active although no word means it"
     if answer.status in (64, 78) and not partly:
         assert not changed, f"{name} exits {answer.status}, and changed the state to {after}"
 

@@ -19,7 +19,7 @@ from rcron.feeders import keepalived
 from tests.fuzz.node import Node
 from tests.fuzz.subject import Subject
 
-#: keepalived.conf(5), vrrp_notify_fifo: TYPE "NAME" STATE PRIORITY; older versions give no priority.
+#: keepalived.conf(5), vrrp_notify_fifo: TYPE "NAME" STATE PRIORITY; older versions omit the priority.
 EVENT = re.compile(
     rb"""(INSTANCE|GROUP)[ \t\r\v\f]+"([^"]*)"[ \t\r\v\f]+([^ \t\r\v\f]+)(?:[ \t\r\v\f].*)?""", re.DOTALL
 )
@@ -35,7 +35,7 @@ NODES = {key: Node() for key in ((b"INSTANCE", b"VI_1"), (b"GROUP", b"my group")
 
 
 def meant(stream: bytes) -> tuple[list[tuple[tuple[bytes, bytes], str]], int]:
-    """Return the states that a FIFO's bytes make, in order, with whose they are; and how many lines are no event."""
+    """Return the states that a FIFO's bytes make, in order, with their owners; and how many lines are not an event."""
     found = []
     unclear = 0
     for line in stream.split(b"\n")[:-1]:
@@ -85,7 +85,7 @@ def holds(pieces: tuple[bytes, ...], before: str) -> None:
         last = next((new for whose, new in reversed(expected) if whose == key), before)
         assert node.state() == last.encode() + b"\n", f"the last event counts: {node.state()!r}, not {last}"
     assert all(line.isprintable() for line in logged), f"a log line is one printable line: {logged!r}"
-    assert len(reported) == unclear, f"each line that is no event is reported, and no other: {reported}"
+    assert len(reported) == unclear, f"each line that is not an event is reported, and only those: {reported}"
 
 
 _KINDS = st.sampled_from([b"INSTANCE", b"INSTANCE", b"GROUP", b"VS", b"instance"])

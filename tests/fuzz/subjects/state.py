@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The state file, and what stands beside it: active only where the bytes are a state's name and nothing else.
 
-Whatever the files hold, `rcron` and `rcronctl` have an answer, and tell it in lines.
+Whatever the files hold, `rcron` and `rcronctl` have an answer, in printable lines.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""rcron's own command line, and what it does where no job is run."""
+"""rcron's own command line, and what it does if no job is run."""
 
 import os
 import pathlib
@@ -54,7 +54,7 @@ def test_options_end_at_the_first_word_that_is_none(
         (["-"], "unknown option -"),
     ],
 )
-def test_wrong_usage_is_told(argv: "list[str]", error: str) -> None:
+def test_wrong_usage_is_reported(argv: "list[str]", error: str) -> None:
     with pytest.raises(UsageError, match=error.replace("--", "-+")):
         parse(argv)
 

@@ -45,7 +45,7 @@ def test_term_reaches_the_job_behind_timeout(active: Any) -> None:
 
 
 @pytest.mark.needs("chronic", "moreutils")
-def test_chronic_tells_of_failures_only(active: Any) -> None:
+def test_chronic_reports_failures_only(active: Any) -> None:
     assert active.run("chronic", "echo", "well").stdout == ""
     out = active.run("chronic", "sh", "-c", "echo badly; exit 3")
     assert (out.returncode, out.stdout) == (3, "badly\n")

@@ -15,7 +15,7 @@ import pytest
 from rcron import __version__, ctl, status
 
 
-def test_status_tells_state_reason_and_where_from(node: Any) -> None:
+def test_status_shows_state_reason_and_source(node: Any) -> None:
     node.become("passive")
     os.utime(node.state_file, (0, 86400))
     out = node.ctl("status", env={"TZ": "UTC"})
@@ -82,7 +82,7 @@ def test_status_has_colours_on_a_terminal_only(node: Any) -> None:
     assert b"state:          \033[32mactive\033[0m" in out
 
 
-def test_an_operators_set_is_told_by_status(node: Any) -> None:
+def test_status_shows_an_operators_set(node: Any) -> None:
     node.ctl("set", "passive")
     status = json.loads(node.ctl("status", "--json").stdout)
     assert (status["feeder"]["name"], status["feeder"]["event"]) == ("operator", "set passive")
@@ -121,7 +121,7 @@ def test_set_writes_the_state_and_logs_it(node: Any) -> None:
         assert node.log()[-1] == f"9.6 cluster=c1 state={state} status=changed event=operator:set {state}"
 
 
-def test_set_mends_an_unreadable_state_even_where_default_state_says_the_same(node: Any) -> None:
+def test_set_repairs_an_unreadable_state_even_if_default_state_says_the_same(node: Any) -> None:
     node.state_file.write_text("garbage")
     node.ctl("set", "active")
     assert node.state_file.read_text() == "active\n"
@@ -210,7 +210,7 @@ def test_two_dashes_are_no_value(node: Any, words: "list[str]") -> None:
 
 
 @pytest.mark.parametrize("since", ["nan", "inf", "-1", "1e300", "9" * 400])
-def test_a_record_with_a_time_that_is_none_is_no_record(node: Any, since: str) -> None:
+def test_a_record_with_an_impossible_time_is_ignored(node: Any, since: str) -> None:
     node.ctl("set", "active")
     record = node.state_file.with_name("state.feeder")
     lines = [f"since={since}" if line.startswith("since=") else line for line in record.read_text().splitlines()]
@@ -225,7 +225,7 @@ def test_a_time_that_no_calendar_has_is_shown_as_a_number() -> None:
     assert status.moment(2**62) == "4611686018427387904 s after 1970"
 
 
-def test_status_bears_whatever_a_feeders_user_has_left_in_a_records_place(node: Any) -> None:
+def test_status_survives_whatever_a_feeders_user_has_left_in_a_records_place(node: Any) -> None:
     node.ctl("set", "active")
     record = node.state_file.with_name("state.feeder")
     record.write_text("feeder=a\nevent=b\nsince=1\npid=-1\nstarted=\n")

@@ -258,7 +258,7 @@ def test_a_demotion_does_not_look_through_all_processes(active: Any, monkeypatch
     assert listed.count("/proc") == 0
 
 
-def test_where_the_kernel_does_not_tell_of_children_all_processes_are_looked_through(
+def test_if_the_kernel_does_not_tell_of_children_all_processes_are_looked_through(
     active: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = subprocess.Popen(["sh", "-c", "setsid sleep 60 & setsid sleep 60 & wait"], start_new_session=True)

@@ -274,7 +274,7 @@ def test_the_lock_of_a_folder_of_another_users_is_his(node: Any) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_a_file_of_roots_under_the_locks_name_stays_roots(node: Any) -> None:
-    """A hard link that the folder's owner has made, where the kernel lets him."""
+    """A hard link that the folder's owner has made, if the kernel permits that."""
     os.chown(node.state_file.parent, 1, 1)
     other = node.folder / "other"
     other.touch(0o600)
@@ -284,12 +284,12 @@ def test_a_file_of_roots_under_the_locks_name_stays_roots(node: Any) -> None:
 
 
 def test_a_lock_that_is_never_given_back_holds_nobody_off_for_good(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = []
+    warned = []
     monkeypatch.setattr(feed, "PATIENCE", 0.2)
-    monkeypatch.setattr(feed.log, "warning", lambda conf, text: told.append(text))
+    monkeypatch.setattr(feed.log, "warning", lambda conf, text: warned.append(text))
     conf = settings.load(str(node.conf))
     with feed.Lock(conf.state_file), feed.Lock(conf.state_file):
-        assert told == [f"{conf.state_file}.lock: another process holds it (see fuser); going on without it"]
+        assert warned == [f"{conf.state_file}.lock: another process holds it (see fuser); going on without it"]
 
 
 # --- /proc ---
@@ -333,7 +333,7 @@ def test_a_refresh_after_a_removal_or_another_event_brings_nothing_back(node: An
     assert (node.state_file.read_text(), node.state_file.stat().st_mtime) == ("passive\n", 1000)
 
 
-def test_a_record_that_cannot_be_written_is_told_and_the_state_stands(
+def test_a_record_that_cannot_be_written_is_reported_and_the_state_stands(
     node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conf = settings.load(str(node.conf))
@@ -344,9 +344,9 @@ def test_a_record_that_cannot_be_written_is_told_and_the_state_stands(
             raise OSError(errno.EDQUOT, "Disk quota exceeded")
         write(path, text)
 
-    told: list[str] = []
+    warned: list[str] = []
     monkeypatch.setattr(files, "replace", refuse)
-    monkeypatch.setattr(log, "warning", lambda _config, text: told.append(text))
+    monkeypatch.setattr(log, "warning", lambda _config, text: warned.append(text))
     assert feed.accept_event(conf, "active", "test", "MASTER")
     assert node.state_file.read_text() == "active\n"
-    assert told == [f"{conf.record_file}: not written: Disk quota exceeded"]
+    assert warned == [f"{conf.record_file}: not written: Disk quota exceeded"]

@@ -171,7 +171,7 @@ def test_signals_at_any_moment_of_the_start_end_rcron_and_its_job(node: Any) -> 
 
 
 def signal_itself(node: Any, at: str, number: int) -> None:
-    """Have rcron get a signal in the middle of logging what `at` tells, when nobody waits for signals."""
+    """Send rcron a signal while it logs the line `at`, when it does not wait for signals."""
     launcher = node.rcron.read_text()
     kill = f"    import posix\n    if {at!r} in line: posix.kill(posix.getpid(), {int(number)})\nlog._send"
     node.rcron.write_text(launcher.replace("log._send", kill, 1))
@@ -240,7 +240,7 @@ def test_a_job_is_stopped_and_continued_from_a_terminal(node: Any, tmp_path: pat
     def see(text: bytes) -> None:
         out = b""
         while text not in out:
-            out += os.read(terminal, 1024)  # EIO, where bash ended: the test fails
+            out += os.read(terminal, 1024)  # EIO if bash ended: the test fails
 
     os.write(terminal, f'{" ".join(node.command("sh", "-c"))} "{script}"\n'.replace("$", "\\$").encode())
     wait_until(ready.exists, "ready is there")
@@ -269,7 +269,7 @@ def test_the_job_runs_at_nice_level(node: Any, nice_level: str, shown: str) -> N
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_an_ordinary_user_who_may_not_be_less_nice_still_gets_the_job() -> None:
-    # The checkout and its interpreter may stand where only root can go.
+    # The checkout and its interpreter may be in a folder that only root can search.
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         folder = pathlib.Path(name)
         folder.chmod(0o755)
@@ -332,7 +332,7 @@ def test_a_script_without_an_interpreters_line_is_run_by_sh(node: Any, tmp_path:
     assert node.run(str(script), "a", "b  c").stdout == f"{script} a b  c\n"
 
 
-def test_a_script_without_an_interpreters_line_is_bashs_own_where_bash_is_crons_shell(
+def test_bash_runs_a_script_without_an_interpreters_line_if_it_is_crons_shell(
     node: Any, tmp_path: pathlib.Path
 ) -> None:
     script = tmp_path / "script"
@@ -343,7 +343,7 @@ def test_a_script_without_an_interpreters_line_is_bashs_own_where_bash_is_crons_
 
 
 @pytest.mark.parametrize("job", ["/usr/bin/env", "env"])
-def test_bash_tells_the_job_its_own_path_and_not_rcrons(node: Any, job: str) -> None:
+def test_bash_gives_the_job_its_own_path_and_not_rcrons(node: Any, job: str) -> None:
     environment = {"PATH": "/usr/bin:/bin", "SHELL": "/bin/bash"}
     bash = ["/bin/bash", "-c"]
     plain = subprocess.run([*bash, f"{job}; :"], env=environment, capture_output=True, text=True, check=True)
@@ -389,7 +389,7 @@ def test_what_a_job_writes_does_not_pass_through_rcron(node: Any) -> None:
     process.communicate()
 
 
-def test_the_log_tells_start_end_and_duration(node: Any) -> None:
+def test_the_log_has_start_end_and_duration(node: Any) -> None:
     node.run("sh", "-c", "sleep 1.1; exit 3")
     node.run("-c", "true\nfalse | true")
     assert 1 <= int(node.log()[1].partition(" dur=")[2].split()[0]) <= 10
@@ -401,7 +401,7 @@ def test_the_log_tells_start_end_and_duration(node: Any) -> None:
     ]
 
 
-def test_no_syslog_socket_is_no_reason_not_to_run(node: Any) -> None:
+def test_a_job_runs_without_a_syslog_socket(node: Any) -> None:
     """In a mount namespace with an empty /dev, the real syslog(3) finds no socket."""
     if os.getuid() != 0:
         pytest.skip("only root can mount")

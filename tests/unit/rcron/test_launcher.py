@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""An installed rcron: it runs out of one file of bytecode, or without it where that does not fit."""
+"""An installed rcron: it runs out of one file of bytecode, or without it if that does not fit."""
 
 import importlib.util
 import pathlib
@@ -18,7 +18,7 @@ from rcron.launcher import LAUNCHER
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
-#: Has a launcher tell which modules came out of that file: those that importlib has not found.
+#: Makes a launcher print which modules came out of that file: those that importlib has not found.
 PROBE = """
 import posix, sys
 def leave(status, leave=posix._exit):
@@ -66,7 +66,7 @@ def test_a_run_takes_its_modules_out_of_one_file(node: Any, library: pathlib.Pat
     assert at_once(node) == sorted(AT_ONCE)
 
 
-def test_all_modules_are_compiled_readable_for_everyone_and_a_mark_tells_it(library: pathlib.Path) -> None:
+def test_all_modules_are_compiled_readable_for_everyone_and_a_mark_says_so(library: pathlib.Path) -> None:
     for path in (library / "rcron").rglob("*.py"):
         assert bytecode(path).stat().st_mode & 0o777 == 0o644
     left = [path.name for path in (library / "rcron" / "__pycache__").iterdir() if path.suffix != ".pyc"]
@@ -103,7 +103,7 @@ def other_pythons() -> "list[str]":
     return found
 
 
-@pytest.mark.skipif(not other_pythons(), reason="no other Python on this machine")
+@pytest.mark.skipif(not other_pythons(), reason="there is only one Python on this machine")
 def test_another_python_in_the_same_place_runs_the_jobs(node: Any, library: pathlib.Path) -> None:
     """A node gets another Python, and nobody has deployed since."""
     for python in other_pythons():
@@ -139,7 +139,7 @@ def test_no_descriptor_reaches_the_job(node: Any, library: pathlib.Path) -> None
     assert node.run(*listing).stdout == plain.stdout
 
 
-def test_an_error_tells_the_installed_file(node: Any, library: pathlib.Path) -> None:
+def test_an_error_names_the_installed_file(node: Any, library: pathlib.Path) -> None:
     """A traceback, should there be one, leads to the source."""
     node.become("active")
     node.rcron.write_text(node.rcron.read_text().replace("import sys\n", "import sys\n\nsys.argv = 5\n", 1))

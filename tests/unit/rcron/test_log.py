@@ -30,7 +30,7 @@ from rcron import log, settings
         ([r"grep a\.b"], r"grep a\.b"),
     ],
 )
-def test_a_command_is_told_in_one_line(words: "list[str]", line: str) -> None:
+def test_a_command_is_logged_in_one_line(words: "list[str]", line: str) -> None:
     assert log.command(words) == line
 
 
@@ -44,7 +44,7 @@ def test_a_long_command_is_cut_at_2_kib(words: "list[str]") -> None:
 
 
 @pytest.mark.parametrize("words", [["x" * 2048], ["x"] * 1024, ["ü" * 1024]])
-def test_a_command_of_2_kib_is_told_whole(words: "list[str]") -> None:
+def test_a_command_of_2_kib_is_logged_whole(words: "list[str]") -> None:
     assert log.command(words) == " ".join(words)
 
 
@@ -70,7 +70,7 @@ def test_the_lines_carry_cluster_facility_and_level(monkeypatch: pytest.MonkeyPa
 
 
 class Daemon:
-    """A log daemon that reads when it is told to. Its socket has room for some lines."""
+    """A log daemon that reads on demand. Its socket has room for some lines."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._there: "socket.socket | None" = None
@@ -174,7 +174,7 @@ def test_no_kind_of_log_socket_is_waited_for(kind: str, preload: str) -> None:
     code = IN_OWN_DEV.format(checkout=checkout, kind=kind, preload=preload)
     unshare = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
     if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("no mount namespace is to be had here")
+        pytest.skip("a mount namespace cannot be made here")
     done = subprocess.run(
         [*unshare, sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True, timeout=60
     )

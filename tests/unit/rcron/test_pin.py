@@ -22,7 +22,7 @@ def test_a_duration_is_numbers_with_units(text: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "5", "h", "0s", "-1h", "1.5h", "2 h", "1y", "2hx", "99999999999s", "11111w", "\u0661h"]
 )
-def test_what_is_no_duration_is_refused_with_the_form(text: str) -> None:
+def test_text_that_is_not_a_duration_is_refused_with_the_form(text: str) -> None:
     with pytest.raises(ValueError, match="write numbers with their units s, m, h, d or w, such as 2h30m"):
         pin.duration(text)
 
@@ -93,7 +93,7 @@ def test_a_pin_ends_by_itself(node: Any) -> None:
     assert "pin:            none" in node.ctl("status").stdout
 
 
-def test_status_tells_of_a_pin(node: Any) -> None:
+def test_status_shows_a_pin(node: Any) -> None:
     node.become("active")
     node.ctl("pin", "passive", "--for", "2h30m")
     status = json.loads(node.ctl("status", "--json").stdout)
@@ -128,9 +128,9 @@ def test_after_a_reboot_the_wall_clock_counts(node: Any, pin_file: pathlib.Path)
     "content",
     [
         *("", "inactive", "passive soon", "passive 1 2 3 4", "passive x boot y", "\0"),
-        # Numbers that are no time, of which rcron and rcronctl died.
+        # Numbers that are not a time, which crashed rcron and rcronctl once.
         *("passive nan boot 1", "passive inf boot 1", "passive 1e300 boot 1", "passive 976406400000000000.000 boot 1"),
-        "passive\x1c",  # no white space to the state file either
+        "passive\x1c",  # not white space in a state file, either
     ],
 )
 def test_a_pin_that_cannot_be_understood_is_ignored_with_a_warning(

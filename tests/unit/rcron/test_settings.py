@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""rcron.conf: the original's grammar, and errors that name file, line and mend."""
+"""rcron.conf: the original's grammar, and errors that name file, line and fix."""
 
 import os
 import pathlib
@@ -34,7 +34,7 @@ def test_an_empty_file_means_the_defaults() -> None:
     assert (c.syslog_facility, c.syslog_level, c.nice_level, c.passive_exit) == (9 << 3, 6, 19, 0)
 
 
-def test_an_originals_file_works_unchanged() -> None:
+def test_an_ordinary_file_of_the_c_rcron_means_the_same() -> None:
     c = parse(ORIGINAL)
     assert c.state_file == "/var/run/rcron/state"
     assert c.default_state == "passive"
@@ -110,7 +110,7 @@ def test_every_level_of_syslog_is_known_by_its_number(name: str) -> None:
         ("cluster_name = a\udcff", "not UTF-8"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line_and_the_mend(text: str, error: str) -> None:
+def test_an_error_names_its_line_and_the_fix(text: str, error: str) -> None:
     with pytest.raises(settings.ConfigError) as raised:
         parse(text)
     assert error in str(raised.value)
@@ -132,7 +132,7 @@ def test_a_file_that_everyone_may_write_is_refused(tmp_path: pathlib.Path) -> No
     assert settings.load(str(path)).path == str(path)
 
 
-def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: pathlib.Path) -> None:
+def test_a_file_that_is_not_regular_is_refused_without_waiting(tmp_path: pathlib.Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     for path in (fifo, tmp_path, pathlib.Path("/dev/zero")):
@@ -148,7 +148,7 @@ def test_a_huge_file_is_refused(tmp_path: pathlib.Path) -> None:
         settings.load(str(path))
 
 
-def test_an_unreadable_file_is_refused_with_the_mend(tmp_path: pathlib.Path) -> None:
+def test_an_unreadable_file_is_refused_with_the_fix(tmp_path: pathlib.Path) -> None:
     with pytest.raises(settings.ConfigError, match="cannot be read: Not a directory"):
         settings.load("/etc/passwd/rcron.conf")
     with pytest.raises(settings.ConfigError, match="not a file name"):

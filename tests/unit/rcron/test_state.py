@@ -114,7 +114,7 @@ def test_a_write_that_fails_leaves_the_old_state_and_nothing_beside_it(
 
 def test_a_write_that_fails_names_the_state_file(conf: settings.Config, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(fd: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # write(2) knows no name
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # write(2) does not name the file
 
     monkeypatch.setattr(state.posix, "write", write)
     with pytest.raises(OSError, match="No space left on device") as caught:
@@ -168,7 +168,7 @@ def test_a_reader_never_sees_a_torn_state(conf: settings.Config) -> None:
 
 @pytest.mark.parametrize(("mode", "owner", "believed"), [(0o777, 0, False), (0o1777, 0, True), (0o1777, 12345, False)])
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_a_file_where_everyone_could_have_put_it_is_not_believed(
+def test_a_file_that_everyone_could_have_put_there_is_not_believed(
     conf: settings.Config, tmp_path: pathlib.Path, mode: int, owner: int, believed: bool
 ) -> None:
     conf.default_state = "passive"
@@ -180,18 +180,18 @@ def test_a_file_where_everyone_could_have_put_it_is_not_believed(
     assert believed or "everyone may write its folder, so it cannot be trusted" in str(verdict.warning)
 
 
-def test_a_pin_that_cannot_be_looked_for_is_told(
+def test_a_pin_that_cannot_be_looked_for_is_reported(
     conf: settings.Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where its folder is root's alone; root himself may look everywhere."""
-    told = []
+    """As if only root may search its folder; root itself may look everywhere."""
+    warned = []
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     monkeypatch.setattr(settings.Config, "pin_file", str(loop / "state.pin"))
-    monkeypatch.setattr("rcron.log.warning", lambda conf, text: told.append(text))
+    monkeypatch.setattr("rcron.log.warning", lambda conf, text: warned.append(text))
     state.write(conf.state_file, "active")
     assert state.current(conf).state == "active"
-    assert told == [f"{loop}/state.pin: cannot be read: Too many levels of symbolic links; ignored"]
+    assert warned == [f"{loop}/state.pin: cannot be read: Too many levels of symbolic links; ignored"]
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def runtime(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
     return tmp_path / "runtime"
 
 
-def test_a_state_file_that_vanished_while_the_agent_kept_it_is_no_reason_for_default_state(
+def test_a_state_file_that_vanished_while_the_agent_kept_it_does_not_mean_default_state(
     tmp_path: pathlib.Path, runtime: pathlib.Path
 ) -> None:
     conf = settings.parse(f"state_file = {tmp_path}/run/state\ndefault_state = active", "f")

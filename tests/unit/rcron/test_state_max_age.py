@@ -29,7 +29,7 @@ def test_an_active_state_is_as_good_as_it_is_fresh(stale: Any, age: int, ran: bo
     assert (stale.run("echo", "ran").stdout == "ran\n") == ran
 
 
-def test_a_stale_state_is_logged_and_told(stale: Any) -> None:
+def test_a_stale_state_is_logged_and_reported(stale: Any) -> None:
     then = time.time() - 100
     os.utime(stale.state_file, (then, then))
     assert stale.run("echo", "ran").returncode == 0
@@ -59,16 +59,16 @@ def test_set_refreshes_what_it_confirms(stale: Any) -> None:
 
 
 @pytest.mark.parametrize("age", [0, 100])
-@pytest.mark.parametrize("told", ["again", "nothing"])
-def test_a_stale_file_is_replaced_where_a_fresh_one_is_touched(stale: Any, age: int, told: str) -> None:
-    # Jobs that wait for a promotion are told of a file that is replaced. Found by the soak: of one that was touched
+@pytest.mark.parametrize("said", ["again", "nothing"])
+def test_a_stale_file_is_replaced_and_a_fresh_one_is_touched(stale: Any, age: int, said: str) -> None:
+    # Jobs that wait for a promotion get a notice of a file that is replaced. Found by the soak: of one that was touched
     # they heard up to a second later, when the node was passive again.
     conf = settings.load(str(stale.conf))
     feed.accept_event(conf, "active", "test", "MASTER")
     then = time.time() - age
     os.utime(stale.state_file, (then, then))
     inode = stale.state_file.stat().st_ino
-    if told == "again":
+    if said == "again":
         feed.accept_event(conf, "active", "test", "MASTER")
     else:
         feed.refresh(conf, "active")
@@ -77,8 +77,8 @@ def test_a_stale_file_is_replaced_where_a_fresh_one_is_touched(stale: Any, age: 
     assert (stale.state_file.stat().st_ino != inode) == (age > 10)
 
 
-@pytest.mark.parametrize("told", ["again", "nothing"])
-def test_a_stale_file_is_touched_where_there_is_no_room(stale: Any, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+@pytest.mark.parametrize("said", ["again", "nothing"])
+def test_a_stale_file_is_touched_if_there_is_no_room(stale: Any, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     conf = settings.load(str(stale.conf))
     feed.accept_event(conf, "active", "test", "MASTER")
     os.utime(stale.state_file, (1, 1))
@@ -87,7 +87,7 @@ def test_a_stale_file_is_touched_where_there_is_no_room(stale: Any, monkeypatch:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(files, "replace", no_room)
-    if told == "again":
+    if said == "again":
         feed.accept_event(conf, "active", "test", "MASTER")
     else:
         feed.refresh(conf, "active")

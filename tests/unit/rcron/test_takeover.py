@@ -39,7 +39,7 @@ def test_a_run_that_falls_into_the_gap_is_run_by_the_successor(passive: Any) -> 
     ]
 
 
-def test_where_nobody_promotes_it_the_job_is_ignored_after_the_wait(passive: Any) -> None:
+def test_if_nobody_promotes_it_the_job_is_ignored_after_the_wait(passive: Any) -> None:
     began = time.monotonic()
     assert passive.run("--takeover-wait", "1", "echo", "ran").stdout == ""
     assert 1 <= time.monotonic() - began < 5
@@ -66,7 +66,7 @@ def test_unpinning_does_not_need_the_state_file_to_change(passive: Any) -> None:
     os.utime(passive.state_file, (0, 0))
     process = passive.start("--takeover-wait", "20", "echo", "ran")
     time.sleep(0.5)
-    os.utime(passive.state_file)  # a refresh, which no notice tells of
+    os.utime(passive.state_file)  # a refresh, which is not announced
     assert process.communicate(timeout=10)[0] == "ran\n"
 
 
@@ -92,7 +92,7 @@ def looks(pid: int) -> int:
     return int(text.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
-def test_who_is_told_of_changes_does_not_look_each_second(passive: Any) -> None:
+def test_a_job_does_not_look_each_second_if_changes_are_announced(passive: Any) -> None:
     """Two thousand jobs may be waiting at once."""
     process = passive.start("--takeover-wait", "60", "echo", "ran")
     time.sleep(0.5)
@@ -126,7 +126,7 @@ def test_the_folder_may_be_another_one_after_a_removal(passive: Any) -> None:
 
 
 # Arguments: rcron.conf, and a folder for pins, which is not there yet. Prints how long a state may go unseen before the
-# folder comes and after it, and whether its coming was told of.
+# folder comes and after it, and whether its creation was announced.
 WATCH = """\
 import os, sys, time
 from rcron import settings, state, watch

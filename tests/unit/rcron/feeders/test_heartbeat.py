@@ -132,7 +132,7 @@ def test_with_a_broken_configuration_start_fails_and_stop_does_not(node: Any) ->
     assert feed_heartbeat(node, "status").stdout == "stopped: no valid configuration\n"
 
 
-def test_stop_succeeds_even_where_nothing_can_be_written(node: Any) -> None:
+def test_stop_succeeds_even_if_nothing_can_be_written(node: Any) -> None:
     shutil.rmtree(node.state_file.parent)
     out = feed_heartbeat(node, "stop")
     assert out.returncode == 0
@@ -147,7 +147,7 @@ def running(node: Any) -> bool:
     return subprocess.run(["/bin/sh", "-c", script, "sh", said], check=False).returncode == 0
 
 
-def test_status_says_running_only_where_heartbeat_made_it_active_and_somebody_refreshes_it(
+def test_status_says_running_only_if_heartbeat_made_it_active_and_a_process_refreshes_it(
     node: Any, daemon: Daemon
 ) -> None:
     node.configure("state_max_age = 3")
@@ -207,13 +207,13 @@ def test_lines_of_haresources_are_those_that_heartbeat_reads(text: str) -> None:
 @pytest.fixture
 def ha(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What Heartbeat would answer, without one. Set `says` (what cl_status prints) and `daemon` (its pid)."""
-    told = SimpleNamespace(says="", daemon=0)
+    heartbeats = SimpleNamespace(says="", daemon=0)
     (tmp_path / "haresources").write_text(EXAMPLE)
     monkeypatch.setattr(heartbeat, "FOLDER", str(tmp_path))
-    monkeypatch.setattr(heartbeat, "_daemon", lambda: told.daemon)
+    monkeypatch.setattr(heartbeat, "_daemon", lambda: heartbeats.daemon)
     monkeypatch.setattr(heartbeat.os, "uname", lambda: SimpleNamespace(nodename="NODE1"))
-    monkeypatch.setattr(heartbeat.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=told.says + "\n"))
-    return told
+    monkeypatch.setattr(heartbeat.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=heartbeats.says + "\n"))
+    return heartbeats
 
 
 OWN = ["rcron::/etc/rcron/rcron.conf", "rcron"]
@@ -276,7 +276,7 @@ def test_resync_leaves_it_to_a_heartbeat_that_does_not_decide(node: Any, monkeyp
     assert not node.state_file.exists()
 
 
-def test_the_pid_file_tells_the_daemon_where_no_ancestor_does(
+def test_the_pid_file_names_the_daemon_if_it_is_not_an_ancestor(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, daemon: Daemon
 ) -> None:
     monkeypatch.setattr(process, "ancestors", lambda: iter([(1, "sh")]))

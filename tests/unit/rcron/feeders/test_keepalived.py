@@ -48,7 +48,7 @@ def test_a_name_may_hold_blanks() -> None:
         *('INSTANCE\u2003"VI_1" MASTER 100', 'INSTANCE"VI_1" MASTER 100', 'INSTANCE "VI_1"MASTER 100'),
     ],
 )
-def test_a_line_that_is_no_event_is_refused(line: str) -> None:
+def test_a_line_that_is_not_an_event_is_refused(line: str) -> None:
     with pytest.raises(keepalived.EventError):
         keepalived.parse_line(line)
 
@@ -138,7 +138,7 @@ def test_a_second_cluster_with_the_first_one_s_state_file_is_not_fed(node: Any) 
 
 # --- the FIFO ---
 
-# keepalived's VRRP child: starts the reader, writes what it is told on its standard input to the FIFO.
+# keepalived's VRRP child: starts the reader, writes its standard input to the FIFO.
 VRRP_CHILD = """\
 import os, signal, subprocess, sys
 fifo, command = sys.argv[1], sys.argv[2:]
@@ -193,7 +193,7 @@ class Daemon:
         assert self.process.stdout is not None
         return self.process.stdout.readline()
 
-    def tell(self, line: str) -> None:
+    def send(self, line: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(line + "\n")
         if line == "reload":
@@ -220,32 +220,32 @@ def gone(pid: int) -> None:
 
 
 def test_the_fifos_events_are_followed_in_order(node: Any, daemon: Daemon) -> None:
-    daemon.tell('INSTANCE "VI_1" BACKUP 100')
+    daemon.send('INSTANCE "VI_1" BACKUP 100')
     wait_for_content(node.state_file, "passive\n")
-    daemon.tell('INSTANCE "VI_2" MASTER 100')
-    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    daemon.send('INSTANCE "VI_2" MASTER 100')
+    daemon.send('INSTANCE "VI_1" MASTER 100')
     wait_for_content(node.state_file, "active\n")
     assert node.state_file.stat().st_mode & 0o777 == 0o644
     for _turn in range(100):
-        daemon.tell('INSTANCE "VI_1" MASTER 100')
-        daemon.tell('INSTANCE "VI_1" BACKUP 100')
-    daemon.tell('INSTANCE "VI_1" MASTER_RX_LOWER_PRI 100')
-    daemon.tell('INSTANCE "VI_1" FAULT 100')
+        daemon.send('INSTANCE "VI_1" MASTER 100')
+        daemon.send('INSTANCE "VI_1" BACKUP 100')
+    daemon.send('INSTANCE "VI_1" MASTER_RX_LOWER_PRI 100')
+    daemon.send('INSTANCE "VI_1" FAULT 100')
     wait_until(lambda: node.log()[-1].endswith("FAULT"), "the last event is logged")
     assert node.state_file.read_text() == "passive\n"
     assert len(node.log()) == 202  # MASTER twice in a row is one
 
 
 def test_a_broken_line_is_logged_and_the_next_one_counts(node: Any, daemon: Daemon) -> None:
-    daemon.tell("rubbish")
-    daemon.tell("x" * 10_000)
-    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    daemon.send("rubbish")
+    daemon.send("x" * 10_000)
+    daemon.send('INSTANCE "VI_1" MASTER 100')
     wait_for_content(node.state_file, "active\n")
     assert node.log()[0] == "9.4 warning: keepalived: not an event of keepalived's FIFO: rubbish; nothing changed"
 
 
 @pytest.mark.parametrize("end", ["", ' INSTANCE "VI_1" BACKUP 100'])
-def test_what_follows_an_overlong_beginning_is_no_line_of_its_own(node: Any, end: str) -> None:
+def test_the_rest_of_an_overlong_line_is_not_a_line_of_its_own(node: Any, end: str) -> None:
     """Whoever has a name of 4 KiB in keepalived.conf is not to make another instance's node active."""
     node.become("passive")
     fifo = node.folder / "fifo"
@@ -260,7 +260,7 @@ def test_what_follows_an_overlong_beginning_is_no_line_of_its_own(node: Any, end
     )
 
 
-def test_a_name_that_is_no_utf_8_is_that_name_and_no_other(node: Any) -> None:
+def test_a_name_that_is_not_utf_8_is_that_name_only(node: Any) -> None:
     node.become("passive")
     fifo = node.folder / "fifo"
     fifo.write_bytes(b'INSTANCE "Z\xfcrich" MASTER 100\n')
@@ -302,20 +302,20 @@ def test_a_line_that_another_reader_took_first_ends_nothing(
 
 
 def test_a_reload_changes_nothing(node: Any, daemon: Daemon) -> None:
-    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    daemon.send('INSTANCE "VI_1" MASTER 100')
     wait_for_content(node.state_file, "active\n")
     before = node.state_file.stat().st_ino
     first = daemon.reader
-    daemon.tell("reload")
+    daemon.send("reload")
     gone(first)
     assert node.state_file.stat().st_ino == before
     assert node.state_file.read_text() == "active\n"
-    daemon.tell('INSTANCE "VI_1" BACKUP 100')
+    daemon.send('INSTANCE "VI_1" BACKUP 100')
     wait_for_content(node.state_file, "passive\n")
 
 
 def test_keepalived_killed_turns_the_node_passive_at_once(node: Any, daemon: Daemon) -> None:
-    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    daemon.send('INSTANCE "VI_1" MASTER 100')
     wait_for_content(node.state_file, "active\n")
     daemon.process.kill()
     daemon.process.wait()
@@ -325,7 +325,7 @@ def test_keepalived_killed_turns_the_node_passive_at_once(node: Any, daemon: Dae
 
 
 def test_keepalived_killed_together_with_a_term_to_the_reader_turns_the_node_passive(node: Any, daemon: Daemon) -> None:
-    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    daemon.send('INSTANCE "VI_1" MASTER 100')
     wait_for_content(node.state_file, "active\n")
     os.kill(daemon.reader, signal.SIGTERM)
     daemon.process.kill()
@@ -334,9 +334,9 @@ def test_keepalived_killed_together_with_a_term_to_the_reader_turns_the_node_pas
 
 
 def test_the_stop_line_that_follows_term_is_read(node: Any, daemon: Daemon) -> None:
-    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    daemon.send('INSTANCE "VI_1" MASTER 100')
     wait_for_content(node.state_file, "active\n")
-    daemon.tell("stop")
+    daemon.send("stop")
     wait_for_content(node.state_file, "passive\n")
     assert daemon.process.wait(timeout=5) == 0  # and with it the reader, which logs after it has written
     assert any(line.endswith('event=keepalived:INSTANCE "VI_1" STOP') for line in node.log())
@@ -344,7 +344,7 @@ def test_the_stop_line_that_follows_term_is_read(node: Any, daemon: Daemon) -> N
 
 @pytest.mark.unmeasured
 def test_after_term_a_reader_whose_fifo_stays_open_ends_within_a_second(node: Any, daemon: Daemon) -> None:
-    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    daemon.send('INSTANCE "VI_1" MASTER 100')
     wait_for_content(node.state_file, "active\n")
     began = time.monotonic()
     os.kill(daemon.reader, signal.SIGTERM)
@@ -371,12 +371,12 @@ def test_two_clusters_on_one_host_keep_their_states_apart(node: Any) -> None:
     billing.write_text(f"state_file = {node.folder}/run/billing\ncluster_name = billing\n")
     daemon = Daemon(node, "--instance", "VI_1", "--group", f"G2={billing}")
     try:
-        daemon.tell('INSTANCE "VI_1" MASTER 100')
+        daemon.send('INSTANCE "VI_1" MASTER 100')
         wait_for_content(node.state_file, "active\n")
         assert not (node.folder / "run" / "billing").exists()
-        daemon.tell('GROUP "G2" MASTER 0')
+        daemon.send('GROUP "G2" MASTER 0')
         wait_for_content(node.folder / "run" / "billing", "active\n")
-        daemon.tell('GROUP "G2" FAULT 0')
+        daemon.send('GROUP "G2" FAULT 0')
         wait_for_content(node.folder / "run" / "billing", "passive\n")
         assert node.state_file.read_text() == "active\n"
     finally:
@@ -407,7 +407,7 @@ def fresh(node: Any) -> Any:
     """A Daemon whose reader refreshes three times a second and a half."""
     node.configure("state_max_age = 2")
     daemon = Daemon(node)
-    daemon.tell('INSTANCE "VI_1" MASTER 100')
+    daemon.send('INSTANCE "VI_1" MASTER 100')
     wait_for_content(node.state_file, "active\n")
     yield daemon
     daemon.end()
@@ -456,15 +456,15 @@ def test_a_state_file_that_was_harmed_is_restored(node: Any, fresh: Daemon, harm
     pytest.fail(node.log()[-1])
 
 
-def test_a_folder_with_something_in_it_is_left_and_told_once(node: Any, fresh: Daemon) -> None:
+def test_a_folder_with_something_in_it_is_left_and_reported_once(node: Any, fresh: Daemon) -> None:
     node.state_file.unlink()
     node.state_file.mkdir()
     kept = node.state_file / "kept"
     kept.touch()
     time.sleep(2.5)  # three refreshes
-    told = [line for line in node.log() if "not refreshed" in line]
-    assert len(told) == 1
-    assert told[0].endswith(f"{node.state_file}: not refreshed: Directory not empty")
+    failures = [line for line in node.log() if "not refreshed" in line]
+    assert len(failures) == 1
+    assert failures[0].endswith(f"{node.state_file}: not refreshed: Directory not empty")
     assert kept.exists()
     kept.unlink()
     wait_for_content(node.state_file, "active\n")
@@ -474,7 +474,7 @@ def test_what_an_operator_set_stays_until_the_next_event(node: Any, fresh: Daemo
     node.ctl("set", "passive")
     time.sleep(1.5)
     assert node.state_file.read_text() == "passive\n"
-    fresh.tell('INSTANCE "VI_1" MASTER 100')
+    fresh.send('INSTANCE "VI_1" MASTER 100')
     wait_for_content(node.state_file, "active\n")
 
 
@@ -488,7 +488,7 @@ def test_a_clock_that_is_set_is_made_good_within_two_seconds(node: Any, fresh: D
 
 
 def test_after_a_reload_the_new_reader_goes_on_refreshing(node: Any, fresh: Daemon) -> None:
-    fresh.tell("reload")
+    fresh.send("reload")
     time.sleep(2.5)
     assert node.ctl("is-active").returncode == 0
     assert "keepalived, alive, spoke" in node.ctl("status").stdout
@@ -517,7 +517,7 @@ def test_what_an_operator_has_said_last_stays_in_the_record(node: Any, fresh: Da
     assert "operator" in node.ctl("status").stdout
 
 
-def test_the_record_tells_feeder_event_and_since(node: Any, fresh: Daemon) -> None:
+def test_the_record_has_feeder_event_and_since(node: Any, fresh: Daemon) -> None:
     import json
 
     status = json.loads(node.ctl("status", "--json").stdout)
@@ -526,6 +526,6 @@ def test_the_record_tells_feeder_event_and_since(node: Any, fresh: Daemon) -> No
     assert (feeder["name"], feeder["event"], feeder["alive"]) == ("keepalived", 'INSTANCE "VI_1" MASTER', True)
     assert abs(feeder["spoke"] - time.time()) < 2
     time.sleep(1.2)
-    fresh.tell('INSTANCE "VI_1" MASTER 100')
+    fresh.send('INSTANCE "VI_1" MASTER 100')
     time.sleep(0.5)
     assert json.loads(node.ctl("status", "--json").stdout)["since"] == since

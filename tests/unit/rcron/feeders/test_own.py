@@ -28,7 +28,7 @@ def script() -> str:
 
 @pytest.fixture
 def feeder(node: Any, tmp_path: pathlib.Path) -> "Iterator[subprocess.Popen[bytes]]":
-    """The script at work, with an `ip` that tells what stands in a file."""
+    """The script at work, with an `ip` that prints the content of a file."""
     (tmp_path / "addresses").write_text(HELD)
     programs = {
         "ip": f'[ "$*" = "-oneline address show" ] && exec cat {tmp_path}/addresses',

@@ -82,10 +82,10 @@ def plain(node: Any) -> Agent:
 
 def test_an_instance_of_a_promotable_clone_is_started_promoted_demoted_and_stopped(clone: Agent) -> None:
     assert clone("monitor") == 7
-    told = []
+    answers = []
     for action in ("start", "start", "promote", "promote", "demote", "demote", "promote", "stop", "stop"):
-        told.append((action, clone(action), clone.state(), clone("monitor")))
-    assert told == [
+        answers.append((action, clone(action), clone.state(), clone("monitor")))
+    assert answers == [
         ("start", 0, "passive", 0),
         ("start", 0, "passive", 0),
         ("promote", 0, "active", 8),
@@ -100,8 +100,10 @@ def test_an_instance_of_a_promotable_clone_is_started_promoted_demoted_and_stopp
 
 def test_a_plain_resource_is_active_where_it_is_started(plain: Agent) -> None:
     assert plain("monitor") == 7
-    told = [(action, plain(action), plain.state(), plain("monitor")) for action in ("start", "start", "stop", "stop")]
-    assert told == [
+    answers = [
+        (action, plain(action), plain.state(), plain("monitor")) for action in ("start", "start", "stop", "stop")
+    ]
+    assert answers == [
         ("start", 0, "active", 0),
         ("start", 0, "active", 0),
         ("stop", 0, "passive", 7),
@@ -175,7 +177,7 @@ def test_monitor_refreshes_no_stale_state_and_calls_it_unpromoted(clone: Agent) 
 
 
 @pytest.mark.parametrize("prepare", [["start"], []])
-def test_monitor_tells_of_an_operators_active_and_does_not_keep_it_fresh(clone: Agent, prepare: list[str]) -> None:
+def test_monitor_reports_an_operators_active_and_does_not_keep_it_fresh(clone: Agent, prepare: list[str]) -> None:
     for action in prepare:
         clone(action)
     clone.node.ctl("set", "active")
@@ -213,11 +215,11 @@ def test_promotion_without_a_start_is_refused(clone: Agent) -> None:
 )
 def test_every_action_sets_the_promotion_score(node: Any, environment: dict[str, str], tool: str) -> None:
     agent = Agent(node, **environment)
-    told = []
+    answers = []
     for action in ("monitor", "start", "monitor", "promote", "monitor", "demote", "stop"):
         agent(action)
-        told += [call.replace(f"{tool} --lifetime reboot ", "") for call in agent.calls()]
-    assert told == ["--update 5", "--update 5", "--update 10", "--update 10", "--update 5", "--delete"]
+        answers += [call.replace(f"{tool} --lifetime reboot ", "") for call in agent.calls()]
+    assert answers == ["--update 5", "--update 5", "--update 10", "--update 10", "--update 5", "--delete"]
 
 
 def test_a_plain_resource_has_no_promotion_score(plain: Agent) -> None:
@@ -228,8 +230,8 @@ def test_a_plain_resource_has_no_promotion_score(plain: Agent) -> None:
 
 def test_a_node_without_configuration_cannot_run_it_but_is_stopped(clone: Agent) -> None:
     clone.node.conf.unlink()
-    told = {action: clone.run(action) for action in (*ACTIONS, "validate-all")}
-    assert {action: ran.returncode for action, ran in told.items()} == {
+    answers = {action: clone.run(action) for action in (*ACTIONS, "validate-all")}
+    assert {action: ran.returncode for action, ran in answers.items()} == {
         "start": 5,
         "stop": 0,
         "monitor": 5,
@@ -237,7 +239,7 @@ def test_a_node_without_configuration_cannot_run_it_but_is_stopped(clone: Agent)
         "demote": 5,
         "validate-all": 5,
     }
-    assert f"ocf-exit-reason:{clone.node.conf}: " in told["monitor"].stderr
+    assert f"ocf-exit-reason:{clone.node.conf}: " in answers["monitor"].stderr
 
 
 def test_stop_finds_the_state_file_without_the_configuration(clone: Agent) -> None:
@@ -252,7 +254,7 @@ def test_stop_finds_the_state_file_without_the_configuration(clone: Agent) -> No
     assert clone.state() == "passive"
 
 
-def test_stop_fails_where_the_state_cannot_be_written(clone: Agent) -> None:
+def test_stop_fails_if_the_state_cannot_be_written(clone: Agent) -> None:
     clone("start")
     shutil.rmtree(clone.node.state_file.parent)
     ran = clone.run("stop")
@@ -319,14 +321,14 @@ def test_the_node_is_passive_when_corosync_is_stopped(plain: Agent, process: Any
     assert plain.state() == "passive"
 
 
-def test_meta_data_tells_of_every_action_and_needs_no_configuration(plain: Agent) -> None:
+def test_meta_data_lists_every_action_and_needs_no_configuration(plain: Agent) -> None:
     plain.node.conf.unlink()
     ran = plain.run("meta-data")
     assert ran.returncode == 0
     tree = ET.fromstring(ran.stdout)  # noqa: S314 - our own
-    told = {action.get("name") for action in tree.iter("action")}
+    answers = {action.get("name") for action in tree.iter("action")}
     agent = pacemaker.Instance("", {"OCF_RESKEY_CRM_meta_promoted_max": "1"})
-    assert told == {*agent.actions(), "notify", "meta-data"}
+    assert answers == {*agent.actions(), "notify", "meta-data"}
     assert [parameter.get("name") for parameter in tree.iter("parameter")] == ["conf"]
     assert tree.find(".//content").get("default") == rcron_settings.DEFAULT_PATH
 

@@ -114,7 +114,7 @@ def test_unknown_role_is_logged_and_changes_nothing(node: Any, daemon: Patroni) 
 
 
 def test_state_follows_the_role(node: Any, daemon: Patroni) -> None:
-    told = []
+    states = []
     for action, role in [
         ("on_start", "replica"),
         ("on_role_change", "primary"),
@@ -124,8 +124,8 @@ def test_state_follows_the_role(node: Any, daemon: Patroni) -> None:
         ("on_stop", "master"),
     ]:
         assert daemon.call(action, role) == 0
-        told.append(state(node))
-    assert told == ["passive", "active", "active", "passive", "active", "passive"]
+        states.append(state(node))
+    assert states == ["passive", "active", "active", "passive", "active", "passive"]
     assert record(node).event == "on_stop master billing"
 
 
@@ -208,7 +208,7 @@ def test_reload_makes_a_node_passive(node: Any, daemon: Patroni) -> None:
 
 @pytest.fixture
 def theirs(node: Any) -> pathlib.Path:
-    """A callback that notes its words, and which signals it was told to ignore."""
+    """A callback that notes its words, and which signals it ignores."""
     program = pathlib.Path(node.folder / "their callback")
     program.write_text(
         f'#!/bin/sh\necho "$@" >>"{node.folder}/noted"\ngrep SigIgn: /proc/$$/status >>"{node.folder}/noted"\n'
@@ -249,7 +249,7 @@ def test_callback_that_was_there_before_is_called_whatever_becomes_of_ours(
 
 
 @pytest.mark.parametrize("command", ["/nowhere/callback", "'unbalanced"])
-def test_callback_that_cannot_be_started_is_told(node: Any, daemon: Patroni, command: str) -> None:
+def test_callback_that_cannot_be_started_is_reported(node: Any, daemon: Patroni, command: str) -> None:
     assert daemon.call("on_start", "replica", f'--then "{command}"') == 127
     assert state(node) == "passive"
     assert f"patroni: --then {command}: cannot be started: " in node.log()[-1]

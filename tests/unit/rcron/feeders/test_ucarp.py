@@ -24,7 +24,7 @@ def test_up_makes_the_node_active_and_down_makes_it_passive(node: Any) -> None:
 
 
 @pytest.mark.parametrize("parameter", ["billing", "--daemon", "-x", "", "two words"])
-def test_an_xparam_is_told_and_means_nothing(node: Any, parameter: str) -> None:
+def test_an_xparam_is_recorded_and_means_nothing(node: Any, parameter: str) -> None:
     assert node.ctl("feed", "ucarp", "up", "eth0", "192.0.2.10", parameter).returncode == 0
     assert node.state_file.read_text() == "active\n"
     assert node.log()[-1].endswith(f"event=ucarp:up eth0 192.0.2.10 {parameter}")
@@ -62,12 +62,12 @@ def test_the_node_turns_passive_when_ucarp_is_killed(node: Any, tmp_path: pathli
     daemon.write_text(f"#!/bin/sh\n{script} eth0 192.0.2.10\nread -r _\n")
     daemon.chmod(0o755)
     process = subprocess.Popen([daemon], stdin=subprocess.PIPE)
-    wait_until(lambda: node.state_file.exists() and node.state_file.read_text() == "active\n", "up is told")
+    wait_until(lambda: node.state_file.exists() and node.state_file.read_text() == "active\n", "up is applied")
     record = tmp_path / "run" / "state.feeder"
     wait_until(lambda: record.exists() and f"daemon={process.pid} " in record.read_text(), "it is watched")
     process.kill()
     process.communicate()
-    wait_until(lambda: node.state_file.read_text() == "passive\n", "its end is told")
+    wait_until(lambda: node.state_file.read_text() == "passive\n", "its end is noticed")
     wait_until(
         lambda: node.log()[-1] == "9.6 cluster=c1 state=passive status=changed event=ucarp:ended", "it is logged"
     )

@@ -18,7 +18,7 @@ jinja2 = pytest.importorskip("jinja2", reason="comes with Ansible")
 CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
 TEMPLATE = CHECKOUT / "roles/rcron_wackamole/templates/Rcron.pm.j2"
 
-#: Stands in for the daemon; its own header tells how.
+#: Stands in for the daemon; its own header says how.
 DAEMON = CHECKOUT / "molecule/ucarp/files/wackamole.pl"
 
 OURS, THEIRS = "192.0.2.10", "192.0.2.11"
@@ -86,7 +86,7 @@ def render(node: Any, clusters: "list[dict[str, str]]", rcronctl: "str | None" =
 
 
 class Wackamole:
-    """The daemon's stand-in. `tell` hands it an event and returns what the function returned, once for each call."""
+    """The daemon's stand-in. `send` gives it an event and returns what the function returned, once for each call."""
 
     def __init__(self, folder: pathlib.Path, port: int = 0) -> None:
         self.process = subprocess.Popen(
@@ -97,7 +97,7 @@ class Wackamole:
             text=True,
         )
 
-    def tell(self, event: str, calls: int = 1) -> "list[int]":
+    def send(self, event: str, calls: int = 1) -> "list[int]":
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(event + "\n")
@@ -137,9 +137,9 @@ def test_perl_finds_no_fault(node: Any) -> None:
 
 @needs_perl
 def test_on_up_makes_the_node_active_and_on_down_passive(node: Any, wackamole: Wackamole) -> None:
-    assert wackamole.tell(f"up eth0:{OURS}/255.255.255.255") == [1]
+    assert wackamole.send(f"up eth0:{OURS}/255.255.255.255") == [1]
     state_becomes(node, "active")
-    assert wackamole.tell(f"down eth0:{OURS}/255.255.255.255") == [1]
+    assert wackamole.send(f"down eth0:{OURS}/255.255.255.255") == [1]
     state_becomes(node, "passive")
     logged(node, "state=active status=changed event=wackamole:up 192.0.2.10")
     logged(node, "state=passive status=changed event=wackamole:down 192.0.2.10")
@@ -157,10 +157,10 @@ def test_on_up_makes_the_node_active_and_on_down_passive(node: Any, wackamole: W
 )
 def test_the_address_may_be_any_of_a_virtual_interface(node: Any, wackamole: Wackamole, interface: str) -> None:
     addresses = len(interface.split())
-    wackamole.tell(f"up {interface}")
+    wackamole.send(f"up {interface}")
     state_becomes(node, "active")
     # Once for each address, and each time with all of them.
-    assert wackamole.tell(f"down {interface}", addresses) == [1] * addresses
+    assert wackamole.send(f"down {interface}", addresses) == [1] * addresses
     state_becomes(node, "passive")
 
 
@@ -169,9 +169,9 @@ def test_the_address_may_be_any_of_a_virtual_interface(node: Any, wackamole: Wac
 def test_other_addresses_and_rounds_change_nothing(node: Any, wackamole: Wackamole, state: str) -> None:
     node.become(state)
     for event in ("up", "down"):
-        assert wackamole.tell(f"{event} eth0:{THEIRS}/255.255.255.255") == [0]
-        assert wackamole.tell(f"{event} eth0:192.0.2.1/255.255.255.0") == [0]
-        assert wackamole.tell(f"post {event}") == [0]
+        assert wackamole.send(f"{event} eth0:{THEIRS}/255.255.255.255") == [0]
+        assert wackamole.send(f"{event} eth0:192.0.2.1/255.255.255.0") == [0]
+        assert wackamole.send(f"post {event}") == [0]
     time.sleep(0.3)
     assert node.log() == []
     assert node.state_file.read_text() == state + "\n"
@@ -185,12 +185,12 @@ def test_each_cluster_has_its_address(node: Any, tmp_path: pathlib.Path) -> None
         render(node, [{"address": OURS, "conf": str(node.conf)}, {"address": THEIRS, "conf": str(mail)}])
     )
     try:
-        assert daemon.tell(f"up eth0:{THEIRS}/255.255.255.0") == [1]
+        assert daemon.send(f"up eth0:{THEIRS}/255.255.255.0") == [1]
         wait_until((tmp_path / "run/mail").exists, "the second cluster is active")
         assert (tmp_path / "run/mail").read_text() == "active\n"
         assert not node.state_file.exists()
         # One virtual interface of both: both clusters.
-        assert daemon.tell(f"up eth0:{OURS}/255.255.255.0 eth0:{THEIRS}/255.255.255.0") == [2]
+        assert daemon.send(f"up eth0:{OURS}/255.255.255.0 eth0:{THEIRS}/255.255.255.0") == [2]
         state_becomes(node, "active")
     finally:
         daemon.end()
@@ -199,11 +199,11 @@ def test_each_cluster_has_its_address(node: Any, tmp_path: pathlib.Path) -> None
 @needs_perl
 def test_the_last_of_many_events_holds_and_no_process_is_left_unreaped(node: Any, wackamole: Wackamole) -> None:
     for _turn in range(10):
-        wackamole.tell(f"up eth0:{OURS}/255.255.255.255")
-        wackamole.tell(f"down eth0:{OURS}/255.255.255.255")
-    wackamole.tell(f"up eth0:{OURS}/255.255.255.255")
+        wackamole.send(f"up eth0:{OURS}/255.255.255.255")
+        wackamole.send(f"down eth0:{OURS}/255.255.255.255")
+    wackamole.send(f"up eth0:{OURS}/255.255.255.255")
     wait_until(
-        lambda: record(node) and processes(node) == [int(record(node)["pid"])], "all of them have been told of", 60
+        lambda: record(node) and processes(node) == [int(record(node)["pid"])], "all of them have been applied", 60
     )
     assert node.state_file.read_text() == "active\n"
     children = pathlib.Path(f"/proc/{wackamole.process.pid}/task/{wackamole.process.pid}/children")
@@ -212,15 +212,15 @@ def test_the_last_of_many_events_holds_and_no_process_is_left_unreaped(node: Any
 
 @needs_perl
 def test_wackamole_does_not_wait_for_rcronctl(node: Any, tmp_path: pathlib.Path) -> None:
-    told, go, done = tmp_path / "told", tmp_path / "go", tmp_path / "done"
+    noted, go, done = tmp_path / "noted", tmp_path / "go", tmp_path / "done"
     shell = tmp_path / "rcronctl-slow"
-    shell.write_text(f'#!/bin/sh\necho "$@" >{told}; until [ -e {go} ]; do sleep 0.1; done; : >{done}\n')
+    shell.write_text(f'#!/bin/sh\necho "$@" >{noted}; until [ -e {go} ]; do sleep 0.1; done; : >{done}\n')
     shell.chmod(0o755)
     daemon = Wackamole(render(node, [{"address": OURS, "conf": "/etc/rcron.conf"}], str(shell)))
     try:
-        assert daemon.tell(f"up eth0:{OURS}/255.255.255.255") == [1]
-        wait_until(lambda: told.exists() and told.read_text(), "it has been started")
-        assert told.read_text() == (f"--conf /etc/rcron.conf feed wackamole --daemon {daemon.process.pid} up {OURS}\n")
+        assert daemon.send(f"up eth0:{OURS}/255.255.255.255") == [1]
+        wait_until(lambda: noted.exists() and noted.read_text(), "it has been started")
+        assert noted.read_text() == (f"--conf /etc/rcron.conf feed wackamole --daemon {daemon.process.pid} up {OURS}\n")
         assert not done.exists()
         go.touch()
         wait_until(done.exists, "it goes on")
@@ -236,7 +236,7 @@ def test_the_node_turns_passive_when_wackamole_is_killed_and_spread_hears_of_it(
     daemon = Wackamole(folder, spread.getsockname()[1])
     try:
         connection, _address = spread.accept()
-        daemon.tell(f"up eth0:{OURS}/255.255.255.255")
+        daemon.send(f"up eth0:{OURS}/255.255.255.255")
         state_becomes(node, "active")
         wait_until(
             lambda: record(node).get("daemon", "").startswith(f"{daemon.process.pid} "), "a process watches wackamole"
@@ -254,15 +254,15 @@ def test_the_node_turns_passive_when_wackamole_is_killed_and_spread_hears_of_it(
 @needs_perl
 def test_a_signal_is_handled_by_wackamole_alone(node: Any, tmp_path: pathlib.Path) -> None:
     # What is started says which signals it ignores, catches and blocks.
-    told = tmp_path / "signals"
+    noted = tmp_path / "signals"
     shell = tmp_path / "rcronctl-signals"
-    shell.write_text(f"#!/bin/sh\nexec grep -E '^Sig(Blk|Ign)' /proc/self/status >{told}\n")
+    shell.write_text(f"#!/bin/sh\nexec grep -E '^Sig(Blk|Ign)' /proc/self/status >{noted}\n")
     shell.chmod(0o755)
     daemon = Wackamole(render(node, [{"address": OURS, "conf": str(node.conf)}], str(shell)))
     try:
-        daemon.tell(f"up eth0:{OURS}/255.255.255.255")
-        wait_until(lambda: told.exists() and told.read_text().count("\n") == 2, "it has been started")
-        signals = dict(line.split(":\t") for line in told.read_text().splitlines())
+        daemon.send(f"up eth0:{OURS}/255.255.255.255")
+        wait_until(lambda: noted.exists() and noted.read_text().count("\n") == 2, "it has been started")
+        signals = dict(line.split(":\t") for line in noted.read_text().splitlines())
         assert int(signals["SigBlk"], 16) == 0
         assert not int(signals["SigIgn"], 16) & (1 << (signal.SIGTERM - 1))
         # And wackamole's own are as they were.
@@ -288,7 +288,7 @@ def test_the_functions_never_die(node: Any, arguments: str) -> None:
 
 
 @needs_perl
-def test_no_rcronctl_is_no_reason_to_die_either(node: Any, tmp_path: pathlib.Path) -> None:
+def test_the_daemon_survives_without_rcronctl(node: Any, tmp_path: pathlib.Path) -> None:
     said = tmp_path / "said"
     logger = tmp_path / "bin" / "logger"
     logger.parent.mkdir()
