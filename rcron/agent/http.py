@@ -1,0 +1,226 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""One GET request, with a limit for its time and for its answer's length: http.client takes 3 MiB and knows neither.
+
+And as much of JSON as it takes to read an answer's own values, for the same reason.
+"""
+
+import _socket
+import time
+
+#: The longest answer, headers included, in bytes.
+MAX_BYTES = 1 << 18
+
+
+class Tls:
+    """How an https URL is asked.
+
+    Args:
+        ca_file: The certificates that the server's must be signed by; empty: any certificate is taken. It may be for
+            another name than the one in the URL, because the server is this machine.
+        cert_file: The certificate to show to the server; empty for none.
+        key_file: Its key; empty if that is in cert_file.
+    """
+
+    def __init__(self, ca_file: str = "", cert_file: str = "", key_file: str = "") -> None:
+        self.ca_file = ca_file
+        self.cert_file = cert_file
+        self.key_file = key_file
+
+
+def parts(url: str) -> "tuple[bool, str, int, str]":
+    """Take a URL apart.
+
+    Args:
+        url: `http://HOST[:PORT][/PATH]`, or with https; an IPv6 address in brackets.
+
+    Returns:
+        Whether it is https, the host, the port and the path, which is empty if there is none.
+
+    Raises:
+        ValueError: It is not such a URL.
+    """
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    host, colon, port = authority.rpartition(":")
+    if (authority.startswith("[") and authority.endswith("]")) or not colon:
+        host, port = authority, "443" if scheme == "https" else "80"
+    if host.startswith("["):
+        host = host[1:].removesuffix("]")
+    elif ":" in host:
+        raise ValueError(f'"{url}": write an IPv6 address in brackets')
+    if scheme not in ("http", "https") or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f'"{url}" is not http://HOST:PORT or https://HOST:PORT')
+    if not url.isascii() or any(character <= " " for character in url):
+        raise ValueError(f'"{url}" holds a blank or a character that a URL cannot hold')
+    return scheme == "https", host, int(port), (slash + path).rstrip("/")
+
+
+def get(url: str, seconds: float, tls: "Tls | None" = None) -> "tuple[int, bytes]":
+    """Ask a server for one document, and close the connection. No redirection is followed.
+
+    Args:
+        url: Its URL, as `parts` takes it.
+        seconds: How long all of it may take, except for looking up a host name.
+        tls: How to do it with https.
+
+    Returns:
+        The status and the answer's body.
+
+    Raises:
+        OSError: There is no connection, no trust, or no answer in time.
+        ValueError: The URL or the answer cannot be used.
+    """
+    is_https, host, port, path = parts(url)
+    deadline = time.monotonic() + seconds
+    connection = _connect(host, port, deadline)
+    try:
+        if is_https:
+            connection = _encrypt(connection, tls or Tls(), deadline)
+        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        request = f"GET {path or '/'} HTTP/1.0\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
+        connection.settimeout(_left(deadline))
+        connection.sendall(request.encode("ascii"))
+        return _answer(_read(connection, deadline))
+    finally:
+        connection.close()
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError(110, "no answer in time")
+    return left
+
+
+def _connect(host: str, port: int, deadline: float) -> "_socket.socket":
+    failure: OSError = ConnectionError(f"{host}: no address")
+    for family, kind, protocol, _name, address in _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM):
+        connection = _socket.socket(family, kind | _socket.SOCK_CLOEXEC, protocol)
+        try:
+            connection.settimeout(_left(deadline))
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            failure = error
+        else:
+            return connection
+    raise failure
+
+
+def _encrypt(connection: "_socket.socket", tls: Tls, deadline: float) -> "_socket.socket":
+    # Only here: they take 4 MiB.
+    import socket
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if tls.ca_file:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(tls.ca_file)
+    if tls.cert_file:
+        context.load_cert_chain(tls.cert_file, tls.key_file or None)
+    plain = socket.socket(fileno=connection.detach())
+    try:
+        plain.settimeout(_left(deadline))
+        return context.wrap_socket(plain)
+    except BaseException:
+        plain.close()
+        raise
+
+
+def _read(connection: "_socket.socket", deadline: float) -> bytes:
+    """Read to the end of the connection, or of the body where its length is given."""
+    data = b""
+    wanted = MAX_BYTES
+    while len(data) < wanted:
+        connection.settimeout(_left(deadline))
+        chunk = connection.recv(16384)
+        if not chunk:
+            return data
+        data += chunk
+        head, separator, _body = data.partition(b"\r\n\r\n")
+        length = _header(head, b"content-length") if separator else b""
+        if length.isdigit():
+            wanted = min(MAX_BYTES, len(head) + 4 + int(length[:9]))
+    if len(data) >= MAX_BYTES:
+        raise ValueError(f"the answer is longer than {MAX_BYTES} bytes")
+    return data
+
+
+def _header(head: bytes, name: bytes) -> bytes:
+    for line in head.split(b"\r\n")[1:]:
+        found, _, value = line.partition(b":")
+        if found.strip().lower() == name:
+            return value.strip()
+    return b""
+
+
+def _answer(data: bytes) -> "tuple[int, bytes]":
+    head, separator, body = data.partition(b"\r\n\r\n")
+    words = head.split(b"\r\n", 1)[0].split()
+    if not separator or len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+        raise ValueError("that is not an answer of HTTP/1.0 or 1.1")
+    if _header(head, b"transfer-encoding"):
+        raise ValueError("the answer comes in chunks, which HTTP/1.0 does not have")
+    length = _header(head, b"content-length")
+    if length.isdigit():
+        if len(body) < int(length[:9]):
+            raise ValueError("the answer ends too early")
+        body = body[: int(length[:9])]
+    return int(words[1]), body
+
+
+def values(body: bytes) -> "dict[str, str]":
+    """Read the values of a JSON object that are not objects or arrays themselves.
+
+    Args:
+        body: The object's text.
+
+    Returns:
+        Each name and its value: a string without its quotes (and with its escapes, if any), else as it stands.
+
+    Raises:
+        ValueError: That is not an object, or it is cut off.
+    """
+    text = body.decode("utf-8", "replace").strip()
+    if not text.startswith("{") or not text.endswith("}"):
+        raise ValueError("that is not a JSON object")
+    found: "dict[str, str]" = {}
+    depth = 0
+    start = at = 1
+    name = ""
+    end = len(text) - 1
+    while at <= end:
+        character = text[at]
+        if character == '"':
+            at = _end_of_string(text, at)
+        elif character in "{[":
+            depth += 1
+        elif depth and character in "}]":
+            depth -= 1
+        elif not depth and character == ":":
+            name = text[start:at].strip().strip('"')
+            start = at + 1
+        elif not depth and character in ",}":
+            value = text[start:at].strip()
+            if name and not value.startswith(("{", "[")):
+                found[name] = value[1:-1] if value.startswith('"') else value
+            name = ""
+            start = at + 1
+        at += 1
+    if depth or start <= end:
+        raise ValueError("that JSON object is cut off")
+    return found
+
+
+def _end_of_string(text: str, at: int) -> int:
+    """Return where the string that begins at a quote ends."""
+    end = text.find('"', at + 1)
+    while end > 0:
+        slashes = end - len(text[:end].rstrip("\\"))
+        if slashes % 2 == 0:
+            return end
+        end = text.find('"', end + 1)
+    raise ValueError("that JSON object is cut off")
