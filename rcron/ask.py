@@ -10,6 +10,7 @@ The agent of a node keeps two things for each cluster in settings.RUNTIME, which
 """
 
 import _socket
+import posix
 import time
 
 from rcron.settings import Config
@@ -20,6 +21,19 @@ PASSIVE = "passive"
 
 #: The longest datagram, in bytes.
 MAX_DATAGRAM = 512
+
+
+def is_served(config: Config) -> bool:
+    """Return whether an agent keeps this cluster's state, even if it is being started anew at this moment.
+
+    Args:
+        config: The cluster's.
+    """
+    try:
+        posix.stat(config.agent_file("ask"))
+    except OSError:
+        return False
+    return True
 
 
 def now(config: Config, words: str, passive: bool = False) -> bool:

@@ -13,8 +13,8 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from rcron import __version__, feeders, hook, log, pin, process, settings, state, status
-from rcron.hook import EX_CANTCREAT, EX_CONFIG, EX_USAGE
+from rcron import __version__, ask, feeders, hook, log, pin, process, settings, state, status
+from rcron.hook import EX_CANTCREAT, EX_CONFIG, EX_TEMPFAIL, EX_USAGE
 
 EX_OK = 0
 EX_PASSIVE = 1
@@ -24,6 +24,10 @@ _FIXES = {
     errno.ENOENT: "; create the folder: after a deployment, systemd-tmpfiles --create does that",
     errno.ENOSPC: "; free some space there",
 }
+
+
+#: Who sets a state by hand.
+_OPERATOR = "operator"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -71,7 +75,7 @@ def _parser() -> _Parser:
         prog="rcronctl",
         description="Show and set this node's state in its cluster.",
         epilog="exit status: 0 done, or active; 1 is-active: passive; 64 wrong usage; 73 a state cannot be written; "
-        "78 missing or invalid configuration",
+        "75 set: somebody else has spoken later; 78 missing or invalid configuration",
     )
     parser.add_argument("--version", action="version", version=f"rcronctl {__version__}")
     parser.add_argument("--conf", metavar="FILE", default=settings.DEFAULT_PATH, help="default: %(default)s")
@@ -94,7 +98,7 @@ def _parser() -> _Parser:
     set_state.add_argument(
         "--feeder",
         metavar="NAME",
-        default="operator",
+        default=_OPERATOR,
         help="the feeder's name, for status and the log (default: %(default)s)",
     )
     set_state.add_argument(
@@ -170,9 +174,20 @@ def _is_active(options: argparse.Namespace) -> int:
 def _set(options: argparse.Namespace) -> int:
     if options.daemon and options.state == settings.PASSIVE:
         options.error("--while needs active: a passive node stays passive in any case")
-    hook.apply(
-        settings.load(options.conf), options.state, options.feeder, f"set {options.state}", daemon=options.daemon
-    )
+    config = settings.load(options.conf)
+    given = hook.apply(config, options.state, options.feeder, f"set {options.state}", daemon=options.daemon)
+    if given == hook.OVERTAKEN:
+        return _complain("not set: a later event has come, see rcronctl status; set it again", EX_TEMPFAIL)
+    if given == hook.ASKED:
+        return _complain("not set: it took too long; rcron-agent asks the feeder instead; set it again", EX_TEMPFAIL)
+    if options.feeder == _OPERATOR:
+        verdict = state.current(config)
+        if verdict.source == state.PIN:
+            print(f"{verdict.reason}: what was set counts after rcronctl unpin")
+        if ask.is_served(config):
+            print(
+                f"rcron-agent asks the feeder, whose next answer counts; to overrule it: rcronctl pin {options.state}"
+            )
     return EX_OK
 
 

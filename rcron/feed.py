@@ -13,7 +13,7 @@ import posix
 import time
 from typing import NamedTuple
 
-from rcron import files, log, process, state
+from rcron import ask, files, log, process, state
 from rcron.settings import ACTIVE, PASSIVE, Config
 
 #: The end of the year 9999, in seconds since the epoch: a later number is not a date, and nor is nan, which float
@@ -25,6 +25,16 @@ MAX_RECORD = 4096
 
 #: How long a writer waits for the lock, in seconds. A writer holds it for some milliseconds.
 PATIENCE = 5.0
+
+#: How long one that has written `passive` waits for the lock, to look whether an older `active` came over it.
+PATIENCE_AFTERWARDS = 0.5
+
+#: How long a hook that cannot write `passive` waits until the agent has made the node passive, in seconds.
+TAKE_OVER = 0.5
+
+
+class TooLateError(Exception):
+    """An `active` came too late to be believed. Nothing has been changed."""
 
 
 class Moment(NamedTuple):
@@ -61,9 +71,23 @@ class Record:
         answer (str): what the daemon said when the agent last asked it: `active`, `passive` or `unknown`. Empty if
             there is no agent.
         words (str): the same in words.
+        state (str): the state that the event gave; empty if the agent, or an older version, wrote the record.
     """
 
-    __slots__ = ("answer", "boot", "daemon", "event", "feeder", "moment", "pid", "since", "spoke", "started", "words")
+    __slots__ = (
+        "answer",
+        "boot",
+        "daemon",
+        "event",
+        "feeder",
+        "moment",
+        "pid",
+        "since",
+        "spoke",
+        "started",
+        "state",
+        "words",
+    )
 
     def __init__(self, feeder: str, event: str, since: float, moment: Moment) -> None:
         self.feeder = feeder
@@ -77,6 +101,7 @@ class Record:
         self.spoke = since
         self.answer = ""
         self.words = ""
+        self.state = ""
 
     @property
     def alive(self) -> "bool | None":
@@ -126,6 +151,7 @@ def read_record(config: Config) -> "Record | None":
     record.spoke = modified
     record.answer = values.get("answer", "")
     record.words = values.get("words", "")
+    record.state = values.get("state", "")
     return record
 
 
@@ -137,11 +163,13 @@ def accept_event(
     pid: int = 0,
     moment: "Moment | None" = None,
     follows: int = 0,
+    latest: "float | None" = None,
 ) -> bool:
     """Make a cluster's state on this node what an event means.
 
-    Writes the state file, or refreshes it if it holds that state already, and logs both, except for what the same
-    feeder says again. An event that a later one has overtaken is logged and changes nothing.
+    Writes the state file, or refreshes it if it holds that state already, tells the agent if there is one, and logs,
+    except for what the same feeder says again. An event that a later one has overtaken is logged and changes nothing.
+    `passive` waits for nobody: neither for the lock nor for the log.
 
     Args:
         config: the cluster's.
@@ -151,42 +179,138 @@ def accept_event(
         pid: the process that goes on feeding, or 0.
         moment: when it happened; now unless given.
         follows: the process that must be the one which feeds the state, or 0 for any.
+        latest: when an `active` is no longer to be believed, in seconds of CLOCK_BOOTTIME; None for never.
 
     Returns:
         Whether the state is the event's now.
 
     Raises:
         OSError: it cannot be written.
+        TooLateError: `active` could not be written in time.
     """
-    with Lock(config.state_file):
+    given = _Event(config, new, feeder, event, moment or Moment.now(), pid)
+    return given.become_passive(follows) if new == PASSIVE else given.become_active(follows, latest)
+
+
+class _Event:
+    """One event on its way into the state file."""
+
+    def __init__(self, config: Config, new: str, feeder: str, event: str, moment: Moment, pid: int) -> None:
+        self._config = config
+        self._new = new
+        self._feeder = feeder
+        self._event = event
+        self._moment = moment
+        self._pid = pid
+        self._cause = f"event={feeder}:{event}"
+
+    def become_passive(self, follows: int) -> bool:
+        config = self._config
         old = read_record(config)
         if follows and (old is None or old.pid != follows):
             return False
-        cause = f"event={feeder}:{event}"
-        here = boot_id()
-        when = moment or Moment.now()
-        if old is not None and old.boot == here and when < old.moment:
-            log.change(config, f"state={_content(state.from_file(config))} status=overtaken {cause}")
-            return False
-        found = state.from_file(config)
-        changed = _content(found) != new
+        if self._is_overtaken(old):
+            return self._give_way()
+        changed = _content(state.from_file(config)) != PASSIVE
+        failure = None
         if changed:
-            write_state(config, new)
-        elif found.source == state.STALE:
-            _renew(config)
-        else:
-            os.utime(config.state_file, follow_symlinks=False)
-        record = Record(feeder, event, time.time() if changed or old is None else old.since, when)
-        record.boot = here
-        if pid:
-            record.set_feeding_process(pid)
-        elif old is not None and old.daemon and new == ACTIVE and old.alive:
+            try:
+                write_state(config, PASSIVE)
+            except OSError as error:
+                failure = error
+        is_sent = ask.now(config, f"{self._feeder}:{self._event}", passive=True)
+        if failure is not None and not self._agent_takes_over(is_sent):
+            raise failure
+        is_overtaken = False
+        try:
+            with Lock(config.state_file, PATIENCE_AFTERWARDS) as lock:
+                # Before its record was written, ours could not stop an event that happened before ours.
+                record = read_record(config)
+                is_overtaken = self._is_overtaken(record)
+                if is_overtaken:
+                    if record is not None and record.state == ACTIVE and lock.is_ours and not ask.is_served(config):
+                        write_state(config, ACTIVE)
+                else:
+                    if _content(state.from_file(config)) == ACTIVE:
+                        write_state(config, PASSIVE)
+                    self._write_record(changed, old)
+        except OSError as error:
+            # What counts is the state, and the node is passive.
+            log.warning(config, f"{config.record_file}: not written: {error.strerror}")
+        if is_overtaken:
+            return self._give_way()
+        if failure is None:  # else the agent has done it, and logs it
+            self._log(changed, old)
+        return True
+
+    def become_active(self, follows: int, latest: "float | None") -> bool:
+        config = self._config
+        with Lock(config.state_file, None if latest is None else latest - _boottime()) as lock:
+            if latest is not None and (not lock.is_ours or _boottime() >= latest):
+                raise TooLateError
+            old = read_record(config)
+            if follows and (old is None or old.pid != follows):
+                return False
+            if self._is_overtaken(old):
+                return self._give_way()
+            found = state.from_file(config)
+            changed = _content(found) != ACTIVE
+            if changed:
+                write_state(config, ACTIVE)
+            elif found.source == state.STALE:
+                _renew(config)
+            else:
+                os.utime(config.state_file, follow_symlinks=False)
+            self._write_record(changed, old)
+        ask.now(config, f"{self._feeder}:{self._event}")
+        self._log(changed, old)
+        return True
+
+    def _is_overtaken(self, old: "Record | None") -> bool:
+        """Return whether somebody has spoken who was started after this event's hook."""
+        if old is None or old.boot != boot_id() or not self._moment < old.moment:
+            return False
+        if old.moment.ticks > Moment.now().ticks:
+            return False  # a moment that is yet to come is none: nobody has spoken then
+        if old.answer:
+            # The agent has asked since. What it was told may be older than the event, but `passive` is believed.
+            return self._new == ACTIVE and old.answer == PASSIVE
+        return True
+
+    def _give_way(self) -> bool:
+        ask.now(self._config, f"{self._feeder}:{self._event}")
+        log.change(self._config, f"state={_content(state.from_file(self._config))} status=overtaken {self._cause}")
+        return False
+
+    def _agent_takes_over(self, is_sent: bool) -> bool:
+        """Return whether the agent has made the node passive, which a hook could not: it goes on trying."""
+        if not ask.is_served(self._config):
+            return False
+        deadline = time.monotonic() + TAKE_OVER
+        while True:
+            found = state.from_file(self._config)
+            if found.state == PASSIVE and found.source in (state.FILE, state.AGENT):
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.01)
+            is_sent = is_sent or ask.now(self._config, f"{self._feeder}:{self._event}", passive=True)
+
+    def _log(self, changed: bool, old: "Record | None") -> None:
+        if changed or old is None or (old.feeder, old.event) != (self._feeder, log.one_line(self._event)):
+            log.change(self._config, f"state={self._new} status={'changed' if changed else 'confirmed'} {self._cause}")
+
+    def _write_record(self, changed: bool, old: "Record | None") -> None:
+        since = time.time() if changed or old is None else old.since
+        record = Record(self._feeder, self._event, since, self._moment)
+        record.boot = boot_id()
+        record.state = self._new
+        if self._pid:
+            record.set_feeding_process(self._pid)
+        elif old is not None and old.daemon and self._new == ACTIVE and old.alive:
             # The process that keeps the state fresh goes on doing so.
             record.set_feeding_process(old.pid, old.daemon)
-        if changed or old is None or (old.feeder, old.event) != (feeder, log.one_line(event)):
-            log.change(config, f"state={new} status={'changed' if changed else 'confirmed'} {cause}")
-        _write_record(config, record)
-        return True
+        _write_record(self._config, record)
 
 
 def attach(config: Config, feeder: str, pid: int) -> "str | None":
@@ -338,6 +462,8 @@ def record_text(record: Record) -> str:
         f"pid={record.pid}\nstarted={record.started}\ndaemon={record.daemon}\n"
         f"moment={record.moment.ticks} {record.moment.pid} {record.boot}\n"
     )
+    if record.state:
+        text += f"state={record.state}\n"
     if record.answer:
         text += f"answer={record.answer}\nwords={log.one_line(record.words)}\n"
     return text
@@ -349,6 +475,10 @@ def _write_record(config: Config, record: Record) -> None:
     except OSError as error:
         # What counts is the state, and that is written.
         log.warning(config, f"{config.record_file}: not written: {error.strerror}")
+
+
+def _boottime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def boot_id() -> str:
@@ -367,17 +497,26 @@ class Lock:
     folder may lock it, and every user could block the feeder. It belongs to the folder's owner, whose feeder it serves.
 
     A writer that does not get the lock in PATIENCE seconds goes on without it: two events in the wrong order are better
-    than a node that cannot be made passive because a writer was stopped, or because its user holds the lock on purpose.
+    than a node that nobody can make active because a writer was stopped, or because its user holds the lock on purpose.
+
+    Args:
+        path: the state file.
+        patience: how long to wait for another writer instead, in seconds.
+
+    Attributes:
+        is_ours (bool): whether we have it.
 
     Raises:
         OSError: the folder is missing or cannot be written.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, patience: "float | None" = None) -> None:
         self._path = path
         self._fd = -1
+        self._patience = patience
+        self.is_ours = False
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "Lock":
         flags = posix.O_RDWR | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
         folder = os.path.dirname(self._path)
         try:
@@ -393,18 +532,20 @@ class Lock:
             # Not if it is another file's second name, planted there by the folder's owner.
             if posix.geteuid() == 0 and owner.st_uid != 0 and posix.fstat(self._fd).st_nlink == 1:
                 posix.fchown(self._fd, owner.st_uid, owner.st_gid)
-        deadline = time.monotonic() + PATIENCE
-        while not self._is_ours():
+        deadline = time.monotonic() + (PATIENCE if self._patience is None else self._patience)
+        while not self._take():
             if time.monotonic() >= deadline:
                 log.warning(None, f"{self._path}.lock: another process holds it (see fuser); going on without it")
-                return
+                break
             time.sleep(0.01)
+        return self
 
-    def _is_ours(self) -> bool:
+    def _take(self) -> bool:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        self.is_ours = True
         return True
 
     def __exit__(self, *_: object) -> None:

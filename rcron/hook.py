@@ -7,41 +7,66 @@ A feeder's own module in rcron/feeders/ knows its daemon's words and what each o
 
 import os
 
-from rcron import feed, log, process, refresher
+from rcron import ask, feed, log, process, refresher
 from rcron.settings import ACTIVE, Config
 
 EX_USAGE = 64  # sysexits(3): wrong command line, or an event that is not the feeder's
 EX_CANTCREAT = 73  # sysexits(3): the state cannot be written
+EX_TEMPFAIL = 75  # sysexits(3): the state is another one, because somebody else has spoken later
 EX_CONFIG = 78  # sysexits(3): unusable configuration
+
+#: How long after its start a hook may make a node active that an agent serves, in seconds. A hook that was frozen with
+#: its node, or that waited, would repeat what its daemon said before another node took over.
+IN_TIME = 0.5
+
+# What becomes of an event.
+DONE = "done"  # the state is the event's
+OVERTAKEN = "overtaken"  # a later event has come; nothing was changed
+ASKED = "asked"  # it came too late: the agent was told to ask the daemon
 
 
 class EventError(ValueError):
     """An event that is not one of the feeder's. The text is for a person, and nothing has been changed."""
 
 
-def apply(config: Config, new: str, feeder: str, event: str, daemon: int = 0) -> None:
+def apply(config: Config, new: str, feeder: str, event: str, daemon: int = 0, within: float = IN_TIME) -> str:
     """Make a cluster's state on this node what a hook's event means.
 
     Hooks run beside each other, and may end in another order than they were started. An event of a hook that was
     started before the one that last gave a state is logged, and changes nothing.
+
+    Where an agent serves the cluster, it is told, and asks the daemon. `passive` is written first.
 
     Args:
         config: the cluster's.
         new: `active` or `passive`.
         feeder: the feeder's name, for the log and for `rcronctl status`.
         event: the event in the feeder's own words, likewise.
-        daemon: the process on whose life `active` depends, or 0 if there is none. A process is left behind that
-            refreshes the state while the daemon lives, and writes `passive` when it ends.
+        daemon: the process on whose life `active` depends, or 0 if there is none. If no agent serves the cluster, a
+            process is left behind that refreshes the state while the daemon lives, and writes `passive` when it ends.
+        within: how long after its start the hook may write `active` if an agent serves the cluster, in seconds.
+
+    Returns:
+        DONE, OVERTAKEN or ASKED.
 
     Raises:
-        OSError: the state cannot be written.
+        OSError: the state cannot be written, nor does the agent keep the node passive instead.
     """
     # Before the state is written, so that the end of a daemon that dies meanwhile is noticed.
     started = process.started_at(daemon) if daemon else ""
     moment = feed.Moment(int(process.started_at(os.getpid()) or 0), os.getpid())
-    if not feed.accept_event(config, new, feeder, event, moment=moment) or new != ACTIVE or not daemon:
-        return
+    is_served = ask.is_served(config)
+    latest = moment.ticks / os.sysconf("SC_CLK_TCK") + within if is_served and new == ACTIVE else None
     try:
-        refresher.spawn(config, feeder, moment, daemon, started)
-    except OSError as error:
-        log.warning(config, f"nothing refreshes the state: no process can be started: {error.strerror}")
+        if not feed.accept_event(config, new, feeder, event, moment=moment, latest=latest):
+            return OVERTAKEN
+    except feed.TooLateError:
+        ask.now(config, f"{feeder}:{event}")
+        log.change(config, f"state={new} status=asked event={feeder}:{event}")
+        return ASKED
+    if new == ACTIVE and daemon and not is_served:
+        try:
+            refresher.spawn(config, feeder, moment, daemon, started)
+        except OSError as error:
+            log.warning(config, f"nothing refreshes the state: no process can be started: {error.strerror}")
+    return DONE

@@ -99,10 +99,6 @@ def from_file(config: Config) -> Verdict:
     try:
         data, written = files.read_trusted(path, MAX_BYTES)
     except FileNotFoundError:
-        if _exists(config.agent_file("ask")):
-            # It is not that nobody has spoken yet: somebody has removed it, and the agent is about to write it anew.
-            problem = f"{path}: there is no such file, although rcron-agent keeps it"
-            return Verdict(PASSIVE, AGENT, problem, f"{problem}: taken for passive")
         return _default(config, f"{path}: there is no such file")
     except OSError as error:
         return _default(config, f"{path}: cannot be read: {error.strerror}")
@@ -135,6 +131,10 @@ def _exists(path: str) -> bool:
 
 
 def _default(config: Config, problem: str) -> Verdict:
+    if _exists(config.agent_file("ask")):
+        # It is not that nobody has spoken yet: somebody has removed or broken it, and the agent is about to fix it.
+        problem = f"{problem}, although rcron-agent keeps it"
+        return Verdict(PASSIVE, AGENT, problem, f"{problem}: taken for passive")
     reason = f"default_state, because of {problem}"
     warning = f"{problem}: taken for {config.default_state} (default_state)"
     return Verdict(config.default_state, DEFAULT, reason, warning)

@@ -5,7 +5,7 @@
 import time
 from typing import Any
 
-from rcron import __version__, feed, log, pin, state
+from rcron import __version__, ask, feed, log, pin, state
 from rcron.settings import SETTINGS, Config
 
 _COLOURS = {"active": "\033[32m", "passive": "\033[33m"}
@@ -42,7 +42,9 @@ def facts(config: Config) -> "dict[str, Any]":
             "event": record.event,
             "alive": record.alive,
             "spoke": int(record.spoke),
+            "answer": _answer(record),
         },
+        "agent": ask.is_served(config),
         "pin": None
         if held is None
         else {"state": held.state, "until": None if held.until is None else int(held.until)},
@@ -53,6 +55,12 @@ def facts(config: Config) -> "dict[str, Any]":
         "conf": config.path,
         "version": __version__,
     }
+
+
+def _answer(record: feed.Record) -> "dict[str, Any] | None":
+    if not record.answer:
+        return None
+    return {"state": record.answer, "words": record.words, "at": int(record.spoke), "pid": record.pid}
 
 
 def text(found: "dict[str, Any]", colour: bool = False) -> str:
@@ -68,6 +76,7 @@ def text(found: "dict[str, Any]", colour: bool = False) -> str:
         ("since", "unknown" if found["since"] is None else _when(found["since"])),
         ("why", log.one_line(found["reason"])),
         ("feeder", _feeder(found["feeder"])),
+        ("answer", _last_answer(found["feeder"], found["agent"])),
         ("pin", _pin(found["pin"])),
         ("default state", found["default_state"]),
         ("cluster", log.one_line(found["cluster_name"])),
@@ -83,6 +92,16 @@ def _feeder(feeder: "dict[str, Any] | None") -> str:
         return "none has reported yet"
     alive = {True: "alive", False: "gone", None: "a hook that ends"}[feeder["alive"]]
     return log.one_line(f"{feeder['name']}, {alive}, spoke {_ago(feeder['spoke'])}: {feeder['event']}")
+
+
+def _last_answer(feeder: "dict[str, Any] | None", is_served: bool) -> str:
+    if not is_served:
+        return "none: no rcron-agent asks the feeder"
+    if feeder is None or feeder["answer"] is None:
+        return "none yet since the feeder's last event"
+    answer = feeder["answer"]
+    asker = f"rcron-agent, pid {answer['pid']}{'' if feeder['alive'] else ', which is gone'}"
+    return log.one_line(f"{answer['state']} {_ago(answer['at'])}: {answer['words']} (asked by {asker})")
 
 
 def _pin(held: "dict[str, Any] | None") -> str:

@@ -10,7 +10,7 @@ from rcron.agent.loop import Loop
 EX_USAGE = 64  # sysexits(3): wrong command line
 
 USAGE = f"""\
-usage: rcron-agent [--clusters FOLDER]
+usage: rcron-agent [--clusters FOLDER | --help]
 
 Keeps the state of each cluster that has a file in FOLDER (default: {clusters.FOLDER})
 at what its daemon says. Runs in the foreground; HUP has the folder read anew.

@@ -26,8 +26,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 
-from rcron import feed, hook, log, process, settings, state
-from rcron.hook import EventError
+from rcron import ask, feed, hook, log, process, settings, state
+from rcron.hook import EX_CANTCREAT, EventError
 from rcron.settings import ACTIVE, PASSIVE, Config
 
 HELP = "be Heartbeat's resource script"
@@ -78,12 +78,7 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
     if event == "start":
         _start(settings.load(path), event, report)
     elif event == "stop":
-        # It must not fail, see above. A state that cannot be written cannot be refreshed either, and turns stale; and
-        # if the configuration is broken, no job runs.
-        try:
-            hook.apply(settings.load(path), PASSIVE, "heartbeat", event)
-        except (settings.ConfigError, OSError) as error:
-            report(f"heartbeat: not made passive: {error}")
+        return _stop(path, event, report)
     elif event == "status":
         return _status(path)
     else:
@@ -92,9 +87,26 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
     return 0
 
 
+def _stop(path: str, event: str, report: "Callable[[str], None]") -> int:
+    """Make the node passive. Returns the exit status, which is not 0 only if jobs would still run: see above."""
+    try:
+        config = settings.load(path)
+    except settings.ConfigError as error:
+        report(f"heartbeat: not made passive: {error}")
+        return 0  # with this configuration no job runs
+    try:
+        hook.apply(config, PASSIVE, "heartbeat", event)
+    except OSError as error:
+        report(f"heartbeat: not made passive: {error}")
+        # A stale state is not refreshed as long as it cannot be written, but it may be writable in a moment.
+        found = state.from_file(config)
+        return 0 if found.state == PASSIVE and found.source != state.STALE else EX_CANTCREAT
+    return 0
+
+
 def _start(config: Config, event: str, report: "Callable[[str], None]") -> None:
     daemon = _daemon()
-    if not daemon:
+    if not daemon and not ask.is_served(config):
         report(f"heartbeat: {event}: Heartbeat is not running here; nothing will refresh the state")
     hook.apply(config, ACTIVE, "heartbeat", event, daemon=daemon)
 
@@ -126,12 +138,12 @@ def _status(path: str) -> int:
 
 
 def _state(config: Config) -> "str | None":
-    """Return the state if Heartbeat gave it and a process keeps it true, or else None."""
+    """Return the state if Heartbeat gave it and the agent or a process keeps it true, or else None."""
     verdict = state.from_file(config)
     record = feed.read_record(config)
     if verdict.source != state.FILE or record is None or record.feeder != "heartbeat":
         return None
-    return verdict.state if verdict.state == PASSIVE or record.alive else None
+    return verdict.state if verdict.state == PASSIVE or record.alive or ask.is_served(config) else None
 
 
 def _resync(config: Config, resources: "list[str]", report: "Callable[[str], None]") -> None:

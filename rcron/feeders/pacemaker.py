@@ -27,7 +27,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from rcron import __version__, files, hook, log, process, settings, state
+from rcron import __version__, ask, files, hook, log, process, settings, state
 from rcron.settings import ACTIVE, PASSIVE, Config
 
 HELP = "run an action of Pacemaker's resource agent ocf:rcron:rcron"
@@ -49,6 +49,10 @@ STOPPED = "stopped"
 #: Promotion scores. The promoted instance keeps its role when others come back.
 PREFER_PROMOTED = 10
 PREFER_UNPROMOTED = 5
+
+#: How long after its start an action may make a node active that an agent serves, in seconds. Another node becomes
+#: active after Corosync's token (3 s, unless configured) at the earliest.
+IN_TIME = 2.0
 
 #: How long crm_attribute may take, which asks pacemaker-attrd on this machine, in seconds.
 PATIENCE = 5
@@ -209,7 +213,7 @@ class Instance:
         return exit_status
 
     def monitor(self) -> int:
-        """Report what this node is, and keep an `active` of ours fresh.
+        """Report what this node is, and keep an `active` of ours fresh if no agent does.
 
         A state that has been lost is not restored: that is for Pacemaker to decide.
 
@@ -219,7 +223,9 @@ class Instance:
         config = settings.load(self._conf)
         active = _is_active(config)
         word = self._noted()[0]
-        if active and word in (STARTED, PROMOTED):
+        if ask.is_served(config):
+            ask.now(config, f"{self.name} monitor")
+        elif active and word in (STARTED, PROMOTED):
             corosync = process_named("corosync")
             if corosync and process.is_stopped(corosync):
                 # It sends nothing, so another node is about to be promoted.
@@ -260,10 +266,23 @@ class Instance:
         Raises:
             OSError: the state cannot be written.
         """
-        if word != STOPPED:
-            os.makedirs(os.path.dirname(self._note), mode=0o755, exist_ok=True)
-            files.replace(self._note, f"{word} {config.state_file}\n")
-        hook.apply(config, new, "pacemaker", f"{self.name} {word}", daemon=daemon() if new == ACTIVE else 0)
+        if new == ACTIVE:
+            self._write_note(word, config)
+        hook.apply(
+            config,
+            new,
+            "pacemaker",
+            f"{self.name} {word}",
+            daemon=daemon() if new == ACTIVE else 0,
+            within=IN_TIME,
+        )
+        if new == PASSIVE and word != STOPPED:
+            try:
+                self._write_note(word, config)
+            except OSError:
+                if not self._noted()[0]:
+                    raise
+                # There is no room. That it was promoted before says as well that it is started.
         if _is_active(config) != (new == ACTIVE):
             return ERR_GENERIC
         if word == STOPPED:
@@ -272,6 +291,10 @@ class Instance:
             except FileNotFoundError:
                 pass
         return SUCCESS
+
+    def _write_note(self, word: str, config: Config) -> None:
+        os.makedirs(os.path.dirname(self._note), mode=0o755, exist_ok=True)
+        files.replace(self._note, f"{word} {config.state_file}\n")
 
     def _noted(self) -> "tuple[str, str]":
         """Return what the cluster last made of this node since its boot, and the state file; or two empty strings."""

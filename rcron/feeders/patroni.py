@@ -25,7 +25,7 @@ import shlex
 import signal
 from collections.abc import Callable
 
-from rcron import feed, hook, process, settings
+from rcron import ask, feed, hook, process, settings
 from rcron.settings import ACTIVE, PASSIVE
 
 NAME = "patroni"
@@ -126,7 +126,11 @@ def _apply(options: argparse.Namespace, words: "list[str]", report: "Callable[[s
     new = state_of(options.action, options.role)
     config = settings.load(options.conf)
     daemon = 0
-    if new == ACTIVE:
+    if ask.is_served(config):
+        if options.action == RELOAD and new == ACTIVE:
+            ask.now(config, " ".join(words))
+            return
+    elif new == ACTIVE:
         daemon = process.ancestor(options.process)
         if options.action == RELOAD and not _has_made_active(config, daemon):
             return

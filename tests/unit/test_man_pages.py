@@ -14,6 +14,9 @@ from docutils.core import publish_doctree
 from man import build
 from rcron import __main__ as command
 from rcron import ctl, feed, feeders, job, pin, settings, state, status
+from rcron.agent import __main__ as agent
+from rcron.agent import clusters
+from rcron.agent.feeders import command as agent_command
 
 PAGES = build.sources()
 
@@ -169,4 +172,22 @@ def test_keys_of_the_status(tmp_path: pathlib.Path) -> None:
 
 def test_sources_of_a_state() -> None:
     text = items(section("rcronctl.8", "JSON"))["source"].astext()
-    assert set(re.findall(r'"(\w+)"', text)) == {state.PIN, state.FILE, state.STALE, state.DEFAULT}
+    assert set(re.findall(r'"(\w+)"', text)) == {state.PIN, state.FILE, state.STALE, state.AGENT, state.DEFAULT}
+
+
+def test_options_of_rcron_agent() -> None:
+    named = set(re.findall(r"(?<![\w-])--[a-z]+", agent.USAGE))
+    assert {option.partition(" ")[0] for option in options(section("rcron-agent.8", "OPTIONS"))} == named
+    assert clusters.FOLDER in section("rcron-agent.8", "OPTIONS").astext()
+
+
+def test_exit_statuses_of_rcron_agent() -> None:
+    assert set(items(section("rcron-agent.8", "EXIT STATUS"))) == {"0"} | exit_statuses(agent)
+
+
+def test_names_in_a_file_of_agent_d() -> None:
+    assert set(items(section("rcron-agent.8", "CLUSTERS"))) == {"conf", "feeder"}
+    named = items(section("rcron-agent.8", "FEEDER COMMAND"))
+    assert set(named) == set(agent_command.OPTIONS)
+    for name, (_parser, default) in agent_command.OPTIONS.items():
+        assert default is None or f"Default: {default:g}." in named[name].astext()

@@ -8,10 +8,13 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from rcron import settings
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -21,7 +24,8 @@ LAUNCHER = """\
 import sys
 sys.path.insert(0, {checkout!r})
 {measure}
-from rcron import log
+from rcron import log, settings
+settings.RUNTIME = {runtime!r}
 def send(facility, level, line):
     with open({log!r}, "a", encoding="utf-8") as stream:
         stream.write(f"{{facility >> 3}}.{{level}} {{line}}\\n")
@@ -49,10 +53,14 @@ def _measure() -> str:
 
 
 class Node:
-    """folder: where everything is. conf, state_file: paths. rcron, rcronctl: the commands' paths."""
+    """folder: where everything is. conf, state_file: paths. rcron, rcronctl: the commands' paths.
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    runtime: rcron-agent's folder, short because a socket's name has 107 bytes at most.
+    """
+
+    def __init__(self, folder: pathlib.Path, runtime: str) -> None:
         self.folder = folder
+        self.runtime = runtime
         self._started: list[subprocess.Popen[str]] = []
         self.conf = folder / "rcron.conf"
         self.state_file = folder / "run" / "state"
@@ -70,6 +78,7 @@ class Node:
                 checkout=str(CHECKOUT),
                 measure=_measure(),
                 log=str(self.log_file),
+                runtime=self.runtime,
                 module=module,
                 start=start,
                 call=call,
@@ -130,8 +139,10 @@ def _run(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str
 
 
 @pytest.fixture
-def node(tmp_path: pathlib.Path) -> "Iterator[Node]":
+def node(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Node]":
     """A node whose state file does not exist yet."""
-    node = Node(tmp_path)
-    yield node
-    node.end()
+    with tempfile.TemporaryDirectory(prefix="rcron") as runtime:
+        monkeypatch.setattr(settings, "RUNTIME", runtime)
+        node = Node(tmp_path, runtime)
+        yield node
+        node.end()

@@ -51,11 +51,14 @@ def followed(node: Any, daemon: "subprocess.Popen[bytes]") -> Iterator[int]:
 # --- order ---
 
 
-def late(node: Any, state: str) -> "subprocess.Popen[str]":
+def late(node: Any, state: str, feeder: str = "mine") -> "subprocess.Popen[str]":
     """A hook that has been started, and will say its word when its standard input is closed."""
-    command = f'read -r _; exec "$0" --conf "$1" set {state} --feeder mine'
+    command = f'read -r _; exec "$0" --conf "$1" set {state} --feeder {feeder}'
     return subprocess.Popen(
-        ["/bin/sh", "-c", command, str(node.rcronctl), str(node.conf)], stdin=subprocess.PIPE, text=True
+        ["/bin/sh", "-c", command, str(node.rcronctl), str(node.conf)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -64,7 +67,7 @@ def test_a_hook_that_a_later_one_has_overtaken_changes_nothing(node: Any) -> Non
     time.sleep(0.05)
     assert node.ctl("set", "passive", "--feeder", "mine").returncode == 0
     first.communicate()
-    assert first.returncode == 0
+    assert first.returncode == 75
     assert node.state_file.read_text() == "passive\n"
     assert node.log()[-1] == "9.6 cluster=c1 state=passive status=overtaken event=mine:set active"
 
@@ -77,22 +80,123 @@ def test_of_many_hooks_that_run_at_once_the_one_that_was_started_last_holds(node
         thread.start()
     for thread in threads:
         thread.join()
-    assert {hook.returncode for hook in hooks} == {0}
+    assert {hook.returncode for hook in hooks} <= {0, 75}
+    assert hooks[-1].returncode == 0
     assert node.state_file.read_text() == "passive\n"
     assert record(node).moment.pid == hooks[-1].pid
 
 
-def test_an_event_of_another_boot_overtakes_nothing(node: Any) -> None:
-    node.ctl("set", "passive")
+def tamper(node: Any, moment: str) -> None:
+    """Give the record another moment: `TICKS PID BOOT`, with this boot for an empty BOOT."""
     path = pathlib.Path(f"{node.state_file}.feeder")
     lines = path.read_text().splitlines()
-    moment = next(line for line in lines if line.startswith("moment="))
-    path.write_text("\n".join(lines).replace(moment, f"moment=99999999999 1 {moment.split()[2]}") + "\n")
-    node.ctl("set", "active")
-    assert node.state_file.read_text() == "passive\n"  # a later hook of this boot has spoken
-    path.write_text("\n".join(lines).replace(moment, "moment=99999999999 1 another-boot") + "\n")
-    node.ctl("set", "active")
-    assert node.state_file.read_text() == "active\n"
+    own = next(line for line in lines if line.startswith("moment="))
+    path.write_text("\n".join(lines).replace(own, f"moment={moment} {own.split()[2]}".rstrip()) + "\n")
+
+
+@pytest.mark.parametrize("moment", ["99999999999 1 another-boot", "99999999999 1", "99999999999999 1"])
+def test_an_event_of_another_boot_or_of_the_future_overtakes_nothing(node: Any, moment: str) -> None:
+    for new in ("active", "passive", "active"):
+        node.ctl("set", "passive" if new == "active" else "active")
+        tamper(node, moment)
+        assert node.ctl("set", new).returncode == 0
+        assert node.state_file.read_text() == f"{new}\n"
+
+
+def test_set_reports_that_a_later_event_has_overtaken_it(node: Any) -> None:
+    operator = late(node, "active", "operator")
+    time.sleep(0.05)
+    node.ctl("set", "passive", "--feeder", "mine")
+    assert "not set: a later event has come" in operator.communicate()[1]
+    assert operator.returncode == 75
+
+
+def test_set_reports_a_pin_that_overrides_it(node: Any) -> None:
+    node.ctl("pin", "passive")
+    done = node.ctl("set", "active")
+    assert done.returncode == 0
+    assert done.stdout.endswith("what was set counts after rcronctl unpin\n")
+
+
+def test_passive_is_written_before_anything_is_logged_or_recorded(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = settings.load(str(node.conf))
+    node.become("active")
+    seen = []
+    write = files.replace
+
+    def look(*_: Any) -> None:
+        seen.append(node.state_file.read_text())
+
+    def replace(path: str, text: str) -> None:
+        if path == conf.record_file:
+            look()
+        write(path, text)
+
+    monkeypatch.setattr(log, "change", look)
+    monkeypatch.setattr(files, "replace", replace)
+    assert feed.accept_event(conf, "passive", "mine", "down")
+    assert seen == ["passive\n", "passive\n"]
+
+
+@pytest.mark.parametrize("is_served", [False, True])
+def test_an_older_passive_that_comes_over_a_later_active_is_taken_back(
+    node: Any, monkeypatch: pytest.MonkeyPatch, is_served: bool
+) -> None:
+    """The later hook speaks between the older one's look at the record and its write. An agent asks the daemon."""
+    conf = settings.load(str(node.conf))
+    node.become("active")
+    if is_served:
+        pathlib.Path(conf.agent_file("ask")).touch()
+    older = feed.Moment.now()
+    write = feed.write_state
+
+    def overtaken(config: settings.Config, new: str) -> None:
+        monkeypatch.setattr(feed, "write_state", write)
+        assert feed.accept_event(conf, "active", "mine", "up", moment=feed.Moment(older.ticks, older.pid + 1))
+        write(config, new)
+
+    monkeypatch.setattr(feed, "write_state", overtaken)
+    assert not feed.accept_event(conf, "passive", "mine", "down", moment=older)
+    assert node.state_file.read_text() == ("passive\n" if is_served else "active\n")
+
+
+def test_an_older_active_that_comes_over_a_later_passive_is_taken_back(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older hook has the lock, and has looked at the record, when the later one writes its state."""
+    conf = settings.load(str(node.conf))
+    node.become("active")
+    now = feed.Moment.now()
+    write = feed.write_state
+
+    def comes_over(config: settings.Config, new: str) -> None:
+        write(config, new)
+        monkeypatch.setattr(feed, "write_state", write)
+        write(config, "active")
+
+    monkeypatch.setattr(feed, "write_state", comes_over)
+    assert feed.accept_event(conf, "passive", "mine", "down", moment=now)
+    assert node.state_file.read_text() == "passive\n"
+
+
+@pytest.mark.parametrize(
+    ("new", "answer", "counts"),
+    [
+        ("passive", "active", True),
+        ("passive", "unknown", True),
+        ("active", "unknown", True),
+        ("active", "passive", False),
+    ],
+)
+def test_what_the_agent_has_asked_since_a_hook_was_started(node: Any, new: str, answer: str, counts: bool) -> None:
+    conf = settings.load(str(node.conf))
+    node.become("active" if new == "passive" else "passive")
+    now = feed.Moment.now()
+    record = feed.Record("mine", "asked", time.time(), feed.Moment(now.ticks, now.pid + 1))
+    record.boot, record.answer = feed.boot_id(), answer
+    files.replace(conf.record_file, feed.record_text(record))
+    assert feed.accept_event(conf, new, "mine", "event", moment=now) is counts
+    assert (node.state_file.read_text() == f"{new}\n") is counts
 
 
 def test_a_record_of_an_older_version_is_read(node: Any) -> None:

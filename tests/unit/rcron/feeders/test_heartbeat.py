@@ -132,11 +132,13 @@ def test_with_a_broken_configuration_start_fails_and_stop_does_not(node: Any) ->
     assert feed_heartbeat(node, "status").stdout == "stopped: no valid configuration\n"
 
 
-def test_stop_succeeds_even_if_nothing_can_be_written(node: Any) -> None:
+def test_stop_fails_if_jobs_would_still_run_but_does_not_get_the_machine_rebooted(node: Any) -> None:
     shutil.rmtree(node.state_file.parent)
     out = feed_heartbeat(node, "stop")
-    assert out.returncode == 0
-    assert "not made passive" in out.stderr
+    assert (out.returncode, "not made passive" in out.stderr) == (73, True)
+    assert not running(node)  # else Heartbeat would reboot it after ten times
+    node.configure("default_state = passive")
+    assert feed_heartbeat(node, "stop").returncode == 0
     assert feed_heartbeat(node, "start").returncode == 73
 
 
