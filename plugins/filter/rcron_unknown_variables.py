@@ -28,12 +28,16 @@ OF_PLAYBOOKS = frozenset(
 )
 
 
-def rcron_unknown_variables(names: Iterable[str], known: Iterable[str] | None = None) -> list[str]:
+def rcron_unknown_variables(
+    names: Iterable[str], known: Iterable[str] | None = None, role: str | None = None
+) -> list[str]:
     """Find the variables that nothing in this collection reads.
 
     Args:
         names: The names of variables that are set.
         known: The names that may be set; None for those of all roles and playbooks of the collection.
+        role: The role whose variables are looked at: those that begin with its name, and not with a longer role's. None
+            for all variables.
 
     Returns:
         A sentence for each name that is not known, in the order of the names' characters, with the known name that is
@@ -43,7 +47,18 @@ def rcron_unknown_variables(names: Iterable[str], known: Iterable[str] | None = 
         AnsibleFilterError: `names` or `known` is not a list of strings.
     """
     given, meant = strings("the input", names), variables() if known is None else strings("known", known)
-    return [sentence(name, sorted(meant)) for name in sorted(given - meant)]
+    return [sentence(name, sorted(meant)) for name in sorted(given - meant) if role in (None, role_of(name))]
+
+
+def role_of(variable: str, collection: pathlib.Path = COLLECTION) -> str:
+    """Return the name of the role that a variable belongs to by its name, "" if there is none.
+
+    Args:
+        variable: The variable's name.
+        collection: The folder of the collection that has the roles.
+    """
+    roles = [path.name for path in collection.glob("roles/*") if variable.startswith(f"{path.name}_")]
+    return max(roles, key=len, default="")
 
 
 def sentence(name: str, known: list[str]) -> str:

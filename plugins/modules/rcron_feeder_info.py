@@ -101,7 +101,7 @@ EXAMPLES = r"""
 RETURN = r"""
 node:
   description:
-    - What the node is like. Each key says for which feeders it is there.
+    - What the node is like. A key that is not there for all feeders says for which ones it is.
     - A byte that is not UTF-8 is shown as C(\xNN).
   returned: success
   type: dict
@@ -140,7 +140,9 @@ node:
       type: str
       sample: /usr/lib/heartbeat/heartbeat
     default_interface:
-      description: For V(ucarp), the interface of the default route. Empty if there is no default route.
+      description:
+        - For V(heartbeat), V(keepalived) and V(ucarp), the interface of the default route. Empty if there is no such
+          route.
       type: str
       sample: eth0
     enabled:
@@ -171,20 +173,10 @@ node:
       type: bool
       sample: false
     foreign:
-      description:
-        - For V(heartbeat), V(patroni) and V(wackamole), a boolean, whether the role's file is there and is not the
-          role's own.
-        - For V(ucarp), a list of the paths for which this is so.
-      type: raw
-      sample: false
-    foreign_agent:
-      description: For V(pacemaker), whether the agent is there and is not the role's own.
-      type: bool
-      sample: false
-    foreign_hook:
-      description: For V(keepalived), whether the file to include is there and is not the role's own.
-      type: bool
-      sample: false
+      description: The paths of the role's files at which there is something that the role did not write.
+      type: list
+      elements: str
+      sample: []
     groups:
       description: For V(keepalived), the names of the C(vrrp_sync_group) blocks.
       type: list
@@ -207,10 +199,10 @@ node:
       sample: [VI_1]
     interfaces:
       description:
-        - For V(heartbeat) and V(keepalived), a list of the names of the network interfaces.
-        - For V(ucarp), a dictionary of these names, each with its first IPv4 address or an empty string.
-      type: raw
-      sample: [eth0, lo]
+        - For V(heartbeat), V(keepalived) and V(ucarp), the names of the network interfaces, each with its first IPv4
+          address or an empty string.
+      type: dict
+      sample: {eth0: 192.0.2.11, lo: 127.0.0.1}
     lacks:
       description: For V(wackamole), those of the directives that C(wackamole.conf) does not hold.
       type: list
@@ -288,7 +280,7 @@ node:
       type: str
       sample: ""
     uid:
-      description: For V(ucarp), the user id that the module ran as.
+      description: The user id that the module ran as.
       type: int
       sample: 0
     unheard:
@@ -328,6 +320,7 @@ node:
       sample: {on_start: /usr/bin/rcronctl feed patroni}
 """
 
+import os
 import signal
 from types import FrameType, ModuleType
 
@@ -403,7 +396,7 @@ def look(feeder: str, options: dict, time_limit: int) -> dict:
     before = signal.signal(signal.SIGALRM, give_up)
     signal.alarm(time_limit)
     try:
-        answer = inspector.inspect(checked.validated_parameters)
+        answer = {"uid": os.geteuid(), **inspector.inspect(checked.validated_parameters)}
     except ProgramError as error:
         raise InspectionError(printable(str(error))) from error
     except OSError as error:

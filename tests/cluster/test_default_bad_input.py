@@ -84,9 +84,8 @@ RUNS = {
         Mistake(
             "node2",
             {"rcron_crontab_entry": []},
-            "node2: rcron_crontab_entry: the role rcron_crontab has no such variable",
+            "node2: unknown variable rcron_crontab_entry (did you mean rcron_crontab_entries?)",
         ),
-        Mistake("node2", {}, "Correct the name in the inventory, or remove it"),
     ],
     "entries, users and nodes that cron does not have": [
         Mistake("node1", entries("root", "/usr/local/bin/recrod root"), "/usr/local/bin/recrod root"),

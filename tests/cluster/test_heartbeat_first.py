@@ -21,8 +21,8 @@ MISTAKES = [
         {"rcron_heartbeat_dead_time": 5},
         {"rcron_heartbeat_interfaces": "eth0"},
         [
-            "node1: rcron_heartbeat_dead_time: the role rcron_heartbeat has no such variable",
-            "node2: rcron_heartbeat_interfaces: the role rcron_heartbeat has no such variable",
+            "node1: unknown variable rcron_heartbeat_dead_time (did you mean rcron_heartbeat_deadtime?)",
+            "node2: unknown variable rcron_heartbeat_interfaces (did you mean rcron_heartbeat_interface?)",
         ],
     ),
     (

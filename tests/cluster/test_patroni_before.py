@@ -21,7 +21,7 @@ CONF = "/etc/patroni/config.yml"
 MISTAKES = [
     (
         {"node2": {"rcron_patroni_unit": "patroni"}},
-        ["node2: rcron_patroni_unit: the role rcron_patroni has no such variable"],
+        ["node2: unknown variable rcron_patroni_unit (did you mean rcron_patroni_url?)"],
     ),
     (
         {

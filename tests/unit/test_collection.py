@@ -62,8 +62,7 @@ def test_variables_carry_their_roles_name(role: str) -> None:
     # The wrapper's own variables (rcron_conf, rcron_group) are everybody's.
     foreign = [name for name in specs(role)["main"]["options"] if not name.startswith(f"{role}_")]
     assert set(foreign) <= set(specs("rcron")["main"]["options"])
-    path = CHECKOUT / "roles" / role / "vars" / "main.yml"
-    if path.exists():
+    for path in (CHECKOUT / "roles" / role / "vars").rglob("*.yml"):
         assert [name for name in yaml.safe_load(path.read_text()) if not name.startswith(f"__{role}_")] == []
 
 
@@ -89,8 +88,9 @@ def test_the_version_is_the_same_everywhere() -> None:
 def test_every_feeder_has_a_role_and_a_row_in_the_readme(name: str) -> None:
     assert f"rcron_{name}" in ROLES
     assert f"(roles/rcron_{name}/README.md)" in (CHECKOUT / "README.md").read_text()
-    playbooks = "".join((CHECKOUT / "playbooks" / f"{part}.yml").read_text() for part in ("site", "remove"))
-    assert playbooks.count(f"rcron.cluster.rcron_{name}\n") >= 2
+    tasks = CHECKOUT / "roles" / f"rcron_{name}" / "tasks"
+    assert {"main", "preflight", "preflight_remove", "hook"} <= {path.stem for path in tasks.iterdir()}
+    assert {"preflight", "preflight_remove"} <= set(specs(f"rcron_{name}"))
 
 
 def test_links_lead_somewhere() -> None:

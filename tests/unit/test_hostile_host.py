@@ -282,61 +282,38 @@ def test_timeline_draws_what_it_can_and_nowhere_else(taken):
     assert "<script" not in (taken.folder / "timeline.svg").read_text()
 
 
-def command(**answers: Any) -> dict:
-    """What the module command answers whose program prints JSON, as the roles' inspections do."""
-    return {"changed": True, "rc": 0, "stderr": "", "stdout": json.dumps(answers)}
-
-
-#: What the roles' inspections of a node print where all is well, rcron's and keepalived's in one.
-INSPECTED = {
-    "uid": 0,
-    "conf_error": "",
-    "foreign": [],
-    "exposed": [],
-    "has_state_user": True,
-    "meant": {},
-    "exists": True,
-    "managed": True,
-    "backup": False,
-    "installed": True,
-    "running": True,
-    "instances": [],
-    "groups": [],
-    "fifo": "",
-    "silent": [],
-    "notifies": [],
-    "included": False,
-    "foreign_hook": False,
-    "utf8": True,
-    "error": "",
-    "interfaces": ["eth0", "lo"],
-}
+#: What rcron_wrapper answers in check mode if all is well.
+EXAMINED = {"changed": True, "library": "/lib/x", "paths": [], "refusals": []}
 
 
 def site_answers(cluster: Cluster) -> dict[str, dict[str, Any]]:
     """What a host answers to the deployment's modules, by what is wrong with it."""
     bad = cluster.template() + CONTROL
-    well = {"any": {"changed": True, "library": "/lib/x"}, "command": command(**INSPECTED), "rcron_crontab": TRIED}
+    well = {"any": {"changed": True}, "rcron_wrapper": EXAMINED, "rcron_crontab": TRIED}
+
+    def refused(value: object) -> dict[str, Any]:
+        return {**well, "rcron_wrapper": {**EXAMINED, "refusals": value}}
+
     return {
-        "messages": {**well, "command": command(**{**INSPECTED, "conf_error": bad, "error": bad, "foreign": [bad]})},
-        "expressions": {**well, "command": command(**{**INSPECTED, "has_state_user": cluster.template(2)})},
-        "strings": {
-            **well,
-            "command": command(**{**everywhere(INSPECTED, cluster.template), "uid": cluster.template(2)}),
-        },
-        "types": {**well, "command": command(**{name: [[7]] for name in INSPECTED})},
-        "lists": {**well, "command": {**command(), "stdout": "[1, 2]"}},
-        "garbage": {**well, "command": {**command(), "stdout": bad}},
-        "failing": {**well, "command": {"failed": True, "rc": 1, "msg": bad, "stderr": bad, "stdout": bad}},
+        "messages": refused([{"option": "conf_content", "message": bad}, {"option": bad, "message": bad}]),
+        "expressions": refused(cluster.template(2)),
+        "strings": refused([cluster.template()]),
+        "types": refused([[7]]),
+        "numbers": refused(7),
+        "options": refused([{"option": ["x"], "message": {"a": 1}}]),
+        "lists": {**well, "rcron_wrapper": [1, 2]},
+        "garbage": {**well, "rcron_wrapper": bad},
+        "failing": {**well, "rcron_wrapper": {"failed": True, "rc": 1, "msg": bad, "stderr": bad, "stdout": bad}},
         "silent": {"any": ""},
-        "nested": {**well, "command": {"changed": [], "rc": {"a": 1}, "stdout": {"b": [bad]}, "stderr": 7}},
+        "nested": refused({"a": [{"b": [bad]}]}),
         "facts": {
             **well,
-            "command": {**command(**INSPECTED), "ansible_facts": {"rcron_feeder": "../" + bad, "rcron_conf": bad}},
+            "rcron_wrapper": {**EXAMINED, "ansible_facts": {"rcron_feeder": "../" + bad, "rcron_conf": bad}},
         },
         "library": {
             **well,
-            "any": {"changed": True, "library": bad, "paths": bad, "diff": bad, "msg": bad},
+            "any": {"changed": True, "msg": bad},
+            "rcron_wrapper": {"changed": True, "library": bad, "paths": bad, "diff": bad, "msg": bad, "refusals": []},
             "rcron_crontab": {"changed": True, "entries": bad, "diff": bad, "msg": bad, "results": bad},
         },
     }
@@ -347,7 +324,7 @@ def test_a_deployment_or_removal_ends_with_an_error_that_names_the_host(cluster,
     """Or goes through, where all that the host has said is that all is well."""
     entries = {"rcron_crontab_entries": [{"user": "root", "entries": [{"job": "a"}]}]}
     for name, answers in site_answers(cluster).items():
-        if playbook == "remove" and name not in ("types", "garbage", "silent", "library", "facts"):
+        if playbook == "remove" and name not in ("lists", "garbage", "silent", "library", "facts"):
             continue  # it has less to ask
         one = Cluster(cluster.folder)
         one.add(name, {**entries, "rcron_on_demotion": "terminate"}, **answers)
@@ -360,55 +337,88 @@ def test_a_deployment_or_removal_ends_with_an_error_that_names_the_host(cluster,
 
 #: What would be a line of its own in another host's file.
 INJECTED = "192.0.2.1\n}\nvrrp_script taken {\n script /tmp/taken\n}\n"
-HEARTBEAT = {
-    "error": "",
-    "foreign": [],
-    "installed": True,
-    "there": ["ha.cf"],
-    "daemon": True,
-    "crm": "",
-    "owners": {},
-    "times": "",
-    "interfaces": ["eth0"],
-    "ours": True,
-    "running": True,
-    "name": "node",
+
+#: What rcron_feeder_info answers if all is well, by the feeder.
+NODES: dict[str, dict[str, Any]] = {
+    "keepalived": {
+        "exists": True,
+        "managed": True,
+        "backup": False,
+        "installed": True,
+        "running": True,
+        "instances": [],
+        "groups": [],
+        "fifo": "",
+        "silent": [],
+        "notifies": [],
+        "included": False,
+        "utf8": True,
+        "error": "",
+    },
+    "heartbeat": {
+        "error": "",
+        "installed": True,
+        "there": ["ha.cf"],
+        "daemon": "/usr/lib/heartbeat/heartbeat",
+        "crm": "",
+        "owners": {},
+        "times": "",
+        "ours": True,
+        "running": True,
+        "name": "node",
+    },
+    "pacemaker": {
+        "installed": True,
+        "running": True,
+        "managed": True,
+        "untouched": True,
+        "authkey": False,
+        "enabled": True,
+        "address": "192.0.2.1",
+    },
 }
-PACEMAKER = {
-    "meant": {},
-    "foreign_agent": False,
-    "installed": True,
-    "running": True,
-    "managed": True,
-    "untouched": True,
-    "authkey": False,
-    "enabled": True,
-    "address": "192.0.2.1",
-}
+NETWORK = {"interfaces": {"eth0": "192.0.2.1"}, "default_interface": "eth0"}
+
+
+def looked_at(feeder: str, **more: Any) -> dict[str, Any]:
+    """What rcron_feeder_info answers."""
+    network = {} if feeder == "pacemaker" else NETWORK
+    return {"changed": False, "node": {"uid": 0, "foreign": [], **network, **NODES[feeder], **more}}
 
 
 @pytest.mark.parametrize(
-    ("feeder", "node", "facts", "told"),
+    ("feeder", "more"),
     [
-        ("keepalived", {}, {"eth0": {"ipv4": {"address": INJECTED}}}, "its address is "),
-        ("heartbeat", HEARTBEAT, {"eth0": {"ipv4": {"address": INJECTED}}}, "one of which is none"),
-        ("heartbeat", {**HEARTBEAT, "name": f"node{INJECTED}"}, {}, "one of which is none"),
-        ("pacemaker", {**PACEMAKER, "address": INJECTED}, {}, "its address is "),
+        ("keepalived", {"interfaces": {"eth0": INJECTED}}),
+        ("heartbeat", {"interfaces": {"eth0": INJECTED}}),
+        ("heartbeat", {"name": f"node{INJECTED}"}),
+        ("pacemaker", {"address": INJECTED}),
     ],
 )
-def test_no_host_writes_into_the_files_of_the_others(cluster, feeder, node, facts, told):
+def test_no_host_writes_into_the_files_of_the_others(cluster, feeder, more):
     variables = {"rcron_feeder": feeder, f"rcron_{feeder}_manage": True}
-    network = {"default_ipv4": {"interface": "eth0"}, "eth0": {"ipv4": {"address": "192.0.2.1"}}}
-    for name, more, found in (("well", {}, {}), ("taken", node, facts)):
-        kind = {"heartbeat": HEARTBEAT, "pacemaker": PACEMAKER}.get(feeder, {})
-        answer = command(**{**INSPECTED, **kind, **more})
-        cluster.add(
-            name, variables, command=answer, setup={"ansible_facts": {**network, **found}}, any={"changed": False}
-        )
+    for name, change in (("well", {}), ("taken", more)):
+        answers = {"rcron_feeder_info": looked_at(feeder, **change), "rcron_wrapper": EXAMINED}
+        cluster.add(name, variables, any={"changed": False}, **answers)
     ran = cluster.play("site")
     assert ran.returncode != 0
-    assert "taken: its " in ran.stdout
-    assert told in " ".join(ran.stdout.split())
+    assert "taken: its name or its address is " in ran.stdout
+    assert "Deploy rcron" not in ran.stdout
+
+
+@pytest.mark.parametrize("node", ["bad", 7, [], {}, {"uid": 0}, {"uid": [[7]], "foreign": {"a": 1}}])
+def test_a_feeder_s_inspection_that_makes_no_sense_is_an_error_that_names_the_host(cluster, node):
+    answer = {"changed": False, "node": cluster.template() + CONTROL if node == "bad" else node}
+    cluster.add(
+        "odd",
+        {"rcron_feeder": "keepalived"},
+        any={"changed": False},
+        rcron_feeder_info=answer,
+        rcron_wrapper=EXAMINED,
+    )
+    ran = cluster.play("site")
+    harmless(cluster, ran)
+    assert re.search(r"^(fatal|failed): \[odd\]", ran.stdout, re.MULTILINE), ran.stdout
     assert "Deploy rcron" not in ran.stdout
 
 

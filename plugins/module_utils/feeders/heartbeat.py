@@ -69,9 +69,9 @@ def inspect(options: dict) -> dict:
         "owners": owners,
         "named_before": [word for _, *words in earlier for word in words if word.split("::")[0] == "rcron"],
         "crm": crm(reader.text("ha.cf")),
-        "foreign": bool(reader.text(options["script"])) and not files.is_ours(options["script"], options["mark"]),
+        "foreign": files.foreign([options["script"]], options["mark"]) if reader.text(options["script"]) else [],
         "times": wrong_times(options["times"]),
-        "interfaces": network.interfaces(),
+        **network.overview(),
         "error": reader.error,
     }
 

@@ -109,10 +109,10 @@ def inspect(options: dict) -> dict:
         "silent": [text for text in advice if text],
         "notifies": [notify.where for notify in configuration.notifies if rcronctl in notify.command],
         "included": configuration.included,
-        "foreign_hook": os.path.exists(hook) and not files.is_ours(hook, options["mark"]),
+        "foreign": files.foreign([hook], options["mark"]),
         "utf8": is_utf8,
         "error": error,
-        "interfaces": network.interfaces(),
+        **network.overview(),
     }
 
 

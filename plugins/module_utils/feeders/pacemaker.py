@@ -42,7 +42,7 @@ def inspect(options: dict) -> dict:
         "installed": all(map(programs.find, PROGRAMS)),
         "running": all(map(systemd.is_active, DAEMONS)),
         "enabled": all(map(systemd.is_enabled, DAEMONS)),
-        "foreign_agent": os.path.lexists(options["agent"]) and not files.is_ours(options["agent"], options["mark"]),
+        "foreign": files.foreign([options["agent"]], options["mark"]),
         "managed": files.is_ours(options["corosync_conf"], options["mark"]),
         "untouched": is_untouched(options["corosync_conf"]),
         "backup": os.path.exists(options["backup"]),

@@ -110,7 +110,7 @@ def inspect(options: dict) -> dict:
         "conf": conf,
         "folder": folder,
         "file": own,
-        "foreign": bool(own) and os.path.lexists(own) and not files.is_ours(own, options["mark"]),
+        "foreign": files.foreign([own] if own else [], options["mark"]),
         "error": error,
         "url": url,
         "unheard": why_unheard(url) if running and not error else "",

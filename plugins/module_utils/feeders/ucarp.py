@@ -37,10 +37,8 @@ def inspect(options: dict) -> dict:
     """
     present = [path for path in options["own"] if os.path.lexists(path)]
     return {
-        "uid": os.geteuid(),
         "installed": programs.find("ucarp"),
-        "interfaces": {name: network.address(name) for name in network.interfaces()},
-        "default_interface": network.default_interface(),
+        **network.overview(),
         "present": present,
         "foreign": [path for path in present if not is_own(path, options["mark"])],
         "missing": [path for path in options["run"] if not (os.path.isfile(path) and os.access(path, os.X_OK))],

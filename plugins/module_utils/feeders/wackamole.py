@@ -35,7 +35,7 @@ def inspect(options: dict) -> dict:
     module = options["module"]
     return {
         "perl": has_posix(options["perl"]),
-        "foreign": os.path.exists(module) and not is_empty(module) and not files.is_ours(module, options["mark"]),
+        "foreign": [] if is_empty(module) else files.foreign([module], options["mark"]),
         "lacks": lacking(text_of(options["conf"]), options["directives"]),
     }
 

@@ -94,6 +94,19 @@ def is_ours(path: str, mark: str) -> bool:
     return mark in text.splitlines()[:MARK_LINES]
 
 
+def foreign(paths: list[str], mark: str) -> list[str]:
+    """Find what stands in the way of a role's files.
+
+    Args:
+        paths: Where the role writes.
+        mark: The line that the role writes at the top of its files.
+
+    Returns:
+        Those of the paths where there is something that the role did not write.
+    """
+    return [path for path in paths if os.path.lexists(path) and not is_ours(path, mark)]
+
+
 def printable(text: str) -> str:
     r"""Show what read_text returns to a person: bytes that are not UTF-8 as \xNN."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import struct
+from typing import Any
 
 from . import files, programs
 
@@ -28,6 +29,14 @@ def address(interface: str) -> str:
         except OSError:
             return ""
     return socket.inet_ntoa(answer[20:24])
+
+
+def overview() -> dict[str, Any]:
+    """Return `interfaces`, each with its first IPv4 address or "", and `default_interface`."""
+    return {
+        "interfaces": {name: address(name) for name in interfaces()},
+        "default_interface": default_interface(),
+    }
 
 
 def default_interface() -> str:

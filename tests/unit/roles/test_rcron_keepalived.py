@@ -13,6 +13,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[3]
 ROLE = CHECKOUT / "roles/rcron_keepalived"
+NAMES = [CHECKOUT / "roles/_feeder/vars/main.yml", ROLE / "vars/main/names.yml"]
 LINE = 'notify "/usr/bin/env /usr/bin/rcronctl feed keepalived --instance VI_1" root'
 GROUP_LINE = 'notify "/usr/bin/env /usr/bin/rcronctl --conf /etc/rcron/mail.conf feed keepalived --group VG" root'
 
@@ -21,12 +22,13 @@ GROUP_LINE = 'notify "/usr/bin/env /usr/bin/rcronctl --conf /etc/rcron/mail.conf
 def test_managed_file_tells_rcron_in_either_form(playbook, form: str) -> None:
     variables = {
         "role_path": str(ROLE),
+        "ansible_role_name": "rcron.cluster.rcron_keepalived",
         "rcron_keepalived_hook_form": form,
         "rcron_keepalived_clusters": [{"instance": "VI_1"}, {"instance": "VI_2", "conf": "/etc/rcron/mail.conf"}],
-        "__rcron_keepalived_interface": "eth0",
-        "__rcron_keepalived_source": "192.0.2.1",
+        "__feeder_interface": "eth0",
+        "__feeder_address": "192.0.2.1",
     }
-    files = [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")]
+    files = [str(ROLE / "defaults/main.yml"), *map(str, NAMES)]
     template = "{{ lookup('ansible.builtin.template', role_path ~ '/templates/keepalived.conf.j2') }}"
     task = {"name": "Render", "ansible.builtin.debug": {"msg": template}}
     text = playbook({"vars_files": files, "tasks": [task]}, f"--extra-vars={json.dumps(variables)}").stdout
@@ -65,7 +67,7 @@ def test_priorities_fall_by_as_much_as_there_is_room_for(tmp_path: Path, hosts: 
         [
             *("ansible", "-i", tmp_path / "hosts", ",".join(f"host{number}" for number in asked), "-c", "local"),
             *("-m", "ansible.builtin.debug", "-a", "msg={{ __rcron_keepalived_priority }}"),
-            *("-e", f"@{ROLE}/vars/main.yml"),
+            *(word for path in NAMES for word in ("-e", f"@{path}")),
         ],
         check=True,
         stdout=subprocess.PIPE,

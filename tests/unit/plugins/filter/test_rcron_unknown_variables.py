@@ -44,6 +44,20 @@ def test_a_misspelt_prefix_finds_the_role_that_was_meant() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("role", "found"),
+    [
+        (None, ["rcron_clustername", "rcron_keepalived_instanse"]),
+        ("rcron", ["rcron_clustername"]),
+        ("rcron_keepalived", ["rcron_keepalived_instanse"]),
+        ("rcron_crontab", []),
+    ],
+)
+def test_a_role_looks_at_its_own_variables(role: str | None, found: list[str]) -> None:
+    names = ["rcron_clustername", "rcron_keepalived_instanse", "rcron_conf"]
+    assert [said.split()[2] for said in unknown(names, role=role)] == found
+
+
 def test_every_variable_that_a_role_or_a_playbook_reads_is_known() -> None:
     defaults = [
         line.partition(":")[0]

@@ -78,8 +78,8 @@ def render(node: Any, clusters: "list[dict[str, str]]", rcronctl: "str | None" =
     text = environment.from_string(TEMPLATE.read_text()).render(
         rcron_wackamole_clusters=clusters,
         rcron_wackamole_module_dir=str(folder),
-        __rcron_wackamole_mark="# a test's",
-        __rcron_wackamole_rcronctl=rcronctl or str(node.rcronctl),
+        __feeder_mark="# a test's",
+        __feeder_rcronctl=rcronctl or str(node.rcronctl),
     )
     (folder / "Rcron.pm").write_text(text)
     return folder

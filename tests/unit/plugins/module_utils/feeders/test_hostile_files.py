@@ -170,8 +170,7 @@ def test_what_stands_in_the_place_of_a_file_is_answered_for(node, feeder, name, 
     json.dumps(answer).encode()
     assert "took more than" not in str(answer)
     if name in ("x-up", "hook.conf", "agent") and plant is not loop:
-        key = {"x-up": "foreign", "hook.conf": "foreign_hook", "agent": "foreign_agent"}[name]
-        assert answer[key]
+        assert answer["foreign"] == [f"{node}/{name}"]
     if name in ("ha.d/ha.cf", "ha.d/haresources", "before/unit", "keepalived.conf") and plant is not loop:
         assert answer["error"].startswith(f"{node}/{name}: ")
 

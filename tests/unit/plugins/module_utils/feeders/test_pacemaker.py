@@ -35,7 +35,7 @@ def test_a_node_without_a_cluster(inspect, monkeypatch):
         "installed": False,
         "running": False,
         "enabled": False,
-        "foreign_agent": False,
+        "foreign": [],
         "managed": False,
         "untouched": True,
         "backup": False,
@@ -62,14 +62,14 @@ def test_files_are_told_apart_by_the_mark(inspect, tmp_path):
     (tmp_path / "authkey").write_text("key")
     (tmp_path / "backup").write_text("")
     found = inspect()
-    assert (found["foreign_agent"], found["managed"], found["authkey"], found["backup"]) == (False, True, True, True)
+    assert (found["foreign"], found["managed"], found["authkey"], found["backup"]) == ([], True, True, True)
     (tmp_path / "agent").write_text("#!/bin/sh\n")
     (tmp_path / "corosync_conf").write_text("totem {\n")
     found = inspect()
-    assert (found["foreign_agent"], found["managed"]) == (True, False)
+    assert (bool(found["foreign"]), found["managed"]) == (True, False)
     (tmp_path / "agent").unlink()
     (tmp_path / "agent").symlink_to("nowhere")
-    assert inspect()["foreign_agent"]
+    assert inspect()["foreign"]
 
 
 def test_a_cluster_is_untouched_as_long_as_it_is_the_package_s(inspect, program, tmp_path):

@@ -30,7 +30,7 @@ def inspect(tmp_path, program):
 
 
 def test_a_node_without_wackamole(inspect):
-    assert inspect() == {"perl": True, "foreign": False, "lacks": DIRECTIVES}
+    assert inspect() == {"perl": True, "foreign": [], "lacks": DIRECTIVES}
 
 
 @pytest.mark.parametrize(("perl", "works"), [("perl", True), ("/no/such/perl", False), ("false", False), ("", False)])
@@ -44,7 +44,7 @@ def test_a_perl_must_be_there_and_have_posix(inspect, perl, works):
 def test_a_module_is_somebody_s_without_the_mark(inspect, tmp_path, text, foreign):
     if text is not None:
         (tmp_path / "Rcron.pm").write_text(text)
-    assert inspect()["foreign"] is foreign
+    assert inspect()["foreign"] == ([str(tmp_path / "Rcron.pm")] if foreign else [])
 
 
 @pytest.mark.parametrize(
