@@ -41,6 +41,9 @@ BETWEEN = ("starting", "restarting", "unknown")
 #: What Patroni calls a primary: up to 3, and from 4 on.
 PRIMARY = ("master", "primary")
 
+#: The roles in which PostgreSQL is still being promoted, with the key held: a hook may have said so already.
+PROMOTION = ("replica", "promoted")
+
 
 def address(value: str) -> str:
     """Read the URL of Patroni's REST API, without a path. Raises ValueError."""
@@ -109,7 +112,7 @@ class PatroniTruth(Truth):
         """Return what an answer with the status 200 means."""
         state, role = told.get("state", ""), told.get("role", "")
         words = f"GET /primary: 200, {role or 'no role'}, PostgreSQL {state or 'without a state'}"
-        if state in BETWEEN:
+        if state in BETWEEN or (state == "running" and role in PROMOTION):
             return cannot_tell(words, moment)
         if state != "running" or role not in PRIMARY:
             return Answer(PASSIVE, moment, words)

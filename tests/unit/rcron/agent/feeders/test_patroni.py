@@ -98,7 +98,15 @@ def test_a_database_that_is_restarted_with_the_lock_held_says_nothing(
     assert truth.ask().state is None
 
 
-@pytest.mark.parametrize("role", ["replica", "demoted", "standby_leader", "uninitialized", ""])
+@pytest.mark.parametrize("role", ["replica", "promoted"])
+def test_a_promotion_that_is_under_way_says_nothing(api: Api, truth: patroni.PatroniTruth, role: str) -> None:
+    api.say(role=role)
+    assert truth.ask().state is None
+    api.say(state="stopping")
+    assert truth.ask().state == PASSIVE
+
+
+@pytest.mark.parametrize("role", ["demoted", "standby_leader", "uninitialized", ""])
 def test_a_database_that_is_not_the_primary_is_passive_although_the_lock_is_held(
     api: Api, truth: patroni.PatroniTruth, role: str
 ) -> None:
