@@ -71,7 +71,7 @@ RUN_BY = {
     "rcron cd /app && ./job": ("tests/unit/plugins/module_utils/corpus/lists.txt", "^cd .*&&"),
     "rcron job > out": ("tests/unit/plugins/module_utils/corpus/redirections.txt", ">"),
     # The feeder of one's own: tests/unit/rcron/feeders/test_own.py runs the whole script.
-    "rcronctl set active --feeder NAME --while DAEMON'S-PID": ("tests/unit/rcron/test_hook.py", '"--while"'),
+    "rcronctl set active --feeder NAME": ("tests/unit/rcron/test_hook.py", '"active", "--feeder"'),
     "rcronctl set passive --feeder NAME": ("tests/unit/rcron/test_hook.py", '"passive", "--feeder"'),
 }
 
