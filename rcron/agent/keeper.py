@@ -138,6 +138,7 @@ class Keeper:
             self._note(answer, None)
         elif self._is_outdated(answer) or self._store.is_overtaken(answer):
             # The daemon, or its hook, has spoken since the question was put.
+            self.truth.event()
             self.ask_soon(now)
         elif answer.state == PASSIVE:
             self._take_passive(answer)
@@ -152,6 +153,7 @@ class Keeper:
             now: This moment.
         """
         self._confirmed = max(self._confirmed, answer.moment)
+        self.truth.event()
         if answer.state == PASSIVE and not self._is_outdated(answer):
             self._take_passive(answer)
         self.ask_soon(now)

@@ -107,7 +107,7 @@ class Loop:
         self._refused: "dict[str, str]" = {}
         self._answers: "collections.deque[tuple[Asker, Answer]]" = collections.deque()
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._descriptors: "dict[int, Served | None]" = {self._wake: None}
+        self._descriptors: "dict[int, list[Served]]" = {self._wake: []}
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
         self._is_over = False
@@ -168,14 +168,13 @@ class Loop:
             served.asker.put()
 
     def _hear(self, fd: int, now: float) -> None:
-        served = self._descriptors.get(fd)
-        if served is None:
-            if fd == self._wake:
-                os.read(self._wake, 4096)
-        elif fd == served.socket.fileno():
-            for answer in _datagrams(served.socket, now):
-                served.keeper.event(answer, now)
-        else:
+        if fd == self._wake:
+            os.read(self._wake, 4096)
+        for served in self._descriptors.get(fd, []):
+            if fd == served.socket.fileno():
+                for answer in _datagrams(served.socket, now):
+                    served.keeper.event(answer, now)
+                continue
             try:
                 answers = served.keeper.truth.hear()
             except (OSError, ValueError) as error:
@@ -195,11 +194,12 @@ class Loop:
 
     def _follow_descriptors(self) -> None:
         """Poll what is open now: a daemon that is started anew makes its FIFO anew."""
-        wanted: "dict[int, Served | None]" = {self._wake: None}
+        wanted: "dict[int, list[Served]]" = {self._wake: []}
         for served in self._served.values():
             for fd in (served.socket.fileno(), served.keeper.truth.descriptor()):
                 if fd >= 0:
-                    wanted[fd] = served
+                    # Clusters that follow the same daemon may share what they hear it by.
+                    wanted.setdefault(fd, []).append(served)
         for fd in self._descriptors.keys() - wanted.keys():
             self._poll.unregister(fd)
         for fd in wanted.keys() - self._descriptors.keys():

@@ -42,6 +42,9 @@ class Truth:
         "cannot tell" until it has that proof. Called in the agent's loop, while `ask` may run.
         """
 
+    def event(self) -> None:
+        """Learn that a hook of this daemon was called. Called in the agent's loop, before the question that follows."""
+
     def descriptor(self) -> int:
         """Return a file descriptor that becomes readable when the daemon speaks by itself, or -1. It may change."""
         return -1

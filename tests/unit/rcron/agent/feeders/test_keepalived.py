@@ -1,0 +1,423 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What keepalived is asked, and how its answers are taken: with a process that behaves as keepalived 2.2.7 does."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from rcron import process, settings
+from rcron.agent.answer import Answer
+from rcron.agent.feeders import keepalived
+from rcron.agent.feeders.keepalived import Dump, KeepalivedTruth, event_of
+from rcron.settings import ACTIVE, PASSIVE, Config
+
+INTERVAL = 0.4  # seconds from one advert to the next
+
+#: The main process and its VRRP process. It writes what the file `says` holds when it gets USR1, and hangs while there
+#: is a file `hang`.
+FAKE = """\
+import os, select, signal, sys
+folder = sys.argv[1]
+def call_it(name):
+    with open("/proc/self/comm", "w") as stream:
+        stream.write(name)
+signal.signal(signal.SIGUSR1, lambda *_: None)
+call_it("keepalived")
+with open(folder + "/pid", "w") as stream:
+    stream.write(str(os.getpid()))
+if os.fork():
+    while True:
+        signal.pause()
+fifo = os.open(folder + "/fifo", os.O_RDWR | os.O_NONBLOCK) if os.path.exists(folder + "/fifo") else -1
+with open(folder + "/child", "w") as stream:
+    stream.write(str(os.getpid()))
+blocked = os.pipe()[0]
+awake, wake = os.pipe2(os.O_NONBLOCK)
+signal.set_wakeup_fd(wake)
+while True:
+    if os.path.exists(folder + "/hang"):
+        os.read(blocked, 1)
+    if select.select([awake], [], [], INTERVAL)[0]:
+        os.read(awake, 99)
+        with open(folder + "/log", "a") as stream:
+            stream.write("Printing VRRP data\\n")
+        with open(folder + "/says") as stream:
+            text = stream.read()
+        with open(folder + "/new", "w") as stream:
+            stream.write(text)
+        os.rename(folder + "/new", folder + "/data")
+"""
+
+#: Parts of what 2.2.7 writes.
+DUMP = """\
+------< Global definitions >------
+ Router ID = one
+------< VRRP Topology >------
+ VRRP Instance = VI_1
+   VRRP Version = 2
+   State = {state}
+   Wantstate = MASTER
+   Advert interval = {interval}
+ VRRP Instance = VI_2
+   State = BACKUP
+   Advert interval = 2 sec
+------< VRRP Sync groups >------
+ VRRP Sync Group = VG_1, {group}
+   VRRP member instances
+------< VRRP Sockpool >------
+------< Interfaces >------
+ Name = lo
+   State = UP, RUNNING
+"""
+
+
+def dump_of(state: str, group: str = "BACKUP", interval: str = "400 milli-sec") -> str:
+    return DUMP.format(state=state, group=group, interval=interval)
+
+
+class Keepalived:
+    """keepalived, as far as the agent sees it."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.fifo = folder / "fifo"
+        os.mkfifo(self.fifo)
+        self._main: "subprocess.Popen[bytes] | None" = None
+        self.says("MASTER")
+
+    def start(self) -> None:
+        """Start it, with or without its FIFO."""
+        (self.folder / "child").unlink(missing_ok=True)
+        program = FAKE.replace("INTERVAL", str(INTERVAL))
+        self._main = subprocess.Popen([sys.executable, "-ISc", program, str(self.folder)])
+        end = time.monotonic() + 10
+        while not (self.folder / "child").exists() or not (self.folder / "child").read_text():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    @property
+    def child(self) -> int:
+        """The VRRP process."""
+        return int((self.folder / "child").read_text())
+
+    def says(self, state: str, **more: str) -> None:
+        """Have the next dump say so."""
+        (self.folder / "says").write_text(dump_of(state, **more))
+
+    def tells(self, *lines: str) -> None:
+        """Write lines into the FIFO."""
+        with open(self.fifo, "w") as stream:
+            stream.write("".join(f"{line}\n" for line in lines))
+
+    @property
+    def dumps(self) -> int:
+        """How often it has written what it is."""
+        log = self.folder / "log"
+        return log.read_text().count("\n") if log.exists() else 0
+
+    def kill(self) -> None:
+        """Kill both processes."""
+        if self._main is not None:
+            child = self.child
+            os.kill(child, signal.SIGKILL)
+            self._main.kill()
+            self._main.wait()
+            while process.started_at(child):  # its files are closed only then
+                time.sleep(0.005)
+            self._main = None
+
+
+@pytest.fixture
+def daemon(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Keepalived]":
+    monkeypatch.setattr(keepalived, "_DUMP_FILE", str(tmp_path / "data"))
+    daemon = Keepalived(tmp_path)
+    yield daemon
+    daemon.kill()
+
+
+@pytest.fixture
+def follow(daemon: Keepalived) -> "Iterator[Callable[..., KeepalivedTruth]]":
+    """Make a truth, as the agent does."""
+    made = []
+
+    def make(fifo: bool = True, **named: str) -> KeepalivedTruth:
+        options = {name: default for name, (_parser, default) in keepalived.OPTIONS.items()}
+        options.update({"pid_file": str(daemon.folder / "pid"), "fifo": str(daemon.fifo) if fifo else ""})
+        options.update(named or {"instance": "VI_1"})
+        truth = keepalived.truth(Config("/c"), options)
+        assert isinstance(truth, KeepalivedTruth)
+        made.append(truth)
+        truth.descriptor()
+        return truth
+
+    yield make
+    for truth in made:
+        truth.close()
+    assert keepalived._fifos == {}
+
+
+def last_of(truth: KeepalivedTruth, seconds: float) -> Answer:
+    """Ask as often as the agent does for some time. Returns the last answer."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = truth.ask()
+        if time.monotonic() > end:
+            return answer
+        time.sleep(truth.every)
+
+
+def heard(truth: KeepalivedTruth) -> "list[str | None]":
+    """What the loop hears if it looks now."""
+    truth.descriptor()
+    return [answer.state for answer in truth.hear()]
+
+
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        (b'INSTANCE "VI_1" MASTER 100', ("INSTANCE", "VI_1", "MASTER")),
+        (b'GROUP "mail in" BACKUP 0', ("GROUP", "mail in", "BACKUP")),
+        (b'INSTANCE "VI_1" FAULT', ("INSTANCE", "VI_1", "FAULT")),
+        (b'INSTANCE "VI_1"', ("INSTANCE", "VI_1", "")),
+        (b"", None),
+        (b"INSTANCE VI_1 MASTER 100", None),
+        (b'INSTANCE "VI_1" MASTER "x" 100', None),
+        (b'OTHER "VI_1" MASTER 100', None),
+        (b'INSTANCE "' + b"x" * 5000 + b'" MASTER 100', None),
+    ],
+)
+def test_lines_of_the_fifo_are_events_or_nothing(line: bytes, event: "tuple[str, str, str] | None") -> None:
+    assert event_of(line) == event
+
+
+def test_a_dump_tells_states_and_the_interval_of_adverts() -> None:
+    said = Dump(dump_of("MASTER", "FAULT", "1 sec"))
+    assert said.is_whole
+    assert [said.state("INSTANCE", name) for name in ("VI_1", "VI_2", "lo", "VI_3")] == [
+        "MASTER",
+        "BACKUP",
+        "DELETED",
+        "DELETED",
+    ]
+    assert said.state("GROUP", "VG_1") == "FAULT"
+    assert (said.interval("INSTANCE", "VI_1"), said.interval("INSTANCE", "VI_2")) == (1, 2)
+    assert said.interval("GROUP", "VG_1") == 1
+    assert Dump(dump_of("INIT")).state("INSTANCE", "VI_1") == ""
+    assert Dump(dump_of("MASTER")).interval("INSTANCE", "VI_1") == 0.4
+
+
+def test_half_a_dump_is_not_whole() -> None:
+    text = dump_of("MASTER")
+    assert not Dump(text[: text.index("------< Interfaces")]).is_whole
+
+
+@pytest.mark.parametrize("names", [{}, {"instance": "VI_1", "group": "VG_1"}])
+def test_it_follows_an_instance_or_a_group(names: "dict[str, str]") -> None:
+    options = {name: default for name, (_parser, default) in keepalived.OPTIONS.items()}
+    with pytest.raises(settings.ConfigError, match="instance = NAME or group = NAME"):
+        keepalived.truth(Config("/c"), {**options, **names})
+
+
+def test_a_master_that_sends_adverts_is_active(daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]") -> None:
+    daemon.start()
+    truth = follow()
+    answer = last_of(truth, 2)
+    assert (answer.state, answer.words) == (ACTIVE, "VI_1 is MASTER, adverts go out")
+    assert answer.moment == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=2 * INTERVAL)
+    assert daemon.dumps == 1
+    assert (truth.silence, truth.notice) == (pytest.approx(1.75 * INTERVAL), pytest.approx(3 * INTERVAL + 1))
+
+
+@pytest.mark.parametrize("state", ["BACKUP", "FAULT"])
+def test_every_other_state_is_passive(daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]", state: str) -> None:
+    daemon.says(state)
+    daemon.start()
+    assert last_of(follow(), 0.5)[::2] == (PASSIVE, f"VI_1 is {state}")
+
+
+def test_an_instance_that_is_not_in_the_dump_is_passive(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    daemon.start()
+    assert last_of(follow(instance="VI_9"), 0.5)[::2] == (PASSIVE, "VI_9 is DELETED")
+
+
+def test_lines_are_heard_at_once_and_nothing_is_asked(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    daemon.start()
+    truth = follow()
+    last_of(truth, 1)
+    daemon.tells('INSTANCE "VI_2" MASTER 1', 'INSTANCE "VI_1" BACKUP 1', "rubbish")
+    assert heard(truth) == [PASSIVE]
+    assert last_of(truth, 0.5).state == PASSIVE
+    daemon.tells('INSTANCE "VI_1" MASTER 1', 'INSTANCE "VI_1" MASTER_RX_LOWER_PRI 1')
+    assert heard(truth) == [ACTIVE]
+    assert last_of(truth, 0.5).state == ACTIVE
+    assert daemon.dumps == 1
+
+
+def test_lines_that_waited_for_a_reader_do_not_count(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    daemon.says("BACKUP")
+    daemon.start()
+    daemon.tells('INSTANCE "VI_1" MASTER 1')
+    truth = follow()
+    assert truth.hear() == []
+    assert truth.ask().state == PASSIVE
+
+
+def test_a_master_that_hangs_is_not_confirmed_and_not_believed_at_once_when_it_goes_on(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    daemon.start()
+    truth = follow()
+    assert last_of(truth, 1).state == ACTIVE
+    os.kill(daemon.child, signal.SIGSTOP)
+    began = time.clock_gettime(time.CLOCK_BOOTTIME)
+    answer = last_of(truth, 1)
+    assert answer.state is None
+    os.kill(daemon.child, signal.SIGCONT)
+    assert last_of(truth, INTERVAL + 0.3).state is None
+    daemon.tells('INSTANCE "VI_1" MASTER 1')
+    assert heard(truth) == [None]
+    answer = last_of(truth, 3 * INTERVAL + 1.2)
+    assert answer.state == ACTIVE
+    assert answer.moment > began + 1 + 3 * INTERVAL
+
+
+def test_a_master_that_blocks_in_the_kernel_is_not_confirmed(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    daemon.start()
+    truth = follow()
+    assert last_of(truth, 1).state == ACTIVE
+    (daemon.folder / "hang").touch()
+    answer = last_of(truth, 2 * INTERVAL + truth.silence + 0.2)
+    assert (answer.state, answer.words) == (None, "VI_1 is MASTER, but sends no adverts")
+
+
+def test_a_backup_that_waits_for_a_master_that_died_becomes_master_without_delay(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    daemon.says("BACKUP")
+    daemon.start()
+    truth = follow()
+    last_of(truth, 1)
+    os.kill(daemon.child, signal.SIGSTOP)  # as if it slept
+    time.sleep(3.6 * INTERVAL)
+    os.kill(daemon.child, signal.SIGCONT)
+    time.sleep(0.05)
+    daemon.tells('INSTANCE "VI_1" MASTER 1')
+    assert heard(truth) == [ACTIVE]
+
+
+def test_a_keepalived_that_was_killed_is_passive(daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]") -> None:
+    daemon.start()
+    truth = follow()
+    assert last_of(truth, 0.5).state == ACTIVE
+    daemon.kill()
+    assert heard(truth) == [PASSIVE]
+    assert truth.ask()[::2] == (PASSIVE, "keepalived does not run")
+    daemon.start()
+    heard(truth)
+    assert last_of(truth, 1).state == ACTIVE
+    assert daemon.dumps == 2
+
+
+def test_a_process_that_only_has_the_number_is_not_keepalived(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    (daemon.folder / "pid").write_text(str(os.getpid()))
+    assert follow().ask().state == PASSIVE
+
+
+def test_a_fifo_that_keepalived_made_anew_is_read_and_keepalived_is_asked(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    daemon.start()
+    truth = follow()
+    last_of(truth, 0.5)
+    daemon.fifo.rename(daemon.folder / "old")
+    os.mkfifo(daemon.fifo)
+    keep = os.open(daemon.fifo, os.O_RDWR)
+    daemon.says("BACKUP")
+    assert heard(truth) == []
+    assert truth.ask().state == PASSIVE
+    daemon.tells('INSTANCE "VI_1" MASTER 1')
+    assert heard(truth) == [ACTIVE]
+    os.close(keep)
+
+
+def test_clusters_on_one_fifo_share_its_lines(daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]") -> None:
+    daemon.start()
+    one, two = follow(), follow(group="VG_1")
+    last_of(one, 0.2), last_of(two, 0.2)
+    assert one.descriptor() == two.descriptor() >= 0
+    one.hear(), two.hear()
+    daemon.tells('INSTANCE "VI_1" BACKUP 1', 'GROUP "VG_1" MASTER 1')
+    assert ([answer.state for answer in one.hear()], [answer.state for answer in two.hear()]) == ([PASSIVE], [ACTIVE])
+    one.close()
+    daemon.tells('GROUP "VG_1" BACKUP 1')
+    assert heard(two) == [PASSIVE]
+
+
+def test_after_a_gap_it_says_again_what_it_is(daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]") -> None:
+    daemon.start()
+    truth = follow()
+    last_of(truth, 0.5)
+    daemon.says("BACKUP")
+    assert truth.ask().state == ACTIVE
+    truth.gap()
+    assert truth.ask().state == PASSIVE
+
+
+def test_without_a_fifo_it_is_asked_after_each_hook(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    daemon.fifo.unlink()
+    daemon.start()
+    truth = follow(fifo=False)
+    assert truth.descriptor() == -1
+    assert last_of(truth, 1).state == ACTIVE
+    daemon.says("BACKUP")
+    truth.event()
+    assert truth.ask().state == PASSIVE
+    daemon.says("MASTER")
+    truth.event()
+    assert last_of(truth, 0.3).state == ACTIVE
+    assert daemon.dumps == 3
+
+
+def test_half_a_dump_says_nothing(daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]") -> None:
+    text = dump_of("MASTER")
+    (daemon.folder / "says").write_text(text[: text.index("------< Interfaces")])
+    daemon.start()
+    assert last_of(follow(), 1).state is None
+    assert daemon.dumps <= 3
+
+
+def test_a_process_that_would_end_of_the_signal_gets_none() -> None:
+    victim = subprocess.Popen(["sleep", "60"])
+    try:
+        assert keepalived.dump(victim.pid) is None
+        assert victim.poll() is None
+    finally:
+        victim.kill()
+        victim.wait()
+
+
+def test_something_else_in_the_dump_s_place_is_moved_away(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    (daemon.folder / "data").mkdir()
+    daemon.start()
+    assert last_of(follow(), 0.5).state == ACTIVE
