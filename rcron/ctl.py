@@ -176,7 +176,7 @@ def _set(options: argparse.Namespace) -> int:
         options.error("--while needs active: a passive node stays passive in any case")
     config = settings.load(options.conf)
     given = hook.apply(config, options.state, options.feeder, f"set {options.state}", daemon=options.daemon)
-    if given == hook.OVERTAKEN:
+    if given == hook.OVERTAKEN and state.from_file(config).state != options.state:
         return _complain("not set: a later event has come, see rcronctl status; set it again", EX_TEMPFAIL)
     if given == hook.ASKED:
         return _complain("not set: it took too long; rcron-agent asks the feeder instead; set it again", EX_TEMPFAIL)

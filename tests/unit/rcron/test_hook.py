@@ -111,6 +111,14 @@ def test_set_reports_that_a_later_event_has_overtaken_it(node: Any) -> None:
     assert operator.returncode == 75
 
 
+def test_set_succeeds_if_a_later_event_has_given_the_same_state(node: Any) -> None:
+    """ExecStopPost= of a unit whose hook was faster: systemd would call the unit failed."""
+    first = late(node, "passive")
+    time.sleep(0.05)
+    node.ctl("set", "passive", "--feeder", "mine")
+    assert (first.communicate()[1], first.returncode) == ("", 0)
+
+
 def test_set_reports_a_pin_that_overrides_it(node: Any) -> None:
     node.ctl("pin", "passive")
     done = node.ctl("set", "active")
