@@ -164,20 +164,16 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
-from ansible_collections.rcron.cluster.plugins.module_utils.installation import (
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.errors import (
     InstallError,
-    Package,
-    Places,
-    Plan,
     Refusal,
     RefusedError,
-    Step,
-    Wanted,
-    WriteFile,
-    absent,
-    examine,
-    present,
 )
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.package import Package, Wanted
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.places import Places
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.plan import Plan, absent, present
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.preflight import examine
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.steps import Step, WriteFile
 
 #: The options that say where things are.
 PLACES = {

@@ -14,15 +14,15 @@ import sys
 import time
 
 import pytest
-from ansible_collections.rcron.cluster.plugins.module_utils import installation
-from ansible_collections.rcron.cluster.plugins.module_utils.installation import (
-    InstallError,
+from ansible_collections.rcron.cluster.plugins.module_utils.installation import processes, steps
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.errors import InstallError
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.package import (
     Package,
-    Places,
     Wanted,
-    absent,
-    present,
+    compiled_mark,
 )
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.places import Places
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.plan import absent, present
 
 from rcron import __version__
 from rcron.launcher import LAUNCHER
@@ -164,7 +164,7 @@ def test_each_difference_is_mended_and_nothing_else_is_touched(root, places, wan
     install(places, wanted(package()))
     good = everything(root)
     library = places.in_use()
-    mark = installation.compiled_mark(library, sys.implementation.cache_tag)
+    mark = compiled_mark(library, sys.implementation.cache_tag)
     for path, spoil in (
         (places.conf, lambda path: pathlib.Path(path).write_text("cluster_name = other\n")),
         (places.conf, lambda path: os.chmod(path, 0o600)),
@@ -219,6 +219,21 @@ def test_a_job_that_starts_between_any_two_steps_runs(places, wanted, old, old_c
     assert pathlib.Path(places.conf).read_text().endswith(new_conf)
 
 
+@pytest.mark.parametrize(("status", "first"), [(0, "rcron.conf"), (78, "rcron")])
+def test_the_version_in_use_is_asked_by_its_own_command(root, places, wanted, status, first):
+    """Whatever that version calls its modules."""
+    install(places, wanted(package("1.0")))
+    ctl = pathlib.Path(places.in_use(), "bin", "rcronctl")
+    ctl.write_text(f'#!/bin/sh\n[ "$1" = check ] && cat "$2" >{root}/asked; exit {status}\n')
+    plan = present(places, wanted(package("2.0"), "nice_level = 5\n"))
+    assert (root / "asked").read_text().endswith("nice_level = 5\n")
+    order = [pathlib.Path(step.path).name for step in plan.steps]
+    assert next(name for name in order if name in ("rcron", "rcron.conf")) == first
+    ctl.unlink()
+    order = [pathlib.Path(step.path).name for step in present(places, wanted(package("2.0"), "nice_level = 5\n")).steps]
+    assert order.index("rcron") < order.index("rcron.conf"), "it cannot run at all"
+
+
 def test_links_are_never_missing_while_they_are_switched(places, wanted, monkeypatch):
     install(places, wanted(package("1.0")))
     plan = present(places, wanted(package("2.0")))
@@ -256,8 +271,11 @@ def test_what_cannot_be_written_is_told_with_its_path(root, places, wanted):
             "/bin/rcron is there already, and not from",
         ),
         (lambda places: os.symlink("/opt/x/rcron", f"{places.bin_dir}/rcronctl"), "/bin/rcronctl is there already"),
-        (lambda places: pathlib.Path(places.conf).mkdir(parents=True), "rcron.conf is no file: remove it"),
-        (lambda places: pathlib.Path(places.man_dir).joinpath("man8").write_text(""), "man8 is no folder: remove it"),
+        (lambda places: pathlib.Path(places.conf).mkdir(parents=True), "rcron.conf is not a file: remove it"),
+        (
+            lambda places: pathlib.Path(places.man_dir).joinpath("man8").write_text(""),
+            "man8 is not a folder: remove it",
+        ),
     ],
 )
 def test_what_stands_in_the_way_is_refused_before_anything_is_changed(root, places, wanted, spoil, message):
@@ -281,10 +299,10 @@ def test_what_is_asked_for_is_checked(places, wanted):
         present(places, wanted(package(python="/bin/true")))
     with pytest.raises(InstallError, match="state_user is no-such-user, and there is no such user: create it"):
         present(places, Wanted(package(), "", "no-such-user"))
-    with pytest.raises(InstallError, match=r"no rcron/__init__\.py that tells its __version__"):
+    with pytest.raises(InstallError, match=r"no rcron/__init__\.py with __version__"):
         present(places, wanted(Package({"rcron/settings.py": FILES["rcron/settings.py"]}, sys.executable)))
     incomplete = {path: FILES[path] for path in ("rcron/settings.py", "rcron/__init__.py")}
-    with pytest.raises(InstallError, match=r"no rcron/launcher\.py that holds its launchers"):
+    with pytest.raises(InstallError, match=r"no rcron/launcher\.py with LAUNCHER"):
         present(places, wanted(Package(incomplete, sys.executable)))
     with pytest.raises(InstallError, match=r"no rcron/settings\.py"):
         present(places, wanted(Package({}, sys.executable)))
@@ -470,7 +488,7 @@ def test_a_job_that_waits_for_a_takeover_gets_over_an_upgrade(root, places, want
 
 @pytest.mark.parametrize("conf", ["", "on_demotion = terminate\n"])
 def test_a_job_that_runs_gets_over_the_removal(root, places, wanted, start, conf, monkeypatch):
-    monkeypatch.setattr(installation, "LOADED", 1.0)
+    monkeypatch.setattr(steps, "LOADED", 1.0)
     install(places, wanted(package(), conf, "passive"))
     (root / "run" / "state").write_text("active\n")
     job = start(*JOB)
@@ -482,7 +500,7 @@ def test_a_job_that_runs_gets_over_the_removal(root, places, wanted, start, conf
 
 
 def test_a_job_that_has_just_been_started_gets_over_the_removal(root, places, wanted, start, monkeypatch):
-    monkeypatch.setattr(installation, "LOADED", 2.0)
+    monkeypatch.setattr(steps, "LOADED", 2.0)
     slow = package()
     slow.files["rcron/__main__.py"] = "import time\ntime.sleep(1)\n" + slow.files["rcron/__main__.py"]
     install(places, wanted(slow))
@@ -490,7 +508,7 @@ def test_a_job_that_has_just_been_started_gets_over_the_removal(root, places, wa
     # Loads its modules for the wait only after a second.
     job = start("--takeover-wait", "1", "echo", "ran")
     time.sleep(0.5)
-    assert installation.users_of(places.in_use()) == [job.pid]
+    assert processes.users_of(places.in_use()) == [job.pid]
     absent(places).apply()
     job.communicate(timeout=30)
     assert job.returncode == 0
@@ -501,8 +519,8 @@ def test_what_is_removed_does_not_wait_for_old_processes(places, wanted, start, 
     install(places, wanted(package()))
     job = start(*JOB)
     assert job.stdout.readline() == "begun\n"
-    monkeypatch.setattr(installation, "age_of", lambda _pid: installation.LOADED)
-    monkeypatch.setattr(installation.time, "sleep", lambda _seconds: pytest.fail("it waited"))
+    monkeypatch.setattr(processes, "age_of", lambda _pid: steps.LOADED)
+    monkeypatch.setattr(steps.time, "sleep", lambda _seconds: pytest.fail("it waited"))
     absent(places).apply()
     assert job.communicate("go\n") == ("ended\n", None)
 
@@ -510,12 +528,12 @@ def test_what_is_removed_does_not_wait_for_old_processes(places, wanted, start, 
 def test_a_process_without_a_folder_of_ours_is_no_user(places):
     mine = subprocess.Popen(["sleep", "60", f"{places.lib_dir}/1.0-01234567x", "rcron"])
     try:
-        assert installation.users_of(f"{places.lib_dir}/1.0-01234567") == []
-        assert 0 <= installation.age_of(mine.pid) < 30
+        assert processes.users_of(f"{places.lib_dir}/1.0-01234567") == []
+        assert 0 <= processes.age_of(mine.pid) < 30
     finally:
         mine.kill()
         mine.wait()
-    assert installation.age_of(mine.pid) == float("inf")
+    assert processes.age_of(mine.pid) == float("inf")
 
 
 def give_away(path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:

@@ -77,7 +77,7 @@ def test_the_folder_in_use_is_told_until_there_is_none(run, tmp_path):
     [
         ({"conf_content": "nice = 3\n"}, 'unknown name "nice"'),
         ({"package": None}, "missing: package"),
-        ({"tmpfiles_dir": "/dev/null/tmpfiles.d"}, "/dev/null/tmpfiles.d cannot be brought about: Not a directory"),
+        ({"tmpfiles_dir": "/dev/null/tmpfiles.d"}, "Could not create or update /dev/null/tmpfiles.d: Not a directory"),
     ],
 )
 def test_what_is_not_possible_is_told(run, others, message):

@@ -1,0 +1,59 @@
+# -*- coding: utf-8 -*-
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Programs that an installation runs, and the processes that run the wrapper already."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+
+def run(argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program to its end.
+
+    Args:
+        argv: The program's path and its arguments.
+        text: The standard input; surrogates stand for bytes that are not UTF-8.
+
+    Returns:
+        The exit status, standard output and standard error.
+
+    Raises:
+        OSError: The program cannot be started.
+    """
+    # Not the module's run_command: this package does not know Ansible.
+    done = subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
+        argv, check=False, capture_output=True, input=text.encode("utf-8", "surrogateescape")
+    )
+    output, errors = (stream.decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(argv, done.returncode, output, errors)
+
+
+def users_of(library: str) -> list[int]:
+    """Return the IDs of the processes that run from a version's folder.
+
+    The command line of such a process names the folder before the words of the job (rcron/launcher.py).
+    """
+    folder = os.fsencode(library)
+    pids = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/cmdline", "rb") as line:
+                    words = line.read().split(b"\0")
+            except OSError:
+                continue  # it has just ended
+            if any(word.endswith(b"=" + folder) or word.startswith(folder + b"/") for word in words):
+                pids.append(int(name))
+    return pids
+
+
+def age_of(pid: int) -> float:
+    """Return for how many seconds a process has been running; infinity if it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as line, open("/proc/uptime", "rb") as uptime:
+            started = int(line.read().rpartition(b")")[2].split()[19])
+            return float(uptime.read().split()[0]) - started / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return float("inf")
