@@ -2,26 +2,26 @@
 # -*- coding: utf-8 -*-
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The module rcron_wrapper: the wrapper itself on a host."""
+"""The module rcron_wrapper: install the wrapper on a host, or remove it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rcron_wrapper
-short_description: Install the rcron wrapper for one cluster, or take it away
+short_description: Install the rcron wrapper for one cluster, or remove it
 version_added: 0.1.0
 author:
   - The rcron maintainers (@rcron)
 description:
-  - Puts one version of the wrapper C(rcron) and of the administrator's command C(rcronctl) on a host, writes
-    C(rcron.conf), and has the host come up passive.
-  - All of it in one run, and in an order in which a job that starts meanwhile finds a whole wrapper with a
-    configuration that it takes. The folder of the version first, under another name until it is complete; the
-    links to it last, each by rename.
-  - A new configuration is put in place before a new version, unless the version in use would refuse it. Then
-    it follows the links.
-  - Whoever wants the wrapper on a host uses the role P(rcron.cluster.rcron#role), which knows the O(package) and
-    puts together O(conf_content). The module is what it does that with.
+  - Installs one version of the wrapper C(rcron) and of the administrator's command C(rcronctl), writes C(rcron.conf),
+    and makes the host boot passive.
+  - Does all of it in one run, in an order in which a job that starts meanwhile finds a complete wrapper with a
+    configuration that it accepts. The version's folder comes first, under another name until it is complete; the links
+    to it come last, each by rename.
+  - A new configuration is put in place before a new version, unless the version in use would refuse it; then it follows
+    the links.
+  - Use the role P(rcron.cluster.rcron#role) to install the wrapper. The role knows the O(package) and renders
+    O(conf_content) for this module.
   - With O(state=present) it refuses a host or options that could not work, before it changes anything, and reports all
     reasons at once in RV(refusals). It does so in check mode too; a task with C(check_mode=true) examines a host.
 notes:
@@ -42,31 +42,31 @@ attributes:
     support: full
     platforms: Linux
   safe_file_operations:
-    description: Files, folders and links come into being under another name, and are renamed when they are whole.
+    description: Creates files, links and a version's folder under another name, and renames them once complete.
     support: full
 options:
   state:
     description:
       - V(present) installs the wrapper and configures it for one cluster.
-      - V(absent) takes away what belongs to that cluster and, unless another cluster of the host has its file in
+      - V(absent) removes what belongs to that cluster and, unless another cluster of the host has its file in
         O(tmpfiles_dir), the wrapper itself. A folder that holds anything else stays.
     type: str
     choices: [present, absent]
     default: present
   package:
     description:
-      - The files of the wrapper, each path below the version's folder with the file's text. C(rcron/*.py) and
-        C(rcron/feeders/*.py) of this collection, and its man pages as C(man/*).
+      - The files of the wrapper, namely C(rcron/*.py) and C(rcron/feeders/*.py) of this collection, and its manual
+        pages as C(man/*). Each key is a path below the version's folder; the value is the file's text.
       - Required with O(state=present).
     type: dict
   conf_content:
     description:
-      - The text of O(conf). The package's own parser must take it, or nothing is changed.
+      - The text of O(conf). If the package's own parser refuses it, nothing is changed.
       - Required with O(state=present).
     type: str
   conf:
     description:
-      - Where the configuration is. A second cluster of the same host has its own.
+      - The path of the configuration. A second cluster of the same host has its own.
     type: path
     default: /etc/rcron/rcron.conf
   state_file:
@@ -76,7 +76,7 @@ options:
     default: /var/run/rcron/state
   state_user:
     description:
-      - The owner of the state file's folder, whose processes may then set the state.
+      - The owner of the state file's folder. Processes of this user can set the state.
     type: str
     default: root
   lib_dir:
@@ -91,12 +91,12 @@ options:
     default: /usr/bin
   man_dir:
     description:
-      - The folder for the man pages, in its C(man5) and C(man8).
+      - The folder whose C(man5) and C(man8) get the manual pages.
     type: path
     default: /usr/share/man
   tmpfiles_dir:
     description:
-      - The folder for what systemd-tmpfiles reads at boot.
+      - The folder of the files that systemd-tmpfiles reads at boot.
     type: path
     default: /etc/tmpfiles.d
   python:
@@ -121,7 +121,7 @@ EXAMPLES = r"""
     names: "{{ paths | map('replace', checkout ~ '/', '') }}"
     checkout: /home/admin/rcron
 
-- name: Take the second cluster of this host away
+- name: Remove the second cluster of this host
   rcron.cluster.rcron_wrapper:
     conf: /etc/rcron/reports.conf
     state_file: /var/run/rcron-reports/state
@@ -147,13 +147,13 @@ refusals:
       sample: is postgres, and there is no such user
 library:
   description:
-    - The version's folder that O(bin_dir) leads to now or, in check mode, would lead to.
-    - Empty where the wrapper is not on the host.
+    - The version's folder that the links in O(bin_dir) lead to now or, in check mode, would lead to.
+    - Empty if the wrapper is not on the host.
   returned: success
   type: str
   sample: /usr/lib/rcron/0.1.0-1f0c2a9b
 paths:
-  description: What was created, replaced or removed or, in check mode, would be; in that order.
+  description: The paths that were created, replaced or removed or, in check mode, would be, in that order.
   returned: success
   type: list
   elements: str
@@ -175,7 +175,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.installation.plan im
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.preflight import examine
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.steps import Step, WriteFile
 
-#: The options that say where things are.
+#: The options that are paths, and their defaults.
 PLACES = {
     "conf": "/etc/rcron/rcron.conf",
     "state_file": "/var/run/rcron/state",
@@ -191,7 +191,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            # Not secret, but 100 kB that neither the host's log nor the result need hold.
+            # Not secret, but 100 kB that neither the host's log nor the result needs.
             "package": {"type": "dict", "no_log": True},
             "conf_content": {"type": "str"},
             "state_user": {"type": "str", "default": "root"},
@@ -224,7 +224,7 @@ def main() -> None:
 
 
 def planned(given: dict) -> Plan:
-    """Turn the task's options into the steps that they ask for.
+    """Turn the task's options into the steps that they require.
 
     Raises:
         RefusedError: The host or an option rules the installation out.
@@ -247,7 +247,7 @@ def uid() -> int:
 
 
 def shown(steps: list[Step]) -> list[dict[str, str]]:
-    """Return the entries of a diff: one for all folders and links, then one for each file's text."""
+    """Return the parts of a diff: one for all folders and links, then one for each file's text."""
     places = [step for step in steps if not isinstance(step, WriteFile)]
     texts = (
         [("folders and links", "".join(s.before for s in places), "".join(s.after for s in places))] if places else []
@@ -260,7 +260,7 @@ def shown(steps: list[Step]) -> list[dict[str, str]]:
 
 
 def readable(text: str) -> str:
-    """Show bytes that are no UTF-8 as \\xNN."""
+    r"""Show bytes that are not UTF-8 as \xNN."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
