@@ -50,8 +50,8 @@ def draw(tmp_path):
         f"{when} node rcron[2]: cluster=billing state=active status=start cmd={job}",
         f"{when + 9} node rcron[2]: cluster=billing state=active status=fail dur=9 exit=3 cmd={job}",
     ]
-    told = "\n".join(lines)
-    journal.write_text(f"#!/bin/sh\ncase $* in *--list-boots*) exit 1 ;; esac\ncat <<'EOF'\n{told}\nEOF\n")
+    text = "\n".join(lines)
+    journal.write_text(f"#!/bin/sh\ncase $* in *--list-boots*) exit 1 ;; esac\ncat <<'EOF'\n{text}\nEOF\n")
     journal.chmod(0o755)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -124,7 +124,7 @@ def test_the_picture_is_written_where_the_playbook_was_started(draw, tmp_path):
         ("rcron_timeline_file=/", "rcron_timeline_file is /: name a file"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(draw, words, said):
+def test_invalid_variables_are_refused(draw, words, said):
     done = draw("-e", words)
     assert done.returncode != 0
     assert said in done.stdout

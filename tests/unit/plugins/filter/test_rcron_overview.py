@@ -70,7 +70,7 @@ def test_a_row_for_each_host_and_cluster():
         (host({"conf": "c", "error": "c:1: bad"}), "unknown"),
     ],
 )
-def test_a_host_that_cannot_tell_has_a_row_too(info, state):
+def test_a_host_without_an_answer_has_a_row_too(info, state):
     assert state in rcron_overview({"n9": info})[1]
 
 
@@ -88,7 +88,7 @@ def test_a_cell(changes, shown):
     assert shown in rcron_overview({"n1": host({**CLUSTER, **changes})})[1]
 
 
-def test_a_jobs_last_run_is_looked_for_on_all_hosts():
+def test_the_last_run_of_a_job_is_that_of_all_hosts():
     hosts = {
         "n1": host(CLUSTER, runs=[run("/bin/a", 100.0), run("/bin/b", 300.5, status="fail", exit=3)]),
         "n2": host(CLUSTER, runs=[run("/bin/a", 200.0, status="running", exit=None, duration=None)]),
@@ -101,7 +101,7 @@ def test_a_jobs_last_run_is_looked_for_on_all_hosts():
     assert rcron_overview(hosts)[4:6] == ["", "JOB     CLUSTER  HOST  LAST RUN             STATUS   EXIT  SECONDS"]
 
 
-def test_a_run_whose_start_is_not_known_is_the_last_choice():
+def test_a_run_with_a_known_start_counts_before_one_without():
     hosts = {"n1": host(CLUSTER, runs=[run("/bin/a", None)]), "n2": host(CLUSTER, runs=[run("/bin/a", 1.0)])}
     assert [row[2] for row in job_rows(hosts)] == ["n2"]
 
@@ -111,6 +111,6 @@ def test_a_long_command_is_cut():
     assert row[0] == "x" * 57 + "..."
 
 
-def test_what_is_no_dict_is_refused():
+def test_a_value_that_is_not_a_dict_is_refused():
     with pytest.raises(AnsibleFilterError, match="pass a dict of hosts"):
         FilterModule().filters()["rcron_overview"]("n1")

@@ -12,7 +12,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils import crontab
 rcron_prefix = FilterModule().filters()["rcron_prefix"]
 
 
-def test_it_is_the_rewriting_of_the_module():
+def test_it_rewrites_commands_as_the_module_does():
     for command in ("job a b", "cd /app && ./run", "mail root%hello", "rcron -c 'a | b'"):
         assert rcron_prefix(command) == crontab.prefix(command.encode()).decode()
         assert rcron_prefix(rcron_prefix(command)) == rcron_prefix(command)
@@ -48,12 +48,12 @@ def test_text_that_is_not_ascii_stays_as_it_is():
         (["job", "/usr/bin/rcron", 3], "conf is 3; it must be a string"),
     ],
 )
-def test_what_is_no_command_or_path_is_refused(arguments, message):
+def test_an_invalid_command_or_path_is_refused(arguments, message):
     with pytest.raises(AnsibleFilterError, match="rcron_prefix: .*" + message):
         rcron_prefix(*arguments)
 
 
-def test_a_playbook_finds_it_and_is_told_what_is_wrong(play):
+def test_a_playbook_can_use_it_and_gets_its_errors(play):
     def say(text: str) -> dict:
         return {"ansible.builtin.debug": {"msg": text}}
 

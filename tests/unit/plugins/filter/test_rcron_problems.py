@@ -58,12 +58,12 @@ def of(hosts: dict[str, dict], name: str) -> dict:
     return hosts[name]["clusters"][0]
 
 
-def test_a_cluster_that_is_well_has_no_problem(hosts):
+def test_a_healthy_cluster_has_no_problem(hosts):
     assert problems(hosts) == []
     assert FilterModule().filters()["rcron_problems"](hosts) == []
 
 
-def test_nobody_active_is_told_of_every_host(hosts):
+def test_a_cluster_without_an_active_host_is_reported_for_every_host(hosts):
     of(hosts, "n1")["state"] = "passive"
     assert [(problem[0], problem[2][:25]) for problem in problems(hosts)] == [
         (name, "all hosts are passive, so") for name in hosts
@@ -78,7 +78,7 @@ def test_two_active_hosts_name_each_other(hosts):
     ]
 
 
-def test_a_pin_alone_is_none(hosts):
+def test_a_pin_alone_is_not_a_problem(hosts):
     of(hosts, "n3").update(source="pin", pin={"state": "passive", "until": None})
     assert problems(hosts) == []
 
@@ -100,20 +100,20 @@ def test_a_pin_alone_is_none(hosts):
         ({"default_state": "active"}, "default_state is active on n1 and n2; only one host may have that"),
     ],
 )
-def test_what_is_wrong_on_one_host_is_told_of_it(hosts, changes, what):
+def test_a_problem_is_reported_for_its_host(hosts, changes, what):
     hosts["n2"] = host(**changes)
     found = [problem for problem in problems(hosts) if problem[0] == "n2"]
     assert [problem[1] for problem in found] == ["billing"]
     assert what in found[0][2]
 
 
-def test_an_operators_cluster_needs_no_feeder(hosts):
+def test_a_cluster_of_an_operator_needs_no_feeder(hosts):
     for name in hosts:
         of(hosts, name)["feeder"] = None
     assert problems(hosts) == []
 
 
-def test_of_two_hosts_the_first_ones_setting_is_the_usual(hosts):
+def test_of_two_hosts_the_first_one_has_the_usual_setting(hosts):
     del hosts["n3"]
     of(hosts, "n2")["settings"]["takeover_wait"] = 9
     assert problems(hosts) == [("n2", "billing", "takeover_wait = 9, but takeover_wait = 0 elsewhere")]
@@ -129,14 +129,14 @@ def test_an_entry_that_is_not_prefixed_everywhere(hosts):
     ]
 
 
-def test_an_entry_of_another_cluster_is_that_ones(hosts):
+def test_an_entry_of_another_cluster_does_not_count(hosts):
     for name in hosts:
         hosts[name]["entries"].append({**ENTRY, "command": "/bin/other", "conf": "/etc/rcron/other.conf"})
     hosts["n1"]["entries"].pop()
     assert problems(hosts) == []
 
 
-def test_what_a_run_would_change_is_wrong(hosts):
+def test_an_entry_that_a_run_would_change_is_a_problem(hosts):
     tried = {
         "n1": {
             "results": [
@@ -171,7 +171,7 @@ def test_what_a_run_would_change_is_wrong(hosts):
         ),
     ],
 )
-def test_a_host_that_cannot_tell_is_a_problem(hosts, info, what):
+def test_a_host_without_an_answer_is_a_problem(hosts, info, what):
     hosts["n3"] = info
     found = problems(hosts)
     assert {problem[0] for problem in found} == {"n3"}
@@ -189,7 +189,7 @@ def test_two_configurations_of_one_cluster_on_a_host(hosts):
     ]
 
 
-def test_a_clock_that_is_off_by_more_than_the_question_took(hosts):
+def test_a_clock_that_is_off_by_more_than_the_request_took(hosts):
     hosts["n3"]["clock_offset"] = -2.4
     assert problems(hosts) == [("n3", "", "its clock is 2.5 s behind the others")]
     hosts["n3"]["clock_uncertainty"] = 1.6
@@ -207,6 +207,6 @@ def test_the_table_is_aligned(hosts):
     ]
 
 
-def test_what_is_no_dict_is_refused():
+def test_a_value_that_is_not_a_dict_is_refused():
     with pytest.raises(AnsibleFilterError, match="pass a dict of hosts"):
         FilterModule().filters()["rcron_problems"](["n1"])

@@ -124,14 +124,14 @@ def test_an_ignored_run_has_no_length_and_a_stale_state_ignores_too():
     assert runs(a=host(ignored(-120), stale), b=host()) == [("a", -120, None, "ignored"), ("a", -60, None, "ignored")]
 
 
-def test_a_demoted_run_stays_so_whatever_its_exit_status():
+def test_a_demoted_run_stays_demoted_whatever_its_exit_status():
     demoted = line(-590, 1, f"state=passive status=demoted dur=10 cmd={JOB}")
     assert runs(a=host(start(-600, 1), demoted, end(-589, 1, 143))) == [("a", -600, -589, "demoted")]
     # Another run of the same process number is not.
     assert runs(a=host(start(-600, 1), demoted, end(-589, 1), start(-60, 1), end(-59, 1)))[1][3] == "ok"
 
 
-def test_a_run_without_an_end_runs_still_or_has_died():
+def test_a_run_without_an_end_is_running_or_failed():
     assert runs(a=host(start(-600, 1), start(-540, 2), running=[2])) == [
         ("a", -600, None, "failed"),
         ("a", -540, None, "running"),
@@ -151,7 +151,7 @@ def test_a_run_that_began_before_the_log_has_its_length_from_the_end():
     assert runs(a=host(end(-60, 1, duration=900))) == [("a", -960, -60, "ok")]
 
 
-def test_only_the_clusters_own_lines_count():
+def test_lines_of_other_clusters_do_not_count():
     other = {**start(-600, 1), "cluster": "mail"}
     assert runs(a=host(other, start(-500, 2), end(-499, 2))) == [("a", -500, -499, "ok")]
 
@@ -193,7 +193,7 @@ def test_a_job_that_the_others_ignored_while_one_was_down_is_lost():
     assert lost(a=host(ignored(-600)), b=rebooted(-590, -500)) == []  # which was up, and did not ignore it
 
 
-def test_nothing_is_said_to_be_lost_where_a_host_is_not_known():
+def test_nothing_is_reported_lost_if_a_host_has_not_answered():
     assert lost(a=host(ignored(-600)), b=host(ignored(-600)), c={"unreachable": True}) == []
     assert lost(a=host(ignored(-600)), b=host(ignored(-600), events_since=NOW - 500)) == []
     assert lost(a=host(ignored(-600)), b=host(ignored(-600), events_since=None)) == []
@@ -202,7 +202,7 @@ def test_nothing_is_said_to_be_lost_where_a_host_is_not_known():
 # --- states ---
 
 
-def test_a_change_of_state_begins_a_band_and_what_was_before_it_is_not_known():
+def test_a_change_of_state_begins_a_band_and_the_state_before_is_unknown():
     assert bands(a=host(changed(-600, "active"), changed(-300, "passive"))) == [
         ("a", -3600, -600, "unknown"),
         ("a", -600, -300, "active"),
@@ -215,7 +215,7 @@ def test_a_change_of_state_begins_a_band_and_what_was_before_it_is_not_known():
     ]
 
 
-def test_what_is_confirmed_or_done_tells_a_state_too_and_that_it_was_so_before():
+def test_confirmations_and_runs_show_a_state_that_was_there_before():
     confirmed = line(-600, 8, "state=active status=confirmed event=keepalived:INSTANCE")
     assert bands(a=host(confirmed)) == [("a", -3600, 0, "active")]
     assert bands(a=host(start(-600, 1), end(-599, 1), ignored(-300))) == [
@@ -270,7 +270,7 @@ def test_rcronctl_has_the_last_word():
     ]
 
 
-def test_a_host_without_a_log_has_the_state_that_rcronctl_tells_since_it_was_given():
+def test_a_host_without_a_log_has_the_state_of_rcronctl_and_its_time():
     assert bands(a=host(events_since=None, clusters=[cluster("active")])) == [
         ("a", -3600, -1000, "unknown"),
         ("a", -1000, 0, "active"),
@@ -288,7 +288,7 @@ def test_a_host_is_down_between_two_boots_and_passive_after_the_second():
     ]
 
 
-def test_what_the_log_does_not_reach_is_unknown():
+def test_a_time_that_the_log_does_not_cover_is_unknown():
     assert bands(a=host(ignored(-700), changed(-600, "active"), events_since=NOW - 900)) == [
         ("a", -3600, -900, "unknown"),
         ("a", -900, -600, "passive"),
@@ -339,7 +339,7 @@ def test_a_log_that_does_not_go_back_far_enough_is_labelled():
     assert labels(a=young) == [("a", -900, None, "booted")]
 
 
-def test_a_clock_that_is_certainly_off_is_corrected_and_that_is_said():
+def test_a_clock_that_is_certainly_off_is_corrected_and_labelled():
     def off(seconds: float, uncertainty: float = 0.1) -> dict[str, Any]:
         return host(
             start(-600 + seconds, 1),
@@ -387,18 +387,18 @@ def test_hosts_without_rcron_say_so():
         timeline_of({"a": host()})
 
 
-def test_where_no_host_answers_there_is_no_picture():
+def test_without_any_answer_there_is_no_picture():
     with pytest.raises(TimelineError, match="no host has answered \\(a: unreachable: No route to host\\)"):
         timeline_of({"a": {"unreachable": True, "msg": "No route to host"}})
 
 
 @pytest.mark.parametrize("hours", [0, -1, 745, "soon", None, float("nan")])
-def test_hours_that_cannot_be_meant_are_refused(hours):
+def test_invalid_hours_are_refused(hours):
     with pytest.raises(AnsibleFilterError, match="give a number above 0, up to 744"):
         FilterModule().filters()["rcron_timeline"]({"a": host()}, hours)
 
 
-def test_what_is_no_dict_is_refused():
+def test_a_value_that_is_not_a_dict_is_refused():
     with pytest.raises(AnsibleFilterError, match="pass a dict of hosts"):
         FilterModule().filters()["rcron_timeline"]([])
 
@@ -425,8 +425,8 @@ def test_what_is_no_dict_is_refused():
     ],
 )
 def test_a_host_that_answers_nonsense_is_unknown_and_the_others_are_drawn(wrong):
-    told = {"a": host(start(-600, 1), end(-599, 1)), "b": host(**wrong)}
-    picture = timeline_of(told, hours=1, cluster="billing")
+    answers = {"a": host(start(-600, 1), end(-599, 1)), "b": host(**wrong)}
+    picture = timeline_of(answers, hours=1, cluster="billing")
     assert [run.node for run in picture.runs] == ["a"]
     assert Band("b", picture.begin, picture.end, "unknown") in picture.bands
     assert Fault("b", picture.end, None, "its answer is not one of rcron_info") in picture.faults
@@ -459,20 +459,20 @@ boots = st.lists(st.floats(-5000, -1), max_size=5, unique=True).map(
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(lines, max_size=12), st.lists(lines, max_size=12), boots, st.floats(-5000, 0) | st.none())
-def test_whatever_the_logs_hold_bands_follow_each_other_and_the_picture_is_drawn(some, more, ups, since):
-    told = {
+def test_bands_follow_each_other_and_the_picture_is_drawn_whatever_the_logs_hold(some, more, ups, since):
+    answers = {
         "a": host(*some, boots=ups, clusters=[cluster("active")]),
         "b": host(*more, events_since=None if since is None else NOW + since),
     }
-    picture = timeline_of(told, hours=1, cluster="billing")
-    for name in told:
+    picture = timeline_of(answers, hours=1, cluster="billing")
+    for name in answers:
         own = [band for band in picture.bands if band.node == name]
         assert own[0].begin == picture.begin
         assert own[-1].end == picture.end
         assert all(one.end == after.begin and one.state != after.state for one, after in zip(own, own[1:]))
     begun = [event for event in [*some, *more] if event["status"] == "start"]
     assert sum(run.outcome != "ignored" and run.node != "" for run in picture.runs) >= len(begun)
-    svg = FilterModule().filters()["rcron_timeline"](told, 1, "billing")
+    svg = FilterModule().filters()["rcron_timeline"](answers, 1, "billing")
     assert ET.fromstring(svg.encode("utf-8")).tag.endswith("svg")  # noqa: S314 - our own document
     assert isinstance(picture.runs, list)
     assert all(isinstance(run, Run) for run in picture.runs)

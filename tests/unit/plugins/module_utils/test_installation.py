@@ -67,7 +67,7 @@ def places(root):
 
 @pytest.fixture
 def wanted(places):
-    """Return a function that says what is to be there: a version, and what rcron.conf holds beside the state file."""
+    """Return a function that says what should be there: a version, and what rcron.conf holds besides the state file."""
 
     def make(which: Package, conf: str = "", default: str = "active") -> Wanted:
         return Wanted(which, f"state_file = {places.state_file}\ndefault_state = {default}\n{conf}", USER)
@@ -76,7 +76,7 @@ def wanted(places):
 
 
 def install(places: Places, what: Wanted) -> list[str]:
-    """Bring it about, and return the paths that the steps named."""
+    """Install it, and return the paths of the steps."""
     plan = present(places, what)
     plan.apply()
     return [step.path for step in plan.steps]
@@ -103,7 +103,7 @@ def version(places: Places) -> str:
     return subprocess.check_output([f"{places.bin_dir}/rcron", "--version"], text=True).split()[1]
 
 
-def test_what_is_installed_runs(places, wanted):
+def test_the_installed_commands_run(places, wanted):
     install(places, wanted(package()))
     assert rcron(places, "echo", "ran").stdout == "ran\n"
     ctl = subprocess.run([f"{places.bin_dir}/rcronctl", "check", places.conf], check=False, capture_output=True)
@@ -160,7 +160,7 @@ def test_a_plan_alone_changes_nothing(root, places, wanted):
     assert everything(root) == before
 
 
-def test_each_difference_is_mended_and_nothing_else_is_touched(root, places, wanted):
+def test_each_difference_is_repaired_and_nothing_else_is_touched(root, places, wanted):
     install(places, wanted(package()))
     good = everything(root)
     library = places.in_use()
@@ -183,7 +183,7 @@ def test_each_difference_is_mended_and_nothing_else_is_touched(root, places, wan
         }
 
 
-def test_the_systems_own_folders_keep_what_else_they_allow(root, places, wanted):
+def test_the_systems_own_folders_keep_their_other_permissions(root, places, wanted):
     pages = root / "man" / "man8"
     pages.mkdir(parents=True)
     pages.chmod(0o2775)
@@ -255,9 +255,9 @@ def test_a_version_that_cannot_be_compiled_leaves_nothing(root, places, wanted):
     assert everything(root) == before
 
 
-def test_what_cannot_be_written_is_told_with_its_path(root, places, wanted):
+def test_a_write_error_names_the_path(root, places, wanted):
     root.mkdir()
-    (root / "tmpfiles.d").write_text("a file where a folder is to be")
+    (root / "tmpfiles.d").write_text("a file in the place of a folder")
     with pytest.raises(InstallError, match=r"tmpfiles\.d"):
         install(places, wanted(package()))
     assert not (root / "bin").exists(), "the links come last"
@@ -278,7 +278,7 @@ def test_what_cannot_be_written_is_told_with_its_path(root, places, wanted):
         ),
     ],
 )
-def test_what_stands_in_the_way_is_refused_before_anything_is_changed(root, places, wanted, spoil, message):
+def test_a_file_in_the_way_is_refused_before_anything_is_changed(root, places, wanted, spoil, message):
     for folder in (places.bin_dir, places.man_dir):
         pathlib.Path(folder).mkdir(parents=True)
     spoil(places)
@@ -288,7 +288,7 @@ def test_what_stands_in_the_way_is_refused_before_anything_is_changed(root, plac
     assert everything(root) == before
 
 
-def test_what_is_asked_for_is_checked(places, wanted):
+def test_options_are_checked(places, wanted):
     with pytest.raises(
         InstallError, match=r'conf_content is what the wrapper would refuse: .*rcron\.conf:3: unknown name "nice_levle"'
     ):
@@ -334,7 +334,7 @@ def test_places_of_the_default_and_of_a_second_cluster():
     assert second.pin_path == "/srv/billing/state.pin"
 
 
-def test_removal_leaves_what_was_there_before_and_nothing_else(root, places, wanted):
+def test_removal_restores_what_was_there_before(root, places, wanted):
     (root / "man" / "man8").mkdir(parents=True)
     (root / "man" / "man8" / "ls.8").write_text("")
     (root / "bin").mkdir()
@@ -357,7 +357,7 @@ def test_removal_leaves_what_was_there_before_and_nothing_else(root, places, wan
     assert absent(places).steps == []
 
 
-def test_removal_keeps_what_others_have_put_into_rcrons_folders(root, places, wanted):
+def test_removal_keeps_other_files_in_the_folders_of_rcron(root, places, wanted):
     install(places, wanted(package()))
     for path in ("run/state.note", "lib/note", "etc/rcron.conf.orig"):
         (root / path).write_text("somebody's")
@@ -398,7 +398,7 @@ def test_a_job_that_starts_during_the_removal_runs_or_finds_no_wrapper(root, pla
     assert [path for path in root.rglob("*") if not path.is_dir()] == []
 
 
-def test_a_configuration_that_is_a_link_stays_one(root, places, wanted):
+def test_a_configuration_that_is_a_link_stays_a_link(root, places, wanted):
     (root / "etc").mkdir(parents=True)
     (root / "elsewhere").write_text("")
     os.symlink("../elsewhere", places.conf)
@@ -407,7 +407,7 @@ def test_a_configuration_that_is_a_link_stays_one(root, places, wanted):
     assert (root / "elsewhere").read_text().startswith("state_file = ")
 
 
-def test_the_steps_texts_tell_all_that_is_changed(places, wanted):
+def test_the_texts_of_the_steps_show_all_changes(places, wanted):
     for step in present(places, wanted(package())).steps:
         assert step.before != step.after
         assert step.before == "" or step.path in step.before
@@ -455,7 +455,7 @@ def test_an_old_version_goes_once_no_process_needs_it(places, wanted, start):
     assert libraries(places) == ["2.0"]
 
 
-def test_a_version_that_nobody_needs_goes_with_the_upgrade_and_is_told(places, wanted):
+def test_an_unused_version_goes_with_the_upgrade_and_is_reported(places, wanted):
     install(places, wanted(package("1.0")))
     changed = install(places, wanted(package("2.0")))
     assert changed[-1] == f"{places.lib_dir}/{package('1.0').name}"
@@ -465,7 +465,7 @@ def test_a_version_that_nobody_needs_goes_with_the_upgrade_and_is_told(places, w
     assert version(places) == "1.0"
 
 
-def test_a_version_stays_that_is_needed_since_the_look(places, wanted, start):
+def test_a_version_stays_that_a_job_has_used_since_the_plan(places, wanted, start):
     install(places, wanted(package("1.0")))
     plan = present(places, wanted(package("2.0")))
     job = start(*JOB)
@@ -476,7 +476,7 @@ def test_a_version_stays_that_is_needed_since_the_look(places, wanted, start):
     assert job.communicate("go\n") == ("ended\n", None)
 
 
-def test_a_job_that_waits_for_a_takeover_gets_over_an_upgrade(root, places, wanted, start):
+def test_a_job_that_waits_for_a_takeover_survives_an_upgrade(root, places, wanted, start):
     install(places, wanted(package("1.0")))
     (root / "run" / "state").write_text("passive\n")
     job = start("--takeover-wait", "60", "echo", "ran")
@@ -487,7 +487,7 @@ def test_a_job_that_waits_for_a_takeover_gets_over_an_upgrade(root, places, want
 
 
 @pytest.mark.parametrize("conf", ["", "on_demotion = terminate\n"])
-def test_a_job_that_runs_gets_over_the_removal(root, places, wanted, start, conf, monkeypatch):
+def test_a_job_that_runs_survives_the_removal(root, places, wanted, start, conf, monkeypatch):
     monkeypatch.setattr(steps, "LOADED", 1.0)
     install(places, wanted(package(), conf, "passive"))
     (root / "run" / "state").write_text("active\n")
@@ -499,7 +499,7 @@ def test_a_job_that_runs_gets_over_the_removal(root, places, wanted, start, conf
     assert job.returncode == 0
 
 
-def test_a_job_that_has_just_been_started_gets_over_the_removal(root, places, wanted, start, monkeypatch):
+def test_a_job_that_has_just_been_started_survives_the_removal(root, places, wanted, start, monkeypatch):
     monkeypatch.setattr(steps, "LOADED", 2.0)
     slow = package()
     slow.files["rcron/__main__.py"] = "import time\ntime.sleep(1)\n" + slow.files["rcron/__main__.py"]
@@ -515,7 +515,7 @@ def test_a_job_that_has_just_been_started_gets_over_the_removal(root, places, wa
     assert [path for path in root.rglob("*") if not path.is_dir()] == []
 
 
-def test_what_is_removed_does_not_wait_for_old_processes(places, wanted, start, monkeypatch):
+def test_the_removal_does_not_wait_for_old_processes(places, wanted, start, monkeypatch):
     install(places, wanted(package()))
     job = start(*JOB)
     assert job.stdout.readline() == "begun\n"
@@ -525,7 +525,7 @@ def test_what_is_removed_does_not_wait_for_old_processes(places, wanted, start, 
     assert job.communicate("go\n") == ("ended\n", None)
 
 
-def test_a_process_without_a_folder_of_ours_is_no_user(places):
+def test_a_process_that_runs_from_another_folder_is_not_a_user(places):
     mine = subprocess.Popen(["sleep", "60", f"{places.lib_dir}/1.0-01234567x", "rcron"])
     try:
         assert processes.users_of(f"{places.lib_dir}/1.0-01234567") == []

@@ -54,7 +54,7 @@ def test_the_last_run_of_each_job(logged):
     ]
 
 
-def test_a_demoted_job_stays_so_whatever_its_exit_status(logged):
+def test_a_demoted_job_stays_demoted_whatever_its_exit_status(logged):
     logged(100, 1, "state=active status=start", "/bin/a")
     logged(110, 1, "state=passive status=demoted dur=10 reason=stale", "/bin/a")
     logged(111, 1, "state=active status=fail dur=11 exit=143", "/bin/a")
@@ -66,7 +66,7 @@ def test_a_run_that_began_before_what_was_read(logged):
     assert runs(logged.lines, 0).last == [Run("my billing", "/bin/a", 1, None, "ok", 3600, 0)]
 
 
-def test_a_process_number_that_was_used_again(logged):
+def test_a_process_id_that_was_used_again(logged):
     logged(100, 1, "state=active status=start", "/bin/a")
     logged(200, 1, "state=active status=ok dur=500 exit=0", "/bin/b")
     assert [(run.command, run.status) for run in runs(logged.lines, 0).last] == [
@@ -83,7 +83,7 @@ def test_ignored_runs_are_counted_from_a_time_on(logged):
     assert (found.last, found.ignored) == ([], {"my billing": 3})
 
 
-def test_a_line_tells_what_happened(logged):
+def test_every_kind_of_line_becomes_an_event(logged):
     logged(100, 1, "state=active pin=unpin status=start", "/bin/a")
     logged(101, 1, "state=active status=ok dur=1 exit=0", "/bin/a")
     logged(102, 2, "state=passive status=stale", "/bin/b")
@@ -117,7 +117,7 @@ def test_a_line_tells_what_happened(logged):
     ]
 
 
-def test_all_that_feed_pin_and_unpin_log_is_understood(monkeypatch, tmp_path):
+def test_every_line_of_feed_pin_and_unpin_is_understood(monkeypatch, tmp_path):
     """What the product logs of states, in its own words."""
     said: list[str] = []
     monkeypatch.setattr(log, "_send", lambda facility, level, text: said.append(text))
@@ -162,8 +162,8 @@ def host(tmp_path, monkeypatch):
             """Have a journal: what `journalctl --output=short-unix` prints, and no boots."""
             (tmp_path / "bin").mkdir(exist_ok=True)
             shell = tmp_path / "bin" / "journalctl"
-            told = "\n".join(lines)
-            shell.write_text(f"#!/bin/sh\ncase $* in *--list-boots*) exit 1 ;; esac\n/bin/cat <<'EOF'\n{told}\nEOF\n")
+            text = "\n".join(lines)
+            shell.write_text(f"#!/bin/sh\ncase $* in *--list-boots*) exit 1 ;; esac\n/bin/cat <<'EOF'\n{text}\nEOF\n")
             shell.chmod(0o755)
 
         def log(self, seconds: float = 3600) -> job_log.Log:
@@ -177,7 +177,7 @@ def host(tmp_path, monkeypatch):
     time.tzset()
 
 
-def test_both_formats_of_syslogs_files_are_read(host):
+def test_both_formats_of_syslog_files_are_read(host):
     host.put(
         "syslog",
         f"Nov 24 09:53:05 node1 rcron[7]: {START}old",
@@ -232,7 +232,7 @@ def test_the_first_file_that_has_a_line_is_taken(host):
     assert [command for _when, command in host.commands()] == ["once"]
     host.put("cron.log", "Nov 24 09:53:05 node1 CRON[7]: (root) CMD (once)")
     assert [command for _when, command in host.commands()] == ["once"]
-    # It is complete from its own first line on, whoever that is from.
+    # It is complete from its first line on, whichever program wrote that.
     assert host.log().since == NOW - 3245
 
 
@@ -254,7 +254,7 @@ def test_a_journal_that_goes_back_far_enough_is_all(host):
     assert host.commands() == [(-500, "journal")]
 
 
-def test_the_lines_from_before_are_told_too(host, monkeypatch):
+def test_the_lines_from_before_are_available_too(host, monkeypatch):
     host.put("syslog", *(f"Nov 24 07:0{minute}:00 node1 rcron[1]: {START}{minute}" for minute in range(9)))
     host.put("syslog.1", f"Nov 23 09:00:00 node1 rcron[1]: {START}older", ago=9000)
     assert host.log().earlier(5) == []  # there is no line of the time that is asked for
@@ -302,7 +302,7 @@ def test_boots_come_from_the_journal(host, monkeypatch, dash):
     assert (first.end - NOW, second.begin - NOW, second.end - NOW) == (-1245, -1000, 0)
 
 
-def test_a_containers_boots_which_are_one_to_the_journal(host, monkeypatch):
+def test_the_boots_of_a_container_which_are_one_to_the_journal(host, monkeypatch):
     monkeypatch.setattr(job_log, "_booted", lambda now: now - 1000)
     asked = []
 
@@ -329,7 +329,7 @@ def test_a_boot_that_only_files_know_of(host, monkeypatch):
     assert [(boot.begin - NOW, boot.end - NOW) for boot in host.log().boots()] == [(-NOW, -1445), (-1000, 0)]
 
 
-def test_other_lines_are_passed_over():
+def test_other_lines_are_skipped():
     lines = [
         line(1, 1, "cluster=c state=active status=changed event=keepalived:INSTANCE cmd"),
         line(1, 1, "cluster=c warning: state=active status=start cmd=x"),
@@ -342,6 +342,6 @@ def test_other_lines_are_passed_over():
 
 
 @given(st.text())
-def test_any_line_is_read_or_passed_over(text):
+def test_any_line_is_read_or_skipped(text):
     runs([text, line(1, 1, text)], 0)
     job_log.moment(job_log._SYSLOG.fullmatch(text) or job_log._SYSLOG.fullmatch("Nov 24 08:54:05 n rcron[1]: x"), 0)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What the module makes of its options, and what it says of the steps."""
+"""The module's options and results, run in this process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(tmp_path, capsys, monkeypatch):
     return call
 
 
-def test_check_mode_says_what_a_run_does_and_changes_nothing(run, tmp_path):
+def test_check_mode_reports_what_a_run_does_and_changes_nothing(run, tmp_path):
     tried = run(check_mode=True)
     assert list(tmp_path.iterdir()) == []
     done = run()
@@ -51,7 +51,7 @@ def test_check_mode_says_what_a_run_does_and_changes_nothing(run, tmp_path):
     assert not run()["changed"]
 
 
-def test_a_diff_is_one_of_all_places_and_one_of_each_file(run, tmp_path):
+def test_a_diff_has_one_part_for_all_places_and_one_for_each_file(run, tmp_path):
     conf, tmpfiles = tmp_path / "etc" / "rcron.conf", tmp_path / "tmpfiles_dir" / "rcron-rcron.conf"
     diff = run()["diff"]
     assert [part["after_header"] for part in diff] == ["folders and links", str(tmpfiles), str(conf)]
@@ -65,7 +65,7 @@ def test_a_diff_is_one_of_all_places_and_one_of_each_file(run, tmp_path):
     assert part["after"] == ""
 
 
-def test_the_folder_in_use_is_told_until_there_is_none(run, tmp_path):
+def test_the_folder_in_use_is_returned_until_there_is_none(run, tmp_path):
     library = run()["library"]
     assert pathlib.Path(library).parent == tmp_path / "lib_dir"
     assert run(state="absent", package=None, conf_content=None)["library"] == ""
@@ -80,7 +80,7 @@ def test_the_folder_in_use_is_told_until_there_is_none(run, tmp_path):
         ({"tmpfiles_dir": "/dev/null/tmpfiles.d"}, "Could not create or update /dev/null/tmpfiles.d: Not a directory"),
     ],
 )
-def test_what_is_not_possible_is_told(run, others, message):
+def test_an_impossible_task_fails_with_the_reason(run, others, message):
     failed = run(**others)
     assert failed["failed"]
     assert message in failed["msg"]
@@ -118,7 +118,7 @@ def test_all_refusals_come_at_once_in_check_mode_too(run, tmp_path, monkeypatch)
     assert run(check_mode=True, python="/bin/true")["refusals"][1]["option"] == "python"
 
 
-def test_a_host_that_nothing_speaks_against_has_no_refusals(run):
+def test_a_good_host_has_no_refusals(run):
     assert run(check_mode=True)["refusals"] == []
     assert run()["refusals"] == []
     assert "refusals" not in run(state="absent", package=None, conf_content=None)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The module as Ansible runs it: what a task sees in check mode, in diff mode and for real, and what it is told."""
+"""The module as Ansible runs it: the results of a task in check mode, in diff mode and for real."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def task(tmp_path):
     return make
 
 
-def test_a_task_is_told_the_truth(tmp_path, play, task):
+def test_results_of_check_mode_and_real_runs_agree(tmp_path, play, task):
     tried, done, again, upgraded, tried_removal, removed, nothing = play(
         [
             task(check_mode=True, diff=True),
@@ -85,12 +85,12 @@ def test_a_task_is_told_the_truth(tmp_path, play, task):
     assert [path for path in root.rglob("*") if not path.is_dir()] == []
 
 
-def test_the_packages_text_is_in_no_result(play, task):
+def test_no_result_has_the_text_of_the_package(play, task):
     (done,) = play([task(diff=True)])
     assert "Copyright" not in str(done)
 
 
-def test_what_cannot_be_done_is_told_and_nothing_is_changed(tmp_path, play, task):
+def test_an_impossible_task_fails_with_the_reason_and_changes_nothing(tmp_path, play, task):
     incomplete = task()
     del incomplete["rcron.cluster.rcron_wrapper"]["package"]
     results = play([incomplete, task(conf_content="nice = 3\n"), task(python="/no/python3")])

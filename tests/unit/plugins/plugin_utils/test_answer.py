@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What a host answers, held against what rcron_info returns. tests/unit/test_hostile_host.py has playbooks do it."""
+"""Results of hosts, checked against what rcron_info returns. tests/unit/test_hostile_host.py runs playbooks."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from ansible_collections.rcron.cluster.plugins.plugin_utils import answer
         ({"x": 1, "y": []}, {...: int}, "a value of a is not of type int"),
     ],
 )
-def test_a_value_has_a_shape_or_it_is_said_where_not(value, shape, said):
+def test_the_first_difference_between_a_value_and_a_shape_is_named(value, shape, said):
     assert answer.mismatch(value, shape, "a") == said
 
 
-def test_nothing_is_kept_that_is_not_the_modules():
+def test_only_what_the_module_returns_is_kept():
     found = {"clusters": [], "entries": [], "unreadable": [], "time": 1.0, "changed": False}
     assert answer.checked({**found, "ansible_facts": {"rcron_timeline_file": "/etc/x"}, "add_host": {}}) == found
     assert answer.checked({"failed": True, "msg": "no", "ansible_facts": {"a": 1}, "clusters": 7}) == {
@@ -44,7 +44,7 @@ def test_nothing_is_kept_that_is_not_the_modules():
     }
 
 
-def test_a_cluster_that_cannot_be_told_of_has_its_error_alone():
+def test_a_cluster_that_cannot_be_examined_has_only_its_error():
     found = {"clusters": [{"conf": "/c", "error": "why"}], "entries": [], "unreadable": [], "time": 1.0}
     assert answer.checked(found) == found
     found["clusters"] = [{"conf": "/c", "error": ""}]

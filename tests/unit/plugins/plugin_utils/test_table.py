@@ -19,9 +19,9 @@ def test_a_table_without_rows_is_its_heading():
     assert table.lines(["A", "BC"], []) == ["A  BC"]
 
 
-def test_no_cell_has_a_terminal_do_anything():
+def test_a_cell_cannot_control_the_terminal():
     assert table.lines(["A"], [["\x1b[2J\x9b1m\u202e\u2028x\x00"]]) == ["A", r"\x1b[2J\x9b1m\u202e x\x00"]
 
 
-def test_a_cell_is_cut_where_it_is_too_long():
+def test_a_long_cell_is_cut():
     assert table.lines(["A"], [["x" * 5_000_000]]) == ["A", "x" * (table.LONGEST - 3) + "..."]

@@ -197,7 +197,7 @@ def test_every_run_is_counted_by_a_mark(what):
     assert counted == len(BUSY[what].runs)
 
 
-def test_it_is_said_that_a_mark_stands_for_several_runs_where_one_does():
+def test_a_note_explains_marks_that_stand_for_several_runs():
     def says(drawn: str) -> bool:
         return "share a mark" in drawn
 
@@ -205,7 +205,7 @@ def test_it_is_said_that_a_mark_stands_for_several_runs_where_one_does():
     assert not says(draw(failover()))
 
 
-def test_every_fault_has_its_label_or_where_they_are_many_its_number_in_a_list():
+def test_every_fault_has_a_label_or_if_there_are_many_a_number_in_a_list():
     few = " ".join(box.text for box in texts(parsed(draw(BUSY["30 s"]))))
     many = [box.text for box in texts(parsed(draw(BUSY["12 nodes"])))]
     assert all(f"packet loss {number} %" in few for number in range(8))
@@ -242,7 +242,7 @@ def test_outcomes_and_states_differ_without_colour():
 HOSTILE = "<script>&\"']]>\x00\x1b[2J\x7f\x85\u202e\ud800\ufffe\U0001f600" + "日本" + "x" * 5000
 
 
-def test_what_a_hostile_host_says_is_text_and_legal():
+def test_text_of_a_hostile_host_stays_text_and_legal():
     drawn = draw(
         Timeline(
             HOSTILE,
@@ -270,7 +270,7 @@ def test_nothing_is_fetched_and_nothing_runs():
     assert re.findall(r'(?:href|src)="(?!#)|url\((?!#)|<script|<style|\son\w+=', drawn) == []
 
 
-def test_it_tells_itself_to_a_screen_reader():
+def test_screen_readers_get_a_description():
     svg = parsed(draw(failover()))
     named = {element.attrib["id"]: element.text for element in svg if "id" in element.attrib}
     assert svg.attrib["role"] == "img"
@@ -286,7 +286,7 @@ def test_the_same_timeline_gives_the_same_picture_whatever_the_order():
     assert draw(given) == draw(given) == draw(turned)
 
 
-def test_what_is_outside_the_time_is_left_out_and_what_crosses_its_edge_is_cut():
+def test_items_outside_the_time_are_left_out_and_those_across_its_edge_are_cut():
     svg = parsed(
         draw(
             Timeline(
@@ -319,6 +319,6 @@ def test_an_empty_timeline_is_drawn():
         ({"runs": [Run("node1", "job", BEGIN, None, "fail")]}, "unknown outcome 'fail': use one of ok, running"),
     ],
 )
-def test_a_state_or_an_outcome_that_is_none_is_refused(wrong, said):
+def test_an_unknown_state_or_outcome_is_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
         draw(failover()._replace(**wrong))
