@@ -192,7 +192,12 @@ class Keeper:
             self._is_late = True
             self._note(Answer(None, self._asked, f"no answer in {self.truth.limit:g} s"), None)
         silence = self.truth.silence
-        if silence and now - self._confirmed > silence and self._store.word() == ACTIVE:
+        if not silence:
+            return
+        if self._store.word() != ACTIVE:
+            # A hook may make it so at any moment, and the daemon has from then on to confirm it.
+            self._confirmed = now
+        elif now - self._confirmed > silence:
             self._take_passive(Answer(PASSIVE, now, f"no answer for {silence:g} s"))
 
     def clock_was_set(self, now: float) -> None:

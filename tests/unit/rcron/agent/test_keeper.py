@@ -241,6 +241,23 @@ def test_where_peers_wait_no_longer_silence_makes_it_passive_before_it_is_stale(
     assert "no answer for 2 s" in active.log[-1]
 
 
+def test_the_silence_before_a_hooks_active_does_not_count_against_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, monkeypatch)
+    bench.daemon.silence = 2.0
+    bench.begin()
+    bench.run(60)
+    bench.daemon.says = None
+    bench.run(1)
+    feed.write_state(bench.config, ACTIVE)  # by a hook, whose datagram is under way
+    os.utime(bench.state_file, (time.time(), time.time()))
+    bench.run(1)
+    assert bench.state == ACTIVE
+    bench.run(3)
+    assert bench.state == PASSIVE
+
+
 def test_a_state_that_is_never_stale_is_passive_after_silence(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
