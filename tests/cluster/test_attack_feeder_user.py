@@ -67,8 +67,16 @@ def test_root_sees_what_the_user_writes_as_plain_lines(node: Node, name: str) ->
     ran = node.try_run(f"{CTL} status; {CTL} status --json")
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
     assert re.sub("[\n]", "", ran.stdout).isprintable()
-    assert len(ran.stdout[: ran.stdout.index("{")].splitlines()) == 10
+    assert len(ran.stdout[: ran.stdout.index("{")].splitlines()) == 11
     assert json.loads(ran.stdout[ran.stdout.index("{") :])["cluster_name"] == "theirs"
+
+
+def test_a_record_from_the_future_stops_no_event(node: Node) -> None:
+    """An event is ignored if a later one has been recorded; no hook has been started later than now."""
+    record = r"feeder=a\nevent=b\nsince=1\npid=0\nstarted=\nmoment=99999999999999 1 %s\n"
+    for state in ("active", "passive", "active"):
+        by_postgres(node, f"printf '{record}' $(cat /proc/sys/kernel/random/boot_id) >state.feeder")
+        assert node.run(f"{CTL} set {state}; cat {FOLDER}/state").split()[-1] == state
 
 
 @pytest.mark.parametrize("name", ["state", "state.feeder", "state.lock"])

@@ -138,7 +138,7 @@ def test_the_leader_is_active_and_watched_and_only_the_state_is_postgres_s(clust
         rcronctl set passive
         stat -c %U state state.feeder; cat state /root/kept; stat -c '%U %a' /root/kept
         runuser -u postgres -- sh -ec 'rm state.lock; ln -s /root/kept state.lock'
-        rcronctl set passive && echo followed; stat -c '%U %a' /root/kept; cat /root/kept
+        rcronctl set passive; stat -c '%U %a' /root/kept; cat /root/kept
         runuser -u postgres -- rm state.lock
         rcronctl set passive; stat -c '%U %a' state.lock; rm /root/kept
     """
