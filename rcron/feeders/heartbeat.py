@@ -24,9 +24,10 @@ import argparse
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from rcron import ask, feed, hook, log, process, settings, state
+from rcron.haresources import haresources
 from rcron.hook import EX_CANTCREAT, EventError
 from rcron.settings import ACTIVE, PASSIVE, Config
 
@@ -201,27 +202,3 @@ def _holds(resources: "list[str]") -> "bool | None":
         return False
     # Its own lines are `local`, the others' `foreign`. At its start it says nothing, and then `transition` for a while.
     return {"all": True, "none": False, "local": owners[0] == node, "foreign": owners[0] != node}.get(answer)
-
-
-def haresources(text: str) -> "Iterator[list[str]]":
-    """Yield the lines of a haresources file as Heartbeat reads them.
-
-    A line that ends with a backslash continues in the next one, where Heartbeat does not recognize a comment.
-
-    Args:
-        text: the file's content.
-
-    Yields:
-        The node's name and its resources.
-    """
-    lines = iter(text.removesuffix("\n").split("\n"))
-    for line in lines:
-        joined = line.partition("#")[0]
-        while joined.endswith("\\"):
-            following = next(lines, None)
-            if following is None:
-                break
-            joined = joined[:-1] + following
-        words = [word for word in joined.replace("\t", " ").split(" ") if word]
-        if words:
-            yield words
