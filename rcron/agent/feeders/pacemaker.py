@@ -51,6 +51,13 @@ EXECUTOR = "pacemaker-execd"
 UNITS = ("pacemaker.service", "pacemaker_remote.service")
 DAEMONS = (*CONTROLLERS, "pacemaker-based", EXECUTOR)
 
+#: Where the agent's script touches rcron-RESOURCE.event before each action that changes something: it may be that it
+#: cannot do more. Pacemaker's HA_RSCTMP.
+EVENTS = "/run/resource-agents"
+
+#: Seconds for which it is remembered which resource is the cluster's.
+REMEMBERED = 60.0
+
 #: Exit statuses of cibadmin for a query that finds nothing: since 2.0, and before.
 NOTHING = (105, 6)
 
@@ -100,6 +107,9 @@ class PacemakerTruth(Truth):
         self._daemons: "dict[str, Daemon]" = {}
         self._controller_fd = -1
         self._node = ""
+        self._name = resource
+        self._is_promotable = False
+        self._known_until = 0.0
         #: The last answer of the programs, when they gave it, and what the state's files were like then.
         self._full: "Answer | None" = None
         self._files: "tuple[int, ...]" = ()
@@ -109,6 +119,7 @@ class PacemakerTruth(Truth):
 
     def gap(self) -> None:
         """Ask the programs next."""
+        self._known_until = 0.0
         self._is_to_ask_all = True
 
     def descriptor(self) -> int:
@@ -205,14 +216,14 @@ class PacemakerTruth(Truth):
     def _version_of_files(self) -> "tuple[int, ...]":
         """What changes when a hook has written."""
         found: "list[int]" = []
-        for path in (self._config.state_file, self._config.agent_file("event")):
+        for path in (self._config.state_file, f"{EVENTS}/rcron-{self._name}.event"):
             try:
                 status = os.stat(path, follow_symlinks=False)
             except OSError:
                 found.append(0)
             else:
                 found += [status.st_ino, status.st_size]
-                if path != self._config.state_file:  # whose time the agent sets
+                if path != self._config.state_file:  # whose time is set at each renewal
                     found.append(status.st_mtime_ns)
         return tuple(found)
 
@@ -295,6 +306,7 @@ class PacemakerTruth(Truth):
         now = boottime()
         self._daemons = {name: Daemon(pid, now) for name, pid in found.items()}
         self._node = ""
+        self._known_until = 0.0
         self._is_to_ask_all = True
         if before:
             self._probation.begin(now)
@@ -317,19 +329,30 @@ class PacemakerTruth(Truth):
             if status != 0 or not output.strip():
                 return cannot_tell(f"crm_node --name: exit {status}", moment)
             self._node = output.strip()
+        if moment >= self._known_until:
+            answer = self._find_resource(moment)
+            if answer is not None:
+                return answer
+            self._known_until = moment + REMEMBERED
+        name = self._name
+        text = self._query(f"//lrm_resource[@id='{name}' or starts-with(@id,'{name}:')]")
+        state, self._since, words = role(text, self._node, self._is_promotable)
+        return Answer(state, moment, f"{name}: {words}")
+
+    def _find_resource(self, moment: float) -> "Answer | None":
+        """Learn which resource is the cluster's, and what it is. Returns the Answer if there is none to ask about."""
         wanted = f"@id='{self._told}'" if self._told else "@provider='rcron' and @type='rcron'"
         found = resources(self._query(f"//resources/*[descendant-or-self::primitive[{wanted}]]"))
-        if self._told:
-            name, is_promotable = self._told, found.get(self._told, ("", False))[1]
-        else:
-            names = [name for name, (conf, _promotable) in found.items() if conf == self._config.path]
-            if len(names) != 1:
-                words = "several resources have" if names else "no resource has"
-                return Answer(None if names else PASSIVE, moment, f"{words} conf={self._config.path}")
-            name, is_promotable = names[0], found[names[0]][1]
-        text = self._query(f"//lrm_resource[@id='{name}' or starts-with(@id,'{name}:')]")
-        state, self._since, words = role(text, self._node, is_promotable)
-        return Answer(state, moment, f"{name}: {words}")
+        names = [
+            name
+            for name, (conf, _) in found.items()
+            if name == self._told or (not self._told and conf == self._config.path)
+        ]
+        if len(names) != 1:
+            words = "several resources have" if names else "no resource has"
+            return Answer(None if names else PASSIVE, moment, f"{words} conf={self._config.path}")
+        self._name, self._is_promotable = names[0], found[names[0]][1]
+        return None
 
     def _query(self, xpath: str) -> str:
         status, output = self._program.run(["cibadmin", "--query", "--local", "--xpath", xpath], self.limit / 2)

@@ -163,7 +163,8 @@ class Node:
         self.corosync = Corosync()
         (folder / "state").write_text("active\n")
         self.config = settings.parse(f"state_file = {folder}/state\nstate_max_age = 10\n", DEFAULT_PATH)
-        monkeypatch.setattr(settings, "RUNTIME", str(folder))
+        self.events = folder
+        monkeypatch.setattr(pacemaker, "EVENTS", str(folder))
         monkeypatch.setattr(pacemaker, "boottime", lambda: self.now)
         monkeypatch.setattr(time, "time", lambda: NOW + self.now - 1000)
         monkeypatch.setattr(Program, "run", self.run)
@@ -218,7 +219,7 @@ def test_the_programs_are_run_rarely_while_the_daemons_are_woken(node: Node) -> 
         assert node.ask() == ACTIVE
         moments.append(node.now)
     assert node.asked.count("crm_node --quorum") == 3
-    assert node.asked.count("crm_node --name") == 1
+    assert node.asked.count("crm_node --name") == node.asked.count("//resources") == 1
     assert node.truth.ask().moment == node.now
 
 
@@ -247,7 +248,7 @@ def test_one_promoted_after_the_quorum_came_back_is_believed_at_once(node: Node)
     node.corosync.quorate = True
     assert node.ask() is None
     node.says(operation("a", "promote", since=int(NOW + node.now - 1000 + 1)))
-    pathlib.Path(node.config.agent_file("event")).touch()  # the agent's script
+    (node.events / "rcron-rcron.event").touch()  # the agent's script
     assert node.ask() == ACTIVE
 
 
