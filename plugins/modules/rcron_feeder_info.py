@@ -251,6 +251,11 @@ node:
       type: list
       elements: str
       sample: []
+    quorum_policy:
+      description:
+        - For V(pacemaker), the cluster's C(no-quorum-policy), C(stop) if nothing sets it.
+      type: str
+      sample: stop
     running:
       description:
         - For V(heartbeat), V(keepalived), V(pacemaker) and V(patroni), whether the daemons run.

@@ -48,7 +48,25 @@ def inspect(options: dict) -> dict:
         "backup": os.path.exists(options["backup"]),
         "authkey": os.path.exists(options["authkey"]),
         "address": network.default_address(),
+        "quorum_policy": quorum_policy(CIB),
     }
+
+
+def quorum_policy(cib: str) -> str:
+    """Return the cluster's C(no-quorum-policy), which is C(stop) if nothing sets it or the file cannot be read.
+
+    Args:
+        cib: The path of the cluster's configuration, which need not exist.
+    """
+    try:
+        text = files.read_text(cib)
+    except OSError:
+        return "stop"
+    for attributes in re.findall("<nvpair ([^<>]*)>", text):
+        pair = dict(re.findall('([a-z-]+)="([^"]*)"', attributes))
+        if pair.get("name") == "no-quorum-policy":
+            return pair.get("value", "stop")
+    return "stop"
 
 
 def is_untouched(corosync_conf: str) -> bool:

@@ -40,6 +40,7 @@ def test_a_node_without_a_cluster(inspect, monkeypatch):
         "untouched": True,
         "backup": False,
         "authkey": False,
+        "quorum_policy": "stop",
     }
 
 
@@ -95,6 +96,20 @@ def test_a_cluster_is_untouched_as_long_as_it_is_the_package_s(inspect, program,
 def test_a_cluster_with_a_resource_is_somebody_s(inspect, tmp_path, cib, untouched):
     (tmp_path / "cib.xml").write_text(cib)
     assert inspect()["untouched"] is untouched
+
+
+@pytest.mark.parametrize(
+    ("cib", "policy"),
+    [
+        ('<nvpair id="x-no-quorum-policy" name="no-quorum-policy" value="ignore"/>', "ignore"),
+        ('<nvpair value="freeze" name="no-quorum-policy" id="x"/>', "freeze"),
+        ('<nvpair id="x" name="stonith-enabled" value="ignore"/>', "stop"),
+        ("", "stop"),
+    ],
+)
+def test_what_a_cluster_does_without_a_quorum(inspect, tmp_path, cib, policy):
+    (tmp_path / "cib.xml").write_text(f"<cib><cluster_property_set>{cib}</cluster_property_set></cib>")
+    assert inspect()["quorum_policy"] == policy
 
 
 @pytest.mark.parametrize(
