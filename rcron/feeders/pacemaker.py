@@ -25,6 +25,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 from rcron import __version__, ask, files, hook, log, process, settings, state
@@ -53,6 +54,10 @@ PREFER_UNPROMOTED = 5
 #: How long after its start an action may make a node active that an agent serves, in seconds. Another node becomes
 #: active after Corosync's token (3 s, unless configured) at the earliest.
 IN_TIME = 2.0
+
+#: How long an instance that Pacemaker has promoted may be passive because its agent is not certain of it, in seconds:
+#: Corosync's token and consensus, and more.
+GRACE = 20.0
 
 #: How long crm_attribute may take, which asks pacemaker-attrd on this machine, in seconds.
 PATIENCE = 5
@@ -225,6 +230,8 @@ class Instance:
         word = self._noted()[0]
         if ask.is_served(config):
             ask.now(config, f"{self.name} monitor")
+            # The agent asks Pacemaker. Until it is certain, this is no reason to promote another one.
+            active = active or (word in (STARTED, PROMOTED) and _age(config) < GRACE)
         elif active and word in (STARTED, PROMOTED):
             corosync = process_named("corosync")
             if corosync and process.is_stopped(corosync):
@@ -332,6 +339,14 @@ def _is_active(config: Config) -> bool:
     """Return whether the state file says active and is fresh."""
     found = state.from_file(config)
     return found.source == state.FILE and found.state == ACTIVE
+
+
+def _age(config: Config) -> float:
+    """Return how long ago the state file was written, in seconds; infinity if it is not there."""
+    try:
+        return time.time() - os.lstat(config.state_file).st_mtime
+    except OSError:
+        return float("inf")
 
 
 def daemon() -> int:

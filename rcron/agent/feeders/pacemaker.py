@@ -18,7 +18,7 @@ The contract (tried on Pacemaker 2.1.5 with Corosync 3.1.7):
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from rcron.agent import daemon
@@ -114,6 +114,8 @@ class PacemakerTruth(Truth):
         self._full: "Answer | None" = None
         self._files: "tuple[int, ...]" = ()
         self._is_to_ask_all = True
+        #: Asking the programs, one after the other.
+        self._steps: "Generator[None, None, Answer] | None" = None
         #: When the resource's last operation here ended, in seconds since the epoch.
         self._since = 0.0
 
@@ -180,22 +182,15 @@ class PacemakerTruth(Truth):
         lively = min(one.woken for name, one in self._daemons.items() if name != EXECUTOR)
         files = self._version_of_files()
         full = self._full
-        if (
-            full is None
-            or full.state is None
-            or self._is_to_ask_all
-            or files != self._files
-            or asked - full.moment > RARELY
-            or asked - lively > AWAKE
-        ):
+        if full is None or full.state is None or self._is_to_ask_all or files != self._files or asked - lively > AWAKE:
             self._is_to_ask_all = False
-            self._full = None
+            self._full = self._steps = None
             full = self._ask_all(asked)
             self._files, self._full = files, full
-            self._probation.prove(moment, boottime())
             lively = asked
-        else:
-            self._probation.prove(moment, asked)
+        elif asked - full.moment > RARELY:
+            full = self._ask_a_part(asked, full)
+        self._probation.prove(asked, asked)
         executor = self._daemons.get(EXECUTOR)
         if full.state == ACTIVE and executor and boottime() - executor.woken > EXECUTOR_AWAKE:
             return cannot_tell(f"{EXECUTOR} hangs", moment)
@@ -281,6 +276,7 @@ class PacemakerTruth(Truth):
                 return
             seconds += int(value) / 1000
         self.notice = self._probation.notice = seconds + SETTLE
+        self._probation.patience = seconds
         self.silence = max(seconds - MARGIN, 1.0)
         self.every = min(1.0, self.silence / 3)
 
@@ -318,12 +314,47 @@ class PacemakerTruth(Truth):
         return stopped[0] if stopped else ""
 
     def _ask_all(self, moment: float) -> Answer:
-        """Ask the controller whether there is a quorum, and the cluster's status what the resource is here."""
+        """Run all the programs. Returns what they say together."""
+        steps = self._questions(moment)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    def _ask_a_part(self, moment: float, full: Answer) -> Answer:
+        """Run one of the programs: on a busy machine all of them take longer than an answer may.
+
+        Args:
+            moment: This moment.
+            full: What they said last.
+
+        Returns:
+            The same, or what they say now if this was the last of them.
+        """
+        self._steps = self._steps or self._questions(moment)
+        try:
+            next(self._steps)
+        except StopIteration as end:
+            self._steps = None
+            self._full = full = end.value
+        except BaseException:
+            self._steps = self._full = None
+            raise
+        return full
+
+    def _questions(self, moment: float) -> "Generator[None, None, Answer]":
+        """Ask the controller whether there is a quorum, and the cluster's status what the resource is here.
+
+        Yields:
+            Nothing, before each program but the first.
+        """
         status, output = self._program.run(["crm_node", "--quorum"], self.limit / 2)
         if output.strip() == "0":
             return Answer(PASSIVE, moment, "crm_node --quorum: 0")
         if output.strip() != "1":
             return cannot_tell(f"crm_node --quorum: exit {status}", moment)
+        yield
         if not self._node:
             status, output = self._program.run(["crm_node", "--name"], self.limit / 2)
             if status != 0 or not output.strip():
@@ -334,6 +365,7 @@ class PacemakerTruth(Truth):
             if answer is not None:
                 return answer
             self._known_until = moment + REMEMBERED
+        yield
         name = self._name
         text = self._query(f"//lrm_resource[@id='{name}' or starts-with(@id,'{name}:')]")
         state, self._since, words = role(text, self._node, self._is_promotable)

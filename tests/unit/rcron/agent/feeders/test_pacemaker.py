@@ -316,7 +316,7 @@ def test_what_a_hook_writes_has_the_programs_asked(node: Node) -> None:
 def test_a_lost_demotion_is_found_by_itself(node: Node) -> None:
     assert node.ask() == ACTIVE
     node.says(operation("a", "demote", 127))
-    answers = [node.ask() for _ in range(12)]
+    answers = [node.ask() for _ in range(14)]
     assert answers[-1] == PASSIVE
 
 
