@@ -273,7 +273,7 @@ class _Event:
         if old.moment.ticks > Moment.now().ticks:
             return False  # a moment that is yet to come is none: nobody has spoken then
         if old.answer:
-            # The agent has asked since. What it was told may be older than the event, but `passive` is believed.
+            # The agent has asked since. Its answer may be older than the event, but `passive` is believed.
             return self._new == ACTIVE and old.answer == PASSIVE
         return True
 

@@ -22,7 +22,7 @@ IN_TIME = 0.5
 # What becomes of an event.
 DONE = "done"  # the state is the event's
 OVERTAKEN = "overtaken"  # a later event has come; nothing was changed
-ASKED = "asked"  # it came too late: the agent was told to ask the daemon
+ASKED = "asked"  # it came too late: the agent will ask the daemon
 
 
 class EventError(ValueError):
@@ -35,7 +35,7 @@ def apply(config: Config, new: str, feeder: str, event: str, daemon: int = 0, wi
     Hooks run beside each other, and may end in another order than they were started. An event of a hook that was
     started before the one that last gave a state is logged, and changes nothing.
 
-    Where an agent serves the cluster, it is told, and asks the daemon. `passive` is written first.
+    Where an agent serves the cluster, it gets a message, and asks the daemon. `passive` is written first.
 
     Args:
         config: the cluster's.

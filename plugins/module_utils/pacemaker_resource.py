@@ -199,7 +199,7 @@ class Resource:
         return len(lines) == 1
 
     def _is_stopped_on_purpose(self) -> bool:
-        """Tell whether somebody has told the cluster not to run the resource, or not to manage anything."""
+        """Say whether somebody has set the cluster not to run the resource, or not to manage anything."""
         found = cib()
         there = find(found, self._wanted.resource)
         pairs = [] if there is None else there.findall(".//meta_attributes/nvpair")

@@ -268,7 +268,7 @@ node:
       elements: str
       sample: []
     spoke:
-      description: For V(patroni), whether Patroni has told its role since the machine was booted.
+      description: For V(patroni), whether Patroni has reported its role since the machine was booted.
       type: bool
       sample: true
     theirs:

@@ -16,7 +16,7 @@ from rcron.agent.store import STALE, Store
 from rcron.agent.truth import Truth
 from rcron.settings import ACTIVE, PASSIVE, Config
 
-#: Seconds between the questions that follow an event: the daemon may not have finished what it told of.
+#: Seconds between the questions that follow an event: the daemon may not have finished what it reported.
 AFTER_AN_EVENT = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 #: The least time from one question to the next, in seconds, whoever wants to know.

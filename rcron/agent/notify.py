@@ -30,7 +30,7 @@ class Notifier:
         self._told = now
 
     def stopping(self) -> None:
-        """Say that the agent ends because it was told to."""
+        """Say that the agent ends because somebody asked for that."""
         self._tell(b"STOPPING=1")
 
     def _tell(self, text: bytes) -> None:

@@ -250,7 +250,7 @@ def why_unheard(url: str) -> str:
 
 
 def has_spoken(record: str) -> bool:
-    """Tell whether Patroni has told its role since the machine was booted.
+    """Say whether Patroni has reported its role since the machine was booted.
 
     Args:
         record: The path of the file that says what rcron's feeder last said.

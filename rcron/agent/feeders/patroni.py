@@ -74,7 +74,7 @@ class PatroniTruth(Truth):
     A gap in the agent's schedule needs no `notice`: both the answer and its age go by the time of day, as the key does.
 
     Args:
-        options: As OPTIONS names them. `ttl` counts until Patroni has told its own.
+        options: As OPTIONS names them. `ttl` counts until Patroni has reported its own.
     """
 
     def __init__(self, options: "dict[str, Any]") -> None:
@@ -108,19 +108,19 @@ class PatroniTruth(Truth):
             self._ask_ttl(deadline)
         return self._judge(http.values(body), moment)
 
-    def _judge(self, told: "dict[str, str]", moment: float) -> Answer:
+    def _judge(self, answer: "dict[str, str]", moment: float) -> Answer:
         """Return what an answer with the status 200 means."""
-        state, role = told.get("state", ""), told.get("role", "")
+        state, role = answer.get("state", ""), answer.get("role", "")
         words = f"GET /primary: 200, {role or 'no role'}, PostgreSQL {state or 'without a state'}"
         if state in BETWEEN or (state == "running" and role in PROMOTION):
             return cannot_tell(words, moment)
         if state != "running" or role not in PRIMARY:
             return Answer(PASSIVE, moment, words)
-        if told.get("failsafe_mode_is_active") == "true":
+        if answer.get("failsafe_mode_is_active") == "true":
             self.silence = self._lifetime
             return Answer(ACTIVE, moment, f"{words}, failsafe mode")
         try:
-            seen = time.time() - float(told["dcs_last_seen"])
+            seen = time.time() - float(answer["dcs_last_seen"])
         except (KeyError, ValueError):
             # Older than 2.1: there is only the status.
             self.silence = self.limit + self.every

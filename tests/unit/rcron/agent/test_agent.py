@@ -130,7 +130,7 @@ def test_it_follows_the_daemon(active: Agent) -> None:
     assert active.state == "active"
 
 
-def test_told_to_ask_it_asks_at_once(active: Agent) -> None:
+def test_an_agent_that_gets_a_message_asks_at_once(active: Agent) -> None:
     active.file.write_text(active.options.replace("every = 0.2", "every = 30") + "notice = 1\n")
     time.sleep(4.5)  # it has seen that, and its questions after the start are over
     asked = active.folder / "asked"
@@ -177,7 +177,7 @@ def test_killed_and_started_anew_at_once_nothing_happens(active: Agent) -> None:
         time.sleep(0.02)
 
 
-def test_one_that_is_told_to_end_does_and_leaves_the_state(active: Agent) -> None:
+def test_an_agent_that_gets_term_ends_and_leaves_the_state(active: Agent) -> None:
     assert active.process is not None
     active.process.terminate()
     assert active.process.wait(5) == 0
@@ -194,7 +194,7 @@ def test_a_cluster_whose_file_is_gone_is_served_no_more(active: Agent) -> None:
     active.becomes("passive", 6)
 
 
-def test_a_file_that_is_broken_while_the_cluster_is_served_is_told_and_changes_nothing(active: Agent) -> None:
+def test_a_file_that_is_broken_while_the_cluster_is_served_is_reported_and_changes_nothing(active: Agent) -> None:
     active.file.write_text("conf = \n")
     active.waits_for(lambda: "goes on as before" in active.log_file.read_text(), 5)
     time.sleep(3.5)

@@ -16,7 +16,7 @@ def test_it_tells_the_exit_status_and_what_was_printed() -> None:
     assert Program().run(["sh", "-c", "echo one; echo two >&2; exit 3"], 5) == (3, "one\n")
 
 
-def test_a_signal_is_told_as_a_shell_does() -> None:
+def test_a_signal_is_reported_as_a_shell_does() -> None:
     assert Program().run(["sh", "-c", "kill -9 $$"], 5)[0] == 137
 
 
