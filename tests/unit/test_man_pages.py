@@ -3,6 +3,7 @@
 """The man pages tell what the code does: every setting, option, exit status and key of it, and no others."""
 
 import argparse
+import importlib
 import pathlib
 import re
 import subprocess
@@ -16,7 +17,7 @@ from rcron import __main__ as command
 from rcron import ctl, feed, feeders, job, pin, settings, state, status
 from rcron.agent import __main__ as agent
 from rcron.agent import clusters
-from rcron.agent.feeders import command as agent_command
+from rcron.agent import feeders as agent_feeders
 
 PAGES = build.sources()
 
@@ -187,7 +188,15 @@ def test_exit_statuses_of_rcron_agent() -> None:
 
 def test_names_in_a_file_of_agent_d() -> None:
     assert set(items(section("rcron-agent.8", "CLUSTERS"))) == {"conf", "feeder"}
-    named = items(section("rcron-agent.8", "FEEDER COMMAND"))
-    assert set(named) == set(agent_command.OPTIONS)
-    for name, (_parser, default) in agent_command.OPTIONS.items():
-        assert default is None or f"Default: {default:g}." in named[name].astext()
+
+
+@pytest.mark.parametrize("feeder", agent_feeders.NAMES)
+def test_names_of_a_feeder_in_a_file_of_agent_d(feeder: str) -> None:
+    known = importlib.import_module(f"rcron.agent.feeders.{feeder}").OPTIONS
+    listed = items(section("rcron-agent.8", f"FEEDER {feeder.upper()}"))
+    entries = {name: entry.astext() for term, entry in listed.items() for name in term.split(", ")}
+    assert set(entries) == set(known)
+    for name, (_parser, default) in known.items():
+        if default not in (None, ""):
+            shown = f"{default:g}" if isinstance(default, float) else str(default)
+            assert f"Default: {shown}." in entries[name]
