@@ -125,6 +125,11 @@ def main(argv: "list[str] | None" = None) -> int:
         The exit status.
     """
     argv = sys.argv[1:] if argv is None else argv
+    is_utf8 = sys.getfilesystemencoding() == "utf-8"
+    if not is_utf8:
+        from rcron import utf8
+
+        utf8.restart_unless_ascii(*argv)
     if argv[:1] == ["--help"]:
         _print(1, HELP)
         return 0
@@ -145,6 +150,8 @@ def main(argv: "list[str] | None" = None) -> int:
         log.warning(None, f"{line}; not run: {log.command(request.words)}")
         _print(2, f"rcron: {line}\n")
         return EX_CONFIG
+    if not is_utf8:
+        utf8.restart_unless_ascii(config.state_file)
     verdict = state.current(config)
     if verdict.warning:
         log.warning(config, verdict.warning)

@@ -13,7 +13,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from rcron import __version__, ask, feeders, hook, log, pin, process, settings, state, status
+from rcron import __version__, ask, feeders, hook, log, pin, process, settings, state, status, utf8
 from rcron.hook import EX_CANTCREAT, EX_CONFIG, EX_TEMPFAIL, EX_USAGE
 
 EX_OK = 0
@@ -55,6 +55,7 @@ def main(argv: "list[str] | None" = None) -> int:
     Returns:
         The exit status.
     """
+    utf8.ensure()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A cluster's name may hold letters that the terminal's encoding lacks.

@@ -4,6 +4,7 @@
 
 import sys
 
+from rcron import utf8
 from rcron.agent import clusters
 from rcron.agent.loop import Loop
 
@@ -26,6 +27,7 @@ def main(argv: "list[str] | None" = None) -> int:
     Returns:
         The exit status.
     """
+    utf8.ensure()
     words = sys.argv[1:] if argv is None else argv
     if words == ["--help"]:
         sys.stdout.write(USAGE)
