@@ -17,6 +17,7 @@ from rcron.watch import Watch
 
 #: How often a terminated group is checked for its end, in seconds.
 _POLL = 0.05
+_SELDOM = 1.0
 
 
 def supervise(config: Config, pid: int, own_group: bool, command: str) -> int:
@@ -25,8 +26,8 @@ def supervise(config: Config, pid: int, own_group: bool, command: str) -> int:
     Args:
         config: the cluster's.
         pid: the job's process.
-        own_group: whether it leads a process group of its own. On a terminal it does not, and then only the job's own
-            process and its descendants are signalled.
+        own_group: whether it leads a process group of its own. With a terminal it does not, and then only the job's
+            own process and its descendants are signalled.
         command: the job, for the log.
 
     Returns:
@@ -39,14 +40,14 @@ def supervise(config: Config, pid: int, own_group: bool, command: str) -> int:
         verdict = state.current(config)
         if verdict.state == PASSIVE:
             if _is_removed(config):
-                return child.wait_for_end(pid)
+                return child.wait_for_end(config, pid)
             reason = " reason=stale" if verdict.source == state.STALE else ""
             fields = f"state=passive{verdict.field} status=demoted dur={int(time.monotonic() - began)}{reason}"
             log.event(config, fields, command)
-            return _terminate(config.kill_after, pid, own_group)
+            return _terminate(config, pid, own_group)
         info = watch.wait_for_change(child.WAITED_FOR, 3600.0, verdict)
         if info is not None:
-            exit_status = child.handle_signal(info, pid)
+            exit_status = child.handle_signal(config, info, pid)
     return exit_status
 
 
@@ -61,23 +62,42 @@ def _is_removed(config: Config) -> bool:
     return False
 
 
-def _terminate(kill_after: int, pid: int, own_group: bool) -> int:
-    """Send TERM to the job and its descendants, and KILL to what is left later. Returns the job's exit status."""
+def _terminate(config: Config, pid: int, own_group: bool) -> int:
+    """Send TERM to the job and its descendants, and KILL to what is left later. Returns the job's exit status.
+
+    A process of another user (a setuid program's, sudo's) cannot be ended unless rcron runs as root. That is reported,
+    and rcron goes on waiting for the job.
+    """
     members = _Members(pid, own_group)
     # A stopped process acts on TERM only when it is continued.
     members.signal(_signal.SIGTERM)
     members.signal(_signal.SIGCONT)
-    deadline = time.monotonic() + kill_after
+    _report_refused(config, members, "TERM")
+    deadline = time.monotonic() + config.kill_after
     killed = False
     exit_status = None
     while exit_status is None or members.left():
         if not killed and time.monotonic() >= deadline:
             members.signal(_signal.SIGKILL)
+            _report_refused(config, members, "KILL")
             killed = True
-        info = _signal.sigtimedwait(child.WAITED_FOR, _POLL)
+        # What lives a second after KILL is another user's, or the kernel holds it: that can take hours.
+        seconds = _POLL if time.monotonic() < deadline + 1 else _SELDOM
+        info = _signal.sigtimedwait(child.WAITED_FOR, seconds)
         if info is not None and exit_status is None:
-            exit_status = child.handle_signal(info, pid)
+            exit_status = child.handle_signal(config, info, pid)
+        elif info is not None and info.si_signo == _signal.SIGCHLD:
+            child.reap(pid)
     return exit_status
+
+
+def _report_refused(config: Config, members: "_Members", name: str) -> None:
+    if members.refused:
+        numbers = ", ".join(map(str, sorted(members.refused)))
+        child.report(
+            config,
+            f"{name} may not be sent to another user's process {numbers} of this job, which goes on on a passive node",
+        )
 
 
 class _Members:
@@ -85,6 +105,9 @@ class _Members:
 
     A descendant is identified by its number and its start time, so that another process with its number is not mistaken
     for it.
+
+    Attributes:
+        refused (set[int]): those that may not be signalled.
     """
 
     def __init__(self, pid: int, own_group: bool) -> None:
@@ -94,15 +117,19 @@ class _Members:
         #: A process that was found in the group, apart from its leader.
         self._member = 0
         self._seen_living = False
+        self.refused: "set[int]" = set()
         self._find()
 
     def _find(self) -> None:
         table = None if _has_children_files() else _all_children()
+        self.refused = {self._leader} if _is_refused(self._leader) else set()
         line = [self._leader, *(stray[0] for stray in self._strays)]
         while line:
             parent = line.pop()
             for pid in _children(parent) if table is None else table.get(parent, ()):
                 line.append(pid)
+                if _is_refused(pid):
+                    self.refused.add(pid)
                 found = _stat(pid)
                 if found is not None and (not self._group or found[1] != self._group):
                     self._strays.add((pid, found[2]))
@@ -201,6 +228,17 @@ def _kill(pid: int, number: int) -> None:
         posix.kill(pid, number)
     except OSError:
         pass  # it has ended, or (without root's rights) belongs to another user by now
+
+
+def _is_refused(pid: int) -> bool:
+    """Return whether a process may not be signalled. One signal to a group tells nothing of each of its processes."""
+    try:
+        posix.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _stat(pid: int) -> "tuple[int, int, bytes] | None":

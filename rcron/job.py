@@ -46,6 +46,7 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
     """
     command = log.command(words)
     argv = [word.encode(_ENCODING, "surrogateescape") for word in words]
+    _hide(argv)
     if shell:
         argv = [_shell(), b"-c", *argv]
     candidates = _candidates(argv[0])
@@ -67,19 +68,20 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
 
     terminate = config.on_demotion == TERMINATE
-    own_group = terminate and not _in_foreground()
+    own_group = terminate and not _has_terminal()
+    timers = _take_timers()
     began = time.monotonic()
     try:
         pid = posix.fork()
     except OSError as error:
         log.event(config, f"state=active{field} status=fail dur=0 exit={EX_NOT_EXECUTABLE}", command)
-        _complain(f"{words[0]}: cannot fork: {error.strerror}")
+        child.complain(f"{words[0]}: cannot fork: {error.strerror}")
         return EX_NOT_EXECUTABLE
     if pid == 0:
         try:
             ignored = sigchld == _signal.SIG_IGN
             set_underscore = underscore_set and not shell
-            posix._exit(_become(argv, candidates, config.nice_level, mask, ignored, own_group, set_underscore))
+            posix._exit(_become(argv, candidates, config.nice_level, mask, ignored, own_group, set_underscore, timers))
         finally:
             # Whatever goes wrong in the child, a second rcron must not go on.
             posix._exit(EX_NOT_EXECUTABLE)
@@ -90,25 +92,63 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
 
         exit_status = demotion.supervise(config, pid, own_group, command)
     else:
-        exit_status = child.wait_for_end(pid)
+        exit_status = child.wait_for_end(config, pid)
     outcome = "fail" if exit_status else "ok"
     fields = f"state=active{field} status={outcome} dur={int(time.monotonic() - began)} exit={exit_status}"
     log.event(config, fields, command)
     return exit_status
 
 
-def _in_foreground() -> bool:
-    """Return whether a terminal's Ctrl-C would reach this process: then its job stays in its process group."""
+def _hide(argv: "list[bytes]") -> None:
+    """Take the job's words out of this process's command line, which /proc/PID/cmdline shows.
+
+    A job that looks for itself there (`pgrep -f`), to find out whether it is running already, must not find rcron.
+    `pkill -f` must not, either: rcron would forward to the job a signal that the job has had.
+
+    Args:
+        argv: the last words of the command line.
+    """
+    words = b"\0".join(argv) + b"\0"
     try:
-        fd = posix.open("/dev/tty", posix.O_RDONLY | posix.O_NOCTTY | posix.O_CLOEXEC)
-    except OSError:
-        return False  # cron's jobs have no terminal
+        fd = posix.open("/proc/self/stat", posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            end = int(posix.read(fd, 4096).rpartition(b")")[2].split()[46])  # arg_end: proc_pid_stat(5)
+        finally:
+            posix.close(fd)
+        fd = posix.open("/proc/self/mem", posix.O_RDWR | posix.O_CLOEXEC)
+        try:
+            if posix.pread(fd, len(words), end - len(words)) == words:
+                posix.pwrite(fd, bytes(len(words)), end - len(words))
+        finally:
+            posix.close(fd)
+    except (OSError, IndexError, ValueError):
+        pass  # no /proc, or none that lets us: the words stay
+
+
+def _has_terminal() -> bool:
+    """Return whether this process has a controlling terminal: then its job stays in its process group.
+
+    Ctrl-C, Ctrl-Z and `fg` act on a process group, also for a job that was started with `&`.
+    """
     try:
-        return posix.tcgetpgrp(fd) == posix.getpgrp()
+        posix.close(posix.open("/dev/tty", posix.O_RDONLY | posix.O_NOCTTY | posix.O_CLOEXEC))
     except OSError:
-        return False
-    finally:
-        posix.close(fd)
+        return False  # cron's jobs have none
+    return True
+
+
+def _take_timers() -> "list[tuple[int, float, float]]":
+    """Stop the timers that this process was started with, such as alarm(2)'s, and return them for the job.
+
+    They survive an exec, but not a fork.
+    """
+    found = []
+    for which in (_signal.ITIMER_REAL, _signal.ITIMER_VIRTUAL, _signal.ITIMER_PROF):
+        left, interval = _signal.getitimer(which)
+        if left:
+            _signal.setitimer(which, 0)
+            found.append((which, left, interval))
+    return found
 
 
 def _candidates(command: bytes) -> "list[bytes]":
@@ -128,6 +168,7 @@ def _become(
     sigchld_ignored: bool,
     own_group: bool,
     set_underscore: bool,
+    timers: "list[tuple[int, float, float]]",
 ) -> int:
     """In the child: turn into the job, as execvp(3) does, with its /bin/sh for a script without `#!`.
 
@@ -142,6 +183,7 @@ def _become(
         sigchld_ignored: whether the job must have SIGCHLD ignored.
         own_group: whether the job gets a process group of its own.
         set_underscore: whether $_ must hold the path of what is executed.
+        timers: the timers that the job must have, as _take_timers returns them.
 
     Returns:
         An exit status, only if nothing could be run; standard error then says why.
@@ -155,6 +197,8 @@ def _become(
     except OSError:
         # Only root may go below the level that it was started with: the job runs at that.
         pass
+    for timer in timers:
+        _signal.setitimer(*timer)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
     refused: "OSError | None" = None
     for candidate in candidates:
@@ -165,23 +209,49 @@ def _become(
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            if error.errno == _ENOEXEC:
+            if error.errno == _ENOEXEC and not _is_binary(candidate):
                 return _execute_script(candidate, argv)
             refused = refused or error
+    if refused is None and b"/" not in argv[0]:
+        _execute_applet(argv)
     return _not_executed(argv[0], refused)
+
+
+def _is_binary(path: bytes) -> bool:
+    """Return whether a file is not a script, by the rule of dash and bash: a NUL byte in its first line."""
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return False  # the shell will say so
+    try:
+        return b"\0" in posix.read(fd, 256).partition(b"\n")[0]
+    except OSError:
+        return False
+    finally:
+        posix.close(fd)
+
+
+def _execute_applet(argv: "list[bytes]") -> None:
+    """Leave a command without a file to the shell if that is busybox, which has commands of its own."""
+    shell = _shell()
+    try:
+        if posix.readlink(shell).rpartition(b"/")[2] == b"busybox":
+            posix.execv(shell, [shell, b"-c", b'"$0" "$@"', *argv])
+    except OSError:
+        pass  # not a link
 
 
 def _not_executed(command: bytes, refused: "OSError | None") -> int:
     name = command.decode(_ENCODING, "surrogateescape")
     if refused is not None:
-        _complain(f"{name}: {refused.strerror}")
+        child.complain(f"{name}: {refused.strerror}")
         return EX_NOT_EXECUTABLE
     if b"/" not in command:
-        _complain(f"{name}: not found in PATH={posix.environ.get(b'PATH', b'').decode('utf-8', 'replace')}")
+        child.complain(f"{name}: not found in PATH={posix.environ.get(b'PATH', b'').decode('utf-8', 'replace')}")
     elif _exists(command):
-        _complain(f"{name}: not found: the interpreter that its first line names")
+        child.complain(f"{name}: not found: the interpreter that its first line names")
     else:
-        _complain(f"{name}: not found")
+        child.complain(f"{name}: not found")
     return EX_NOT_FOUND
 
 
@@ -237,10 +307,3 @@ def _undo_locale_coercion() -> None:
             posix.putenv(b"LC_CTYPE", entry[9:])
             return
     posix.unsetenv(b"LC_CTYPE")
-
-
-def _complain(text: str) -> None:
-    try:
-        posix.write(2, f"rcron: {log.one_line(text)}\n".encode("utf-8", "backslashreplace"))
-    except OSError:
-        pass  # standard error is closed

@@ -29,6 +29,9 @@ print([line for line in status.splitlines() if line.startswith(("SigBlk", "Umask
 print(open("/proc/self/environ", "rb").read())
 """
 
+#: Without most of the thirty real-time signals.
+SOME_FORWARDED = [number for number in FORWARDED if number <= signal.SIGRTMIN or number == signal.SIGRTMAX]
+
 #: Reports the dispositions as they were at exec, which Python itself would change.
 SIGNALS = "grep -E '^Sig(Blk|Ign)' /proc/self/status"
 
@@ -177,7 +180,7 @@ def signal_itself(node: Any, at: str, number: int) -> None:
     node.rcron.write_text(launcher.replace("log._send", kill, 1))
 
 
-@pytest.mark.parametrize("number", FORWARDED)
+@pytest.mark.parametrize("number", SOME_FORWARDED)
 def test_a_signal_between_two_steps_of_the_start_reaches_the_job(node: Any, number: int) -> None:
     """It is sent before the fork, and handed on as soon as there is a job: mostly before that has been executed."""
     signal_itself(node, "status=start", number)
@@ -187,7 +190,7 @@ def test_a_signal_between_two_steps_of_the_start_reaches_the_job(node: Any, numb
     assert node.log()[-1].endswith(f" exit={128 + number} cmd=sleep 25")
 
 
-@pytest.mark.parametrize("number", FORWARDED)
+@pytest.mark.parametrize("number", SOME_FORWARDED)
 def test_a_signal_after_the_jobs_end_changes_nothing(node: Any, number: int) -> None:
     signal_itself(node, " exit=", number)
     assert node.run("sh", "-c", "exit 3").returncode == 3
@@ -420,3 +423,63 @@ def test_a_job_runs_without_a_syslog_socket(node: Any) -> None:
     assert (out.returncode, out.stdout, out.stderr) == (0, "ran\n", "")
     node.become("passive")
     assert node.run("/bin/echo", "ran", preexec_fn=without_dev_log).stdout == ""
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize("option", [[], ["-c"]])
+def test_a_job_that_looks_for_its_own_command_line_does_not_find_rcrons(node: Any, option: "list[str]") -> None:
+    """`pgrep -fc 'worker --queue'` above 1 means to many jobs that they are running already."""
+    worker = node.folder / "worker"
+    worker.write_text("#!/bin/sh\npgrep -fa 'worker --queu[e]'\n")
+    worker.chmod(0o755)
+    command = [f"{worker} --queue a; :"] if option else [str(worker), "--queue", "a"]
+    out = node.run(*option, *command, env={"PATH": "/usr/bin:/bin"})
+    # The shell of -c is there without rcron, too.
+    assert [line.split()[1] for line in out.stdout.splitlines()] == ["/bin/sh"] * (2 if option else 1)
+
+
+@pytest.mark.unmeasured
+def test_rcrons_command_line_still_names_its_program_and_options(node: Any) -> None:
+    out = node.run("sh", "-c", "cat /proc/$PPID/cmdline", "secret", text=False)
+    words = [os.fsencode(word) for word in node.command()]
+    assert out.stdout.rstrip(b"\0").split(b"\0")[-3:] == words
+    assert node.run("sh", "-c", 'echo "$@"', "sh", "a", "b").stdout == "a b\n"
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+@pytest.mark.parametrize("content", [b"\x7fELF\2\1\1\0\0", b"\0echo ran\n"], ids=["of another machine", "unknown"])
+def test_a_binary_that_this_machine_cannot_run_is_not_read_as_a_script(node: Any, shell: str, content: bytes) -> None:
+    binary = node.folder / "binary"
+    binary.write_bytes(content + bytes(100))
+    binary.chmod(0o755)
+    environment = {"PATH": "/usr/bin:/bin", "SHELL": shell}
+    plain = subprocess.run([shell, "-c", str(binary)], env=environment, capture_output=True, check=False)
+    assert plain.returncode == 126
+    out = node.run(str(binary), env=environment)
+    assert (out.returncode, out.stdout, out.stderr) == (126, "", f"rcron: {binary}: Exec format error\n")
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_a_script_with_data_behind_its_first_line_is_a_script(node: Any, shell: str) -> None:
+    script = node.folder / "script"
+    script.write_bytes(b"echo ran; exit 3\n\0\x7fELF")
+    script.chmod(0o755)
+    out = node.run(str(script), env={"PATH": "/usr/bin:/bin", "SHELL": shell})
+    assert (out.returncode, out.stdout) == (3, "ran\n")
+
+
+def test_a_command_without_a_file_is_left_to_busybox_where_that_is_the_shell(node: Any) -> None:
+    """A busybox that prefers its applets runs them without a file (FEATURE_SH_STANDALONE)."""
+    busybox = node.folder / "busybox"
+    # `"$0" "$@"` for a shell with an applet of the name `applet`; the real one is told in the same words.
+    busybox.write_text(
+        '#!/bin/bash\nfunction applet { printf "<%s>" "$@"; return 5; }\nexport -f applet\nexec bash "$@"\n'
+    )
+    busybox.chmod(0o755)
+    shell = node.folder / "sh"
+    shell.symlink_to("busybox")
+    environment = {"PATH": "/usr/bin:/bin", "SHELL": str(shell)}
+    out = node.run("applet", "a  b", "$HOME", env=environment)
+    assert (out.returncode, out.stdout, out.stderr) == (5, "<a  b><$HOME>", "")
+    assert node.run("no-such-applet", env=environment).returncode == 127
+    assert node.run("/no/such/applet", env=environment).stderr == "rcron: /no/such/applet: not found\n"
