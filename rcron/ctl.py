@@ -149,6 +149,8 @@ def _duration(value: str) -> int:
 
 
 def _pid(value: str) -> int:
+    if value.isdecimal() and process.is_hidden(int(value)):
+        raise argparse.ArgumentTypeError(f"/proc does not show process {value} to this user; run this as root")
     if not value.isdecimal() or not process.started_at(int(value)):
         raise argparse.ArgumentTypeError(f"there is no process {value}")
     return int(value)

@@ -105,8 +105,15 @@ class Record:
 
     @property
     def alive(self) -> "bool | None":
-        """Whether the feeding process lives, or None if there is none."""
-        return None if self.pid == 0 else bool(self.started) and process.started_at(self.pid) == self.started
+        """Whether the feeding process lives, or None if there is none or it cannot be seen."""
+        if self.pid == 0 or self.is_hidden:
+            return None
+        return bool(self.started) and process.started_at(self.pid) == self.started
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the number of the feeding process is one of a process that this user may not see."""
+        return self.pid > 0 and process.is_hidden(self.pid)
 
     def set_feeding_process(self, pid: int, daemon: str = "") -> None:
         """Note the process that goes on feeding.

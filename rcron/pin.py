@@ -4,7 +4,7 @@
 
 A pin's file holds one line, `STATE` or `STATE UNTIL BOOT_ID BOOT_UNTIL`. UNTIL is in seconds since the epoch; within
 the boot BOOT_ID (/proc/sys/kernel/random/boot_id, random(4)) BOOT_UNTIL counts instead, in seconds of CLOCK_BOOTTIME
-(clock_gettime(2)), so that setting the clock neither prolongs nor shortens a pin.
+(clock_gettime(2)), so that setting the clock neither prolongs nor shortens a pin. BOOT_ID is `-` if it was not known.
 """
 
 import posix
@@ -21,6 +21,9 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 #: The longest time limit of a pin, in seconds: ten years.
 MAX_SECONDS = 10 * 365 * 86400
+
+#: What a pin's file holds instead of a boot's ID that is not known.
+_NO_BOOT_ID = "-"
 
 #: More seconds than any pin can have left, whatever the clock was set to: a thousand years.
 _ENDLESS = 1000 * 365 * 86400
@@ -107,14 +110,19 @@ def read(config: Config) -> "Pin | None":
 
 
 def _left(until: str, boot_id: str, boot_until: str) -> float:
-    if boot_id == _boot_id():
+    if boot_id == _boot_id() != _NO_BOOT_ID:
         return float(boot_until) - time.clock_gettime(time.CLOCK_BOOTTIME)
     return float(until) - time.time()
 
 
 def _boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-        return stream.read().strip()
+    """Return this boot's ID, or _NO_BOOT_ID if /proc does not show it (subset=pid): then the clock has to do."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as stream:
+            words = stream.read(100).decode("ascii", "replace").split()
+    except OSError:
+        return _NO_BOOT_ID
+    return words[0] if len(words) == 1 else _NO_BOOT_ID
 
 
 def write(config: Config, state: str, seconds: "int | None") -> None:

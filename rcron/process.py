@@ -47,6 +47,23 @@ def lives(pid: int) -> bool:
     return found is not None and found[1][0] not in _ENDED and not int(found[1][6]) & _PF_EXITING
 
 
+def is_hidden(pid: int) -> bool:
+    """Return whether a process exists that /proc does not show us: it is mounted with hidepid (proc(5)), or not at all.
+
+    Args:
+        pid: the process.
+    """
+    if _stat(pid) is not None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
 def is_stopped(pid: int) -> bool:
     """Return whether a signal or a debugger has stopped a process.
 

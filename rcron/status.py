@@ -41,6 +41,7 @@ def facts(config: Config) -> "dict[str, Any]":
             "name": record.feeder,
             "event": record.event,
             "alive": record.alive,
+            "hidden": record.is_hidden,
             "spoke": int(record.spoke),
             "answer": _answer(record),
         },
@@ -91,6 +92,8 @@ def _feeder(feeder: "dict[str, Any] | None") -> str:
     if feeder is None:
         return "none has reported yet"
     alive = {True: "alive", False: "gone", None: "a hook that ends"}[feeder["alive"]]
+    if feeder["hidden"]:
+        alive = "a process that this user cannot see"
     return log.one_line(f"{feeder['name']}, {alive}, spoke {_ago(feeder['spoke'])}: {feeder['event']}")
 
 
@@ -100,7 +103,7 @@ def _last_answer(feeder: "dict[str, Any] | None", is_served: bool) -> str:
     if feeder is None or feeder["answer"] is None:
         return "none yet since the feeder's last event"
     answer = feeder["answer"]
-    asker = f"rcron-agent, pid {answer['pid']}{'' if feeder['alive'] else ', which is gone'}"
+    asker = f"rcron-agent, pid {answer['pid']}{'' if feeder['alive'] or feeder['hidden'] else ', which is gone'}"
     return log.one_line(f"{answer['state']} {_ago(answer['at'])}: {answer['words']} (asked by {asker})")
 
 
