@@ -176,6 +176,29 @@ def test_monitor_refreshes_no_stale_state_and_calls_it_unpromoted(clone: Agent) 
     assert time.time() - clone.node.state_file.stat().st_mtime > 150
 
 
+def test_monitor_leaves_a_state_that_an_agent_keeps_to_the_agent(clone: Agent) -> None:
+    """It would renew an active while the daemons that could take it back are stopped."""
+    clone.node.configure("state_max_age = 100")
+    clone("start"), clone("promote")
+    pathlib.Path(rcron_settings.load(str(clone.node.conf)).agent_file("ask")).touch()
+    age(clone.node.state_file, 50)
+    assert clone("monitor") == 8
+    assert time.time() - clone.node.state_file.stat().st_mtime > 40
+
+
+def test_monitor_gives_an_agent_that_doubts_some_seconds(clone: Agent) -> None:
+    """Pacemaker would promote another instance, or this one anew."""
+    clone("start"), clone("promote")
+    pathlib.Path(rcron_settings.load(str(clone.node.conf)).agent_file("ask")).touch()
+    clone.node.become("passive")
+    assert clone("monitor") == 8
+    assert clone.state() == "passive"
+    age(clone.node.state_file, 60)
+    assert clone("monitor") == 0
+    clone("demote")
+    assert clone("monitor") == 0, "not what Pacemaker has made unpromoted"
+
+
 @pytest.mark.parametrize("prepare", [["start"], []])
 def test_monitor_reports_an_operators_active_and_does_not_keep_it_fresh(clone: Agent, prepare: list[str]) -> None:
     for action in prepare:
