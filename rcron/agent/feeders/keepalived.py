@@ -37,6 +37,9 @@ PATIENCE = 1.2
 #: The least time from one dump to the next, in seconds, unless an event asks for one.
 CADENCE = 5.0
 
+#: Seconds that a master of before gets to hear the new one's first advert, which goes out when the line is written.
+HAND_OVER = 0.1
+
 #: The most that is read of a dump, in bytes: an instance takes 2 KB.
 MAX_DUMP = 4 << 20
 
@@ -148,9 +151,10 @@ class KeepalivedTruth(Truth):
             if STATES[word] == PASSIVE or is_trusted:
                 # A line is what this process has just done.
                 self._proof = max(self._proof, now)
-                self._heard.append(Answer(STATES[word], now, self._words))
+            if STATES[word] == PASSIVE:
+                self._heard.append(Answer(PASSIVE, now, self._words))
             else:
-                self._heard.append(cannot_tell(f"{self._words}, but stood still before", now))
+                self._heard.append(cannot_tell(f"{self._words}: asked again in a moment", now))
 
     def take_end(self) -> None:
         """Take the FIFO's end, in the loop's thread: keepalived was reloaded, or has ended."""
@@ -206,6 +210,8 @@ class KeepalivedTruth(Truth):
             return Answer(PASSIVE, now, self._words)
         if self._is_in_doubt and self._is_urgent:
             return cannot_tell(f"{self._words}, but does not confirm it", now)
+        if now - self._spoke < HAND_OVER:
+            return cannot_tell(f"{self._words} since this moment", now)
         if now < self._distrusted_until:
             return cannot_tell(f"{self._words}, but stood still before", now)
         if self._stood_still(now):
