@@ -102,8 +102,9 @@ class KeepalivedTruth(Truth):
         self._dumped = 0.0
         self._may_dump = 0.0
         self._failures = 0
-        #: The VRRP process and when it was started, its counters, and when these were read.
-        self._process = (0, "")
+        #: The VRRP process, its status, its counters, and when these were read.
+        self._process = 0
+        self._status: "Status | None" = None
         self._switches = -1
         self._reaped = ""
         self._looked = 0.0
@@ -115,10 +116,15 @@ class KeepalivedTruth(Truth):
     def _set_interval(self, seconds: float) -> None:
         """Take over the advert's interval. A backup takes over after three of them at the earliest."""
         self._interval = seconds
-        self.every = min(1.0, max(0.1, seconds / 4))
+        self._set_pace()
         # A process that blocks moves its counter once more before it does: up to one interval after its last advert.
         self.silence = max(0.4, 1.75 * seconds)
         self.notice = 3 * seconds + 1
+
+    def _set_pace(self) -> None:
+        """Look often at a master, which is one only as long as it sends adverts; what others become, the FIFO says."""
+        seconds = 0.3 * self._interval if self._word == "MASTER" or self._fifo is None else self._interval
+        self.every = min(1.0, max(0.1, seconds))
 
     def descriptor(self) -> int:
         """Return the FIFO, opened anew if keepalived has made it anew; -1 if there is none."""
@@ -161,7 +167,7 @@ class KeepalivedTruth(Truth):
         now = boottime()
         with self._lock:
             self._doubt()
-            if self._process[0] and not process.lives(self._process[0]):
+            if self._process and not process.lives(self._process):
                 self._word = ""
                 self._heard.append(Answer(PASSIVE, now, "keepalived has ended"))
             else:
@@ -179,24 +185,30 @@ class KeepalivedTruth(Truth):
 
     def close(self) -> None:
         """Leave the FIFO to the other clusters."""
+        if self._status is not None:
+            self._status.close()
+            self._status = None
         if self._fifo is not None:
             self._fifo.leave(self)
 
     def ask(self) -> Answer:
         """Look whether the VRRP process works, and have it say what it is if that is in doubt."""
         now = boottime()
-        pid = self._find_process()
-        if not pid:
+        found = self._status.read() if self._status is not None else None
+        if found is None:
+            found = self._find_process()
+        if found is None:
             with self._lock:
                 self._word = ""
                 self._doubt()
             return Answer(PASSIVE, now, "keepalived does not run")
         with self._lock:
-            self._look(pid, now)
+            self._look(*found, now)
             is_due = self._is_in_doubt and now >= self._may_dump and (self._is_urgent or now - self._dumped >= CADENCE)
-        if is_due and not process.is_stopped(pid):
-            self._learn(pid, now)
+        if is_due and not found[1]:
+            self._learn(self._process, now)
         with self._lock:
+            self._set_pace()
             return self._answer(now)
 
     @property
@@ -230,20 +242,29 @@ class KeepalivedTruth(Truth):
         return self._word == "BACKUP" and now - self._proof > 4.5 * self._interval + 0.5
 
     def _is_stopped(self) -> bool:
-        return bool(self._process[0]) and process.is_stopped(self._process[0])
+        return bool(self._process) and process.is_stopped(self._process)
 
-    def _find_process(self) -> int:
-        """Return keepalived's VRRP process, or 0."""
-        pid, started = self._process
-        if not pid or not process.lives(pid) or process.started_at(pid) != started:
-            pid = vrrp_process(self._pid_file, self._fifo.path if self._fifo is not None else "")
-        return pid
+    def _find_process(self) -> "tuple[int, bool] | None":
+        """Look for keepalived's VRRP process. Returns what its status says, or None if there is none."""
+        if self._status is not None:
+            self._status.close()
+            self._status = None
+        pid = vrrp_process(self._pid_file, self._fifo.path if self._fifo is not None else "")
+        try:
+            status = Status(pid) if pid else None
+        except OSError:
+            status = None
+        found = status.read() if status is not None else None
+        with self._lock:
+            self._process = pid if found is not None else 0
+            self._status = status
+            self._switches = -1
+        return found
 
-    def _look(self, pid: int, now: float) -> None:
+    def _look(self, switches: int, is_stopped: bool, now: float) -> None:
         """Compare the process's counters with those of the last look."""
-        switches, reaped = voluntary_switches(pid), reaped_children(pid)
-        if self._process[0] != pid or self._switches < 0:
-            self._process = (pid, process.started_at(pid))
+        reaped = reaped_children(self._process) if self._fifo is None else ""
+        if self._switches < 0:
             self._word = ""
             self._proof = 0.0
             self._doubt()
@@ -253,11 +274,9 @@ class KeepalivedTruth(Truth):
                     # Its peers may have replaced it; it has to hear their adverts first.
                     self._distrust(now)
                 self._proof = max(self._proof, self._looked)
-            if process.is_stopped(pid):
+            if is_stopped:
                 self._distrust(now)
-            if self._fifo is None and reaped != self._reaped:
-                self._doubt(is_urgent=False)
-            if self._fifo is not None and not self._fifo.is_open:
+            if reaped != self._reaped or (self._fifo is not None and not self._fifo.is_open):
                 self._doubt(is_urgent=False)
         self._switches, self._reaped, self._looked = switches, reaped, now
 
@@ -502,13 +521,32 @@ def _raw_sockets(pid: int) -> "set[str]":
     return found
 
 
-def voluntary_switches(pid: int) -> int:
-    """Return how often a process has gone to sleep by itself; -1 if it has ended."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as stream:
-            return int(stream.read().split(b"\nvoluntary_ctxt_switches:")[1].split(None, 1)[0])
-    except (OSError, IndexError, ValueError):
-        return -1
+class Status:
+    """A process's status, kept open: it is never another's, and costs one call to read.
+
+    Args:
+        pid: the process.
+
+    Raises:
+        OSError: there is no such process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._fd = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self) -> "tuple[int, bool] | None":
+        """Return how often the process has gone to sleep by itself, and whether it is stopped; None if it has ended."""
+        try:
+            data = os.pread(self._fd, 8192, 0)
+            state = data.split(b"\nState:", 1)[1].split(None, 1)[0]
+            switches = int(data.split(b"\nvoluntary_ctxt_switches:", 1)[1].split(None, 1)[0])
+        except (OSError, IndexError, ValueError):
+            return None
+        return None if state in b"ZX" else (switches, state in b"Tt")
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._fd)
 
 
 def reaped_children(pid: int) -> str:

@@ -35,12 +35,12 @@ with open(folder + "/pid", "w") as stream:
 if os.fork():
     while True:
         signal.pause()
+awake, wake = os.pipe2(os.O_NONBLOCK)
+signal.set_wakeup_fd(wake)
 fifo = os.open(folder + "/fifo", os.O_RDWR | os.O_NONBLOCK) if os.path.exists(folder + "/fifo") else -1
 with open(folder + "/child", "w") as stream:
     stream.write(str(os.getpid()))
 blocked = os.pipe()[0]
-awake, wake = os.pipe2(os.O_NONBLOCK)
-signal.set_wakeup_fd(wake)
 while True:
     if os.path.exists(folder + "/hang"):
         os.read(blocked, 1)
