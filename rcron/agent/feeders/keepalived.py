@@ -38,7 +38,7 @@ PATIENCE = 1.2
 CADENCE = 5.0
 
 #: Seconds that a master of before gets to hear the new one's first advert, which goes out when the line is written.
-HAND_OVER = 0.1
+HAND_OVER = 0.2
 
 #: The most that is read of a dump, in bytes: an instance takes 2 KB.
 MAX_DUMP = 4 << 20

@@ -261,7 +261,7 @@ def test_lines_are_heard_at_once_and_nothing_is_asked(
     daemon.tells('INSTANCE "VI_1" MASTER 1', 'INSTANCE "VI_1" MASTER_RX_LOWER_PRI 1')
     assert heard(truth) == [None]
     assert truth.ask().state is None  # the master of before hears of it now
-    assert last_of(truth, 0.1).state == ACTIVE
+    assert last_of(truth, 0.3).state == ACTIVE
     assert daemon.dumps == 1
 
 
@@ -319,7 +319,7 @@ def test_a_backup_that_waits_for_a_master_that_died_becomes_master_without_delay
     time.sleep(0.05)
     daemon.tells('INSTANCE "VI_1" MASTER 1')
     assert heard(truth) == [None]
-    assert last_of(truth, 0.1).state == ACTIVE
+    assert last_of(truth, 0.3).state == ACTIVE
 
 
 def test_a_keepalived_that_was_killed_is_passive(daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]") -> None:
