@@ -268,13 +268,15 @@ class PacemakerTruth(Truth):
 
     def _read_times(self) -> None:
         """Reckon with the token and the consensus that Corosync has in use."""
-        seconds = 0.0
-        for key in ("token", "consensus"):
-            _status, output = self._program.run(["corosync-cmapctl", "-g", f"runtime.config.totem.{key}"], 1.0)
-            value = output.rpartition("=")[2].strip()
-            if not value.isdecimal():
-                return
-            seconds += int(value) / 1000
+        _status, output = self._program.run(["corosync-cmapctl", "runtime.config.totem."], 1.0)
+        found = {}
+        for line in output.split("\n"):
+            key, _equals, value = line.partition(" = ")
+            if value.isdecimal():
+                found[key.split()[0].rpartition(".")[2]] = int(value) / 1000
+        if not {"token", "consensus"} <= found.keys():
+            return
+        seconds = found["token"] + found["consensus"]
         self.notice = self._probation.notice = seconds + SETTLE
         self._probation.patience = seconds
         self.silence = max(seconds - MARGIN, 1.0)

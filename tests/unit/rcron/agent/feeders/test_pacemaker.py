@@ -40,6 +40,13 @@ GROUP = """\
   <primitive id="jobs" class="ocf" provider="rcron" type="rcron"/>
 </group>
 """
+CMAP = """\
+runtime.config.totem.block_unlisted_ips (u32) = 1
+runtime.config.totem.consensus (u32) = 1980
+runtime.config.totem.interface.0.knet_ping_interval (u32) = 412
+runtime.config.totem.token (u32) = 1650
+runtime.config.totem.token_retransmit (u32) = 392
+"""
 NOW = 1795828700
 
 
@@ -153,8 +160,7 @@ class Node:
             "crm_node --name": (0, "a\n"),
             "//resources": (0, CLONE),
             "//lrm_resource": (0, history(operation("a", "promote"))),
-            "totem.token": (0, "runtime.config.totem.token (u32) = 1650\n"),
-            "totem.consensus": (0, "runtime.config.totem.consensus (u32) = 1980\n"),
+            "corosync-cmapctl": (0, CMAP),
         }
         self.hangs = ""
         self.states = {"pacemaker-contr": "S", "pacemaker-based": "S", "pacemaker-execd": "S"}
