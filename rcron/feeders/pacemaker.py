@@ -275,7 +275,7 @@ class Instance:
         """
         if new == ACTIVE:
             self._write_note(word, config)
-        hook.apply(
+        outcome = hook.apply(
             config,
             new,
             "pacemaker",
@@ -290,6 +290,8 @@ class Instance:
                 if not self._noted()[0]:
                     raise
                 # There is no room. That it was promoted before says as well that it is started.
+        if outcome == hook.ASKED:
+            return SUCCESS  # the agent makes the node active when the cluster's status says what this action has done
         if _is_active(config) != (new == ACTIVE):
             return ERR_GENERIC
         if word == STOPPED:

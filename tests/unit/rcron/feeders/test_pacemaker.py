@@ -186,6 +186,20 @@ def test_monitor_leaves_a_state_that_an_agent_keeps_to_the_agent(clone: Agent) -
     assert time.time() - clone.node.state_file.stat().st_mtime > 40
 
 
+def test_a_promotion_that_comes_late_succeeds_and_leaves_the_state_to_the_agent(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pacemaker's status, which the agent asks, says that it is pending until it has succeeded."""
+    instance = pacemaker.Instance(str(node.conf), {"HA_RSCTMP": str(node.folder / "tmp"), **PROMOTABLE})
+    monkeypatch.setattr(instance, "_prefer", lambda _score: None)
+    assert instance.start() == 0
+    pathlib.Path(rcron_settings.load(str(node.conf)).agent_file("ask")).touch()
+    monkeypatch.setattr(pacemaker, "IN_TIME", -1e9)
+    assert instance.promote() == 0
+    assert node.state_file.read_text() == "passive\n"
+    assert instance.monitor() == 8
+
+
 def test_monitor_gives_an_agent_that_doubts_some_seconds(clone: Agent) -> None:
     """Pacemaker would promote another instance, or this one anew."""
     clone("start"), clone("promote")
