@@ -82,7 +82,12 @@ def replace(path: str, text: str) -> None:
     """
     temporary = f"{path}.{posix.getpid()}.{posix.urandom(4).hex()}"
     flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
-    fd = posix.open(temporary, flags, 0o600)
+    try:
+        fd = posix.open(temporary, flags, 0o600)
+    except OSError as error:
+        # "No space left on device" also means that no inode is left: that a temporary file had none helps nobody.
+        error.filename = path
+        raise
     try:
         try:
             posix.fchmod(fd, 0o644)

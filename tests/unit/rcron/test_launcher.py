@@ -14,7 +14,7 @@ import pytest
 
 from rcron import __version__
 from rcron.bytecode import AT_ONCE, ROOM, compile_all
-from rcron.launcher import LAUNCHER
+from rcron.launcher import CTL_LAUNCHER, LAUNCHER
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -173,3 +173,24 @@ def test_an_init_without_room_for_the_bytecode_is_refused(tmp_path: pathlib.Path
         f"compiled.{sys.implementation.cache_tag}"
     ]
     assert {path.name.partition(".")[0] for path in package.glob("__pycache__/*.pyc")} == {*AT_ONCE, "__init__"}
+
+
+def old_pythons() -> "list[str]":
+    """This machine's Pythons that are too old for rcron."""
+    versions = pathlib.Path.home() / ".pyenv/versions"
+    return sorted(str(path) for path in versions.glob("3.[678].*/bin/python3"))
+
+
+@pytest.mark.skipif(not old_pythons(), reason="no Python before 3.9 on this machine")
+@pytest.mark.parametrize("state", ["active", "passive"])
+def test_a_python_that_is_too_old_is_refused_in_one_line_before_the_job_runs(
+    node: Any, library: pathlib.Path, state: str
+) -> None:
+    node.become(state)
+    for python in old_pythons():
+        version = pathlib.Path(python).parts[-3].rpartition(".")[0]
+        for command, text in ((node.rcron, LAUNCHER), (node.rcronctl, CTL_LAUNCHER)):
+            command.write_text(text.format(python=python, library=library))
+            out = subprocess.run([command, "--conf", node.conf, "status"], capture_output=True, text=True, check=False)
+            needs = f"rcron: needs Python 3.9 or newer, but {python} is {version}; nothing was run. Deploy rcron anew\n"
+            assert (out.returncode, out.stdout, out.stderr) == (78, "", needs)

@@ -241,3 +241,15 @@ def test_what_the_agent_keeps_for_two_state_files_never_has_one_name() -> None:
     assert all(len(place) < 108 for place in places)
     same = settings.parse("state_file = /var/run/a/b", "f").agent_file("ask")
     assert same == settings.parse("state_file = /run/a/b", "f").agent_file("ask")
+
+
+def test_a_file_system_without_a_free_inode_is_reported_with_the_files_own_name(
+    conf: settings.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str, *_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    monkeypatch.setattr(state.posix, "open", refuse)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        state.write(conf.state_file, "passive")
+    assert caught.value.filename == conf.state_file
