@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 CHECKOUT = Path(__file__).parents[3]
 ROLE = CHECKOUT / "roles/rcron_keepalived"
@@ -75,3 +77,27 @@ def test_priorities_fall_by_as_much_as_there_is_room_for(tmp_path: Path, hosts: 
     ).stdout
     found = dict(re.findall(r'^host(\d+) [^"]*"msg": "?(\d+)', said, re.MULTILINE))
     assert found == {str(number): str(max(1, 200 - number * step)) for number in asked}
+
+
+@pytest.mark.parametrize(
+    ("said", "accepted"),
+    [
+        ("", True),
+        ("(VI_rcron) No VIP specified; at least one is sensible", True),
+        ("(VI_rcron) No VIP specified; at least one is required", False),
+        ("(VI_rcron) No VIP specified; at least one is sensible\nUnknown keyword 'x'", False),
+    ],
+)
+def test_keepalived_conf_is_refused_for_all_but_the_one_harmless_warning(
+    tmp_path: Path, said: str, accepted: bool
+) -> None:
+    tasks = yaml.safe_load((Path(__file__).parents[3] / "roles/rcron_keepalived/tasks/manage.yml").read_text())
+    validate = next(task for task in tasks if task["name"] == "Write keepalived.conf")["ansible.builtin.template"][
+        "validate"
+    ]
+    keepalived = tmp_path / "keepalived"
+    keepalived.write_text('#!/bin/sh\n[ -z "$SAID" ] || echo "$SAID" >&2; exit 5\n')
+    keepalived.chmod(0o755)
+    words = shlex.split(validate.replace("{{ rcron_keepalived_hook }}", "/etc/keepalived/rcron.conf") % "new.conf")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SAID": said}
+    assert (subprocess.run(words, env=environment, capture_output=True, check=False).returncode == 0) == accepted
