@@ -17,6 +17,14 @@ OPTIONS = {
     "directives": {"type": "list", "elements": "str", "required": True},
 }
 
+#: The rules of wackamole's lexer that matter here, in its order; and the keywords of rcron's directives.
+BLANK = re.compile(r"#.*|[ \t\r\n]+")
+EVENT = re.compile(r"(?:on|post) (?:up|down)", re.IGNORECASE)
+QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+VALUE = re.compile(r"[^ \t\r\n#{}]+")
+RULES = (BLANK, EVENT, QUOTED, VALUE)
+KEYWORDS = ("perluselib", "perluse", "rundynamic")
+
 
 def inspect(options: dict) -> dict:
     """Look at wackamole and its Perl on this node.
@@ -70,11 +78,45 @@ def lacking(text: str, directives: list[str]) -> list[str]:
 
     Args:
         text: The file's text.
-        directives: What it is to hold; wackamole takes them in either case, with any white space, quoted or not.
+        directives: What it is to hold.
 
     Returns:
-        Those of them that it lacks.
+        Those of them that it lacks, as wackamole itself would read it.
     """
-    bare = re.sub("[\"']", " ", re.sub("#.*", "", text))
-    words = " ".join(bare.lower().split())
-    return [directive for directive in directives if directive.lower() not in words]
+    found = tokens(text)
+
+    def holds(wanted: list[str]) -> bool:
+        return any(found[at : at + len(wanted)] == wanted for at in range(len(found)))
+
+    return [directive for directive in directives if not holds(tokens(directive))]
+
+
+def tokens(text: str) -> list[str]:
+    """Cut a wackamole.conf into its tokens, as config_gram.l of 2.1.4 does.
+
+    Its keywords may be in either case, and an event ("on up") is one token with one blank in it. Names in Perl are
+    values, whose case counts.
+
+    Args:
+        text: The file's text.
+
+    Returns:
+        The tokens: keywords and events in lower case, values without quotes.
+    """
+    found = []
+    at = 0
+    while at < len(text):
+        # flex takes the rule that matches most, and the first of two that match as much.
+        matches = [(rule, match) for rule in RULES for match in [rule.match(text, at)] if match]
+        rule, match = max(matches, key=lambda one: one[1].end(), default=(None, None))
+        if match is None:
+            found.append(text[at])
+            at += 1
+            continue
+        at = match.end()
+        word = match.group()
+        if rule is EVENT or (rule is VALUE and word.lower() in KEYWORDS):
+            found.append(word.lower())
+        elif rule is not BLANK:
+            found.append(word[1:-1] if rule is QUOTED else word)
+    return found
