@@ -13,7 +13,7 @@ Tried on 2.1.5, 2.2.7 and 2.3.3:
 - USR1 makes the VRRP process write keepalived.data into its /tmp, with the state and the advert's interval of each
   instance. It is asked for that only in doubt, because it logs it each time: at the start, after a gap, when the FIFO
   or the process is a new one, and after it stood still. If keepalived.conf has a FIFO of its own and calls rcron by
-  `notify`, it is asked after each hook, and after any script that it ran has ended, at most every CADENCE seconds.
+  `notify`, it is asked after each hook, and when a script of its own begins or ends, at most every CADENCE seconds.
 """
 
 import os
@@ -263,7 +263,7 @@ class KeepalivedTruth(Truth):
 
     def _look(self, switches: int, is_stopped: bool, now: float) -> None:
         """Compare the process's counters with those of the last look."""
-        reaped = reaped_children(self._process) if self._fifo is None else ""
+        reaped = traces_of_children(self._process) if self._fifo is None else ""
         if self._switches < 0:
             self._word = ""
             self._proof = 0.0
@@ -549,14 +549,15 @@ class Status:
         os.close(self._fd)
 
 
-def reaped_children(pid: int) -> str:
-    """Return what grows with each child of a process that has ended, as one word."""
+def traces_of_children(pid: int) -> str:
+    """Return one line that changes with each child of a process that begins or ends."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
             fields = stream.read().rpartition(")")[2].split()
     except OSError:
         return ""
-    return f"{fields[8]} {fields[13]} {fields[14]}"  # cminflt, cutime, cstime: proc_pid_stat(5)
+    ended = f"{fields[8]} {fields[13]} {fields[14]}"  # cminflt, cutime, cstime: proc_pid_stat(5)
+    return f"{ended} {_children(pid)}"
 
 
 def dump(pid: int) -> "str | None":
