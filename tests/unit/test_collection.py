@@ -13,7 +13,7 @@ import yaml
 from rcron import feeders
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if (path / "meta").is_dir())
+ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if (path / "meta" / "argument_specs.yml").is_file())
 MODULES = sorted(path.name for path in (CHECKOUT / "plugins" / "modules").glob("*.py"))
 
 
@@ -30,11 +30,11 @@ def test_defaults_and_argument_specs_agree(role: str) -> None:
     """An option with a default has that very default in defaults/main.yml, and no other variable stands there."""
     defaults = read("roles", role, "defaults", "main.yml")
     options = specs(role)["main"]["options"]
-    told = {name: option["default"] for name, option in options.items() if "default" in option}
+    documented = {name: option["default"] for name, option in options.items() if "default" in option}
     assert set(defaults) <= set(options), "defaults/main.yml has a variable that argument_specs.yml has not"
-    assert set(told) <= set(defaults), "argument_specs.yml tells a default that defaults/main.yml has not"
-    for name, value in told.items():
-        # What is put together out of other variables is told in words.
+    assert set(documented) <= set(defaults), "argument_specs.yml has a default that defaults/main.yml has not"
+    for name, value in documented.items():
+        # A default that is put together from other variables is described in words.
         if not (isinstance(defaults[name], (str, list)) and "{{" in str(defaults[name])):
             assert defaults[name] == value, name
 
