@@ -1,42 +1,59 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What all feeder roles have from the role _feeder, seen with the one that needs no daemon, on this machine."""
+"""What all feeder roles have from the role _feeder: wackamole's, on a host whose modules answer what a test says."""
 
 from __future__ import annotations
 
-import os
+import json
 import pathlib
-import shutil
+import re
+import stat
 
 import pytest
 
 ROLE = "rcron.cluster.rcron_wackamole"
-WRITTEN = "# Written by Ansible, role rcron.cluster.rcron_wackamole: changes made here are lost at its next run."
+FOLDER = "/usr/local/lib/rcron-wackamole"
+MODULE = f"{FOLDER}/Rcron.pm"
+DROP_IN = "/etc/systemd/system/wackamole.service.d/rcron.conf"
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="feeder roles want root"),
-    pytest.mark.skipif(shutil.which("perl") is None, reason="no perl on this machine"),
+#: The host's "Python": it prints the answer for the module that it is to run, or the answer for any.
+INTERPRETER = """\
+#!/bin/sh
+module=${1##*/AnsiballZ_}
+cat "$0.${module%.py}" 2>/dev/null || cat "$0.any"
+"""
+
+NODE = {"uid": 0, "foreign": [], "perl": True, "lacks": ["PerlUse Rcron"]}
+NOT_NAMED = [
+    f"PerlUseLib {FOLDER}",
+    "PerlUse Rcron",
+    "RunDynamic Rcron::up on up",
+    "RunDynamic Rcron::down on down",
 ]
 
 
 @pytest.fixture
-def module(tmp_path: pathlib.Path) -> pathlib.Path:
-    """The file that the role writes."""
-    return tmp_path / "perl" / "Rcron.pm"
+def play(playbook, tmp_path: pathlib.Path):
+    """Return a function that runs a play's tasks or roles on the host, and returns the process.
 
+    Its keyword arguments: node, what differs in the answer of rcron_feeder_info; others, what is in the role's folders
+    beside its files; changed, whether files are changed; and the play's variables.
+    """
+    host = tmp_path / "host"
+    host.write_text(INTERPRETER)
+    host.chmod(stat.S_IRWXU)
 
-@pytest.fixture
-def play(playbook, module):
-    """Return a function that runs a play's tasks or roles with the role's variables, and returns the process."""
-
-    def run(content: dict, *options: str, **variables):
-        places = {
-            "rcron_wackamole_module_dir": str(module.parent),
-            "rcron_wackamole_perl": shutil.which("perl"),
-            "rcron_wackamole_conf": str(module.parent.parent / "wackamole.conf"),
-            "rcron_wackamole_address": "192.0.2.10",
+    def run(content: dict, *options: str, node=None, others=(), changed=False, **variables):
+        answers = {
+            "any": {"changed": changed},
+            "stat": {"changed": False, "stat": {"exists": False}},
+            "find": {"changed": False, "files": [{"path": path} for path in others]},
+            "rcron_feeder_info": {"changed": False, "node": {**NODE, **(node or {})}},
         }
-        return playbook({"vars": {**places, **variables}, **content}, *options)
+        for module, answer in answers.items():
+            host.with_name(f"host.{module}").write_text(json.dumps(answer))
+        variables = {"rcron_wackamole_address": "192.0.2.10", **variables}
+        return playbook({"vars": variables, **content}, "-e", f"ansible_python_interpreter={host}", *options)
 
     return run
 
@@ -46,51 +63,68 @@ def include(tasks_from: str = "main", **variables) -> dict:
     return {"name": f"Include {tasks_from}", "ansible.builtin.include_role": role, "vars": variables}
 
 
+def results(ran, task: str) -> str:
+    """What a task did, as ansible-playbook prints it; an empty string if it was not reached."""
+    return "".join(re.findall(rf"^TASK \[(?:[\w.]+ : )?{task}\] \*+\n(.*?)^$", ran.stdout, re.MULTILINE | re.DOTALL))
+
+
 def inspections(ran) -> int:
     return ran.stdout.count("TASK [rcron.cluster._feeder : Inspect the feeder on the node]")
 
 
-def test_a_role_by_itself_connects_once_and_leaves_nothing_behind(play, module):
-    first = play({"roles": [ROLE]})
-    assert first.returncode == 0, first.stdout
-    assert module.read_text().splitlines()[0] == WRITTEN
-    assert "changed=0" in play({"roles": [ROLE]}).stdout
-    removed = play({"roles": [ROLE]}, rcron_wackamole_state="absent")
-    assert removed.returncode == 0, removed.stdout
-    assert not module.parent.exists()
+def removed(ran) -> list[str]:
+    return re.findall(r"item=(\S+)\)", results(ran, "Remove the files, and the folders that hold nothing else"))
 
 
-def test_a_folder_that_holds_something_else_stays(play, module):
-    play({"roles": [ROLE]})
-    (module.parent / "Mine.pm").write_text("1;\n")
-    play({"roles": [ROLE]}, rcron_wackamole_state="absent")
-    assert os.listdir(module.parent) == ["Mine.pm"]
+def test_a_role_by_itself_checks_first_and_then_writes_the_drop_in_and_its_hook(play):
+    ran = play({"roles": [ROLE]})
+    assert ran.returncode == 0, ran.stdout
+    names = ["Inspect the feeder on the node", "Refuse what would not work with this feeder", "Write the drop-in"]
+    places = [ran.stdout.index(f" : {name}]") for name in [*names, "Write the Perl module"]]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(("changed", "done"), [(True, "changed: "), (False, "skipping: ")])
+def test_systemd_reads_a_drop_in_that_has_changed(play, changed, done):
+    assert results(play({"roles": [ROLE]}, changed=changed), "Make systemd read it").startswith(done)
+
+
+def test_a_removal_takes_files_and_folders_away(play):
+    ran = play({"roles": [ROLE]}, rcron_wackamole_state="absent", node={"lacks": NOT_NAMED}, others=[MODULE, DROP_IN])
+    assert ran.returncode == 0, ran.stdout
+    assert set(removed(ran)) == {MODULE, DROP_IN, FOLDER, DROP_IN.removesuffix("/rcron.conf")}
+    assert "Write the drop-in" not in ran.stdout
+
+
+def test_a_folder_that_holds_something_else_stays(play):
+    others = [MODULE, DROP_IN, f"{FOLDER}/Mine.pm"]
+    ran = play({"roles": [ROLE]}, rcron_wackamole_state="absent", node={"lacks": NOT_NAMED}, others=others)
+    assert set(removed(ran)) == {MODULE, DROP_IN, DROP_IN.removesuffix("/rcron.conf")}
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])
-def test_somebody_s_file_is_neither_replaced_nor_removed(play, module, state):
-    module.parent.mkdir()
-    module.write_text("package Rcron;\n")
-    ran = play({"roles": [ROLE]}, rcron_wackamole_state=state)
+def test_somebody_s_file_is_neither_replaced_nor_removed(play, state):
+    node = {"foreign": [MODULE], "lacks": NOT_NAMED}
+    ran = play({"roles": [ROLE]}, rcron_wackamole_state=state, node=node)
     assert ran.returncode != 0
-    assert f"localhost: {module} is there already, and not from this role: rename it, or name another" in ran.stdout
-    assert module.read_text() == "package Rcron;\n"
+    assert f"localhost: {MODULE} is there already, and not from this role: rename it, or name another" in ran.stdout
+    assert "Write" not in ran.stdout
+    assert removed(ran) == []
 
 
-def test_all_that_is_wrong_is_said_in_one_run_and_nothing_done(play, module):
-    wrong = {"rcron_wackamole_adress": "192.0.2.10", "rcron_wackamole_perl": "/nonexistent/perl"}
-    ran = play({"roles": [ROLE]}, **wrong)
+def test_all_that_is_wrong_is_said_in_one_run_and_nothing_done(play):
+    ran = play({"roles": [ROLE]}, node={"perl": False, "uid": 1000}, rcron_wackamole_adress="192.0.2.10")
     assert ran.returncode != 0
     assert "localhost: unknown variable rcron_wackamole_adress (did you mean rcron_wackamole_address?)" in ran.stdout
-    assert "localhost: /nonexistent/perl cannot be run or lacks its module POSIX" in ran.stdout
-    assert not module.parent.exists()
+    assert "localhost: /usr/bin/perl cannot be run or lacks its module POSIX" in ran.stdout
+    assert "localhost: the tasks run as uid 1000, and only root may" in ran.stdout
+    assert "Write" not in ran.stdout
 
 
-def test_what_has_been_checked_is_not_checked_again(play, module):
+def test_what_has_been_checked_is_not_checked_again(play):
     ran = play({"tasks": [include("preflight"), include()]})
     assert ran.returncode == 0, ran.stdout
     assert inspections(ran) == 1
-    assert module.exists()
 
 
 @pytest.mark.parametrize(
@@ -103,15 +137,13 @@ def test_with_other_variables_it_is_checked_again(play, change):
     assert inspections(ran) == 2
 
 
-def test_a_removal_is_checked_by_its_own_checks(play, module):
-    play({"roles": [ROLE]})
-    (module.parent.parent / "wackamole.conf").write_text("PerlUse Rcron\n")
+def test_a_removal_is_checked_by_its_own_checks(play):
     ran = play({"tasks": [include("preflight"), include("preflight_remove")]})
     assert ran.returncode != 0
-    assert "wackamole.conf still has PerlUse Rcron: take that out" in ran.stdout
-    assert module.exists()
+    assert "/etc/wackamole.conf still has PerlUseLib" in ran.stdout
 
 
-def test_a_role_s_tag_runs_all_of_it(play, module):
-    play({"roles": [{"role": ROLE, "tags": ["feeder"]}]}, "--tags=feeder")
-    assert module.exists()
+def test_a_role_s_tag_runs_all_of_it(play):
+    ran = play({"roles": [{"role": ROLE, "tags": ["feeder"]}]}, "--tags=feeder")
+    assert results(ran, "Write the Perl module").startswith("ok: ")
+    assert "Write" not in play({"roles": [{"role": ROLE, "tags": ["feeder"]}]}, "--tags=other").stdout
