@@ -82,7 +82,9 @@ def test_start_makes_the_node_active_for_as_long_as_the_master_process_lives(nod
     assert node.ctl("is-active").returncode == 0
     daemon.end()
     wait_until(lambda: node.state_file.read_text() == "passive\n", "passive after Heartbeat was killed")
-    assert node.log()[-1] == "9.6 cluster=c1 state=passive status=changed event=heartbeat:ended"
+    # The state is written first, and then logged.
+    ended = "9.6 cluster=c1 state=passive status=changed event=heartbeat:ended"
+    wait_until(lambda: node.log()[-1] == ended, "the log says so")
 
 
 def test_stop_makes_the_node_passive_and_does_so_again(node: Any, daemon: Daemon) -> None:
