@@ -185,3 +185,9 @@ def test_default_of_every_setting_is_what_its_parser_gives() -> None:
     for name, (parser, default) in settings.SETTINGS.items():
         named = [text for text, number in texts.items() if name.startswith("syslog_") and number == default]
         assert default in [parser(text) for text in (named or [str(default)]) if text.startswith("LOG_") or not named]
+
+
+def test_the_crontab_module_takes_the_same_longest_wait_as_rcron() -> None:
+    """The module runs where the wrapper's package is not installed, so the limit is written there too."""
+    source = (CHECKOUT / "plugins/module_utils/crontab.py").read_text()
+    assert f"\nMOST_SECONDS = {settings.MAX_SECONDS}  #" in source
