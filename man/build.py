@@ -34,12 +34,13 @@ def text(source: pathlib.Path) -> str:
 class Feeder:
     """What a feeder adds to rcronctl(8), from man/feeders/NAME.rst and the HELP of its module.
 
-    The file holds the words after `rcronctl feed` as a first paragraph, and then a section FEEDING FROM NAME.
+    The file holds the words after `rcronctl feed` as a first paragraph, then a section FEEDING FROM NAME,
+    and ASKING NAME with the feeder's names in a file of rcron-agent(8).
 
     Attributes:
         synopsis (str): its line of the synopsis.
         commands (str): its entry among the commands.
-        sections (str): its section.
+        sections (str): its sections.
     """
 
     def __init__(self, name: str) -> None:

@@ -193,7 +193,8 @@ def test_names_in_a_file_of_agent_d() -> None:
 @pytest.mark.parametrize("feeder", agent_feeders.NAMES)
 def test_names_of_a_feeder_in_a_file_of_agent_d(feeder: str) -> None:
     known = importlib.import_module(f"rcron.agent.feeders.{feeder}").OPTIONS
-    listed = items(section("rcron-agent.8", f"FEEDER {feeder.upper()}"))
+    page, title = ("rcron-agent.8", "FEEDER") if feeder == "command" else ("rcronctl.8", "ASKING")
+    listed = items(section(page, f"{title} {feeder.upper()}"))
     entries = {name: entry.astext() for term, entry in listed.items() for name in term.split(", ")}
     assert set(entries) == set(known)
     for name, (_parser, default) in known.items():
