@@ -147,6 +147,9 @@ class Soak:
         with self.changed:
             while True:
                 free = [node for node in self.nodes if node not in self.busy]
+                if not free:
+                    # A deployment has them all, and on a busy machine it takes its time.
+                    deadline = time.monotonic() + 15
                 if planned.whom == faults.CLUSTER:
                     if len(free) == len(self.nodes):
                         self.busy.update(free)
