@@ -56,7 +56,7 @@ options:
         include; C(backup), the path of a C(keepalived.conf) that the role replaced; C(service), the unit; C(rcronctl),
         its path; and C(follow), a list with one dictionary for each cluster: C(kind), V(instance) or V(group); its
         C(name); C(conf), the path of C(rcron.conf); and C(line), the C(notify) line that calls rcron.'
-      - 'V(pacemaker) takes the paths C(agent), the resource agent; C(corosync_conf); C(authkey), Corosync''s; and
+      - 'V(pacemaker) takes the paths C(script), the resource agent; C(corosync_conf); C(authkey), Corosync''s; and
         C(backup), a C(corosync.conf) that the role replaced.'
       - 'V(patroni) takes C(service), the unit; C(conf), Patroni''s configuration, empty if the unit names it; C(url),
         Patroni''s REST API, empty if the configuration names it; C(command), what its callbacks are to call; and

@@ -11,7 +11,7 @@ import re
 from ..node import files, network, programs, systemd
 
 OPTIONS = {
-    "agent": {"type": "path", "required": True},
+    "script": {"type": "path", "required": True},
     "corosync_conf": {"type": "path", "required": True},
     "authkey": {"type": "path", "required": True, "no_log": False},
     "backup": {"type": "path", "required": True},
@@ -29,8 +29,8 @@ def inspect(options: dict) -> dict:
     """Look at Corosync and Pacemaker on this node.
 
     Args:
-        options: What OPTIONS describes. `agent`, `corosync_conf`, `authkey` and `backup` are paths, `mark` is a line at
-            the top of every file that the role writes.
+        options: What OPTIONS describes. `script`, `corosync_conf`, `authkey` and `backup` are paths, `mark` is a line
+            at the top of every file that the role writes.
 
     Returns:
         The keys that rcron_feeder_info documents for pacemaker.
@@ -42,7 +42,7 @@ def inspect(options: dict) -> dict:
         "installed": all(map(programs.find, PROGRAMS)),
         "running": all(map(systemd.is_active, DAEMONS)),
         "enabled": all(map(systemd.is_enabled, DAEMONS)),
-        "foreign": files.foreign([options["agent"]], options["mark"]),
+        "foreign": files.foreign([options["script"]], options["mark"]),
         "managed": files.is_ours(options["corosync_conf"], options["mark"]),
         "untouched": is_untouched(options["corosync_conf"]),
         "backup": os.path.exists(options["backup"]),

@@ -37,7 +37,7 @@ def options(tmp_path):
             "rcronctl": path,
             "follow": [{"kind": "instance", "name": "VI_1", "conf": path, "line": 'notify "x" root'}],
         },
-        "pacemaker": {"agent": path, "corosync_conf": path, "authkey": path, "backup": path, "mark": MARK},
+        "pacemaker": {"script": path, "corosync_conf": path, "authkey": path, "backup": path, "mark": MARK},
         "patroni": {"service": "none", "command": "rcronctl feed patroni", "mark": MARK, "record": path},
         "ucarp": {"own": [path], "hooks": [path], "mark": MARK, "run": [path]},
         "wackamole": {"perl": path, "module": path, "conf": path, "mark": MARK, "directives": ["PerlUse Rcron"]},

@@ -31,7 +31,7 @@ FILES = {
     ("keepalived", "part.conf"): "vrrp_instance VI_2 {\n}\n",
     ("keepalived", "hook.conf"): f"{MARK}\n",
     ("keepalived", "default"): "DAEMON_ARGS='-i here'\n",
-    ("pacemaker", "agent"): f"#!/bin/sh\n{MARK}\n",
+    ("pacemaker", "script"): f"#!/bin/sh\n{MARK}\n",
     ("pacemaker", "corosync.conf"): f"{MARK}\n",
     ("pacemaker", "cib.xml"): '<primitive id="a"/>',
     ("patroni", "conf.d/a.yml"): "postgresql: {callbacks: {on_start: /a}}\n",
@@ -81,7 +81,7 @@ def look(node: pathlib.Path, feeder: str) -> dict | str:
             "follow": [{"kind": "instance", "name": "VI_1", "conf": "/c", "line": 'notify "x" root'}],
         },
         "pacemaker": {
-            "agent": f"{node}/agent",
+            "script": f"{node}/script",
             "corosync_conf": f"{node}/corosync.conf",
             "authkey": f"{node}/authkey",
             "backup": f"{node}/backup",
@@ -169,7 +169,7 @@ def test_what_stands_in_the_place_of_a_file_is_answered_for(node, feeder, name, 
     assert time.monotonic() - began < SOON
     json.dumps(answer).encode()
     assert "took more than" not in str(answer)
-    if name in ("x-up", "hook.conf", "agent") and plant is not loop:
+    if name in ("x-up", "hook.conf", "script") and plant is not loop:
         assert answer["foreign"] == [f"{node}/{name}"]
     if name in ("ha.d/ha.cf", "ha.d/haresources", "before/unit", "keepalived.conf") and plant is not loop:
         assert answer["error"].startswith(f"{node}/{name}: ")

@@ -19,7 +19,7 @@ def inspect(tmp_path, systemctl, program, monkeypatch):
     """Return a function that looks at a cluster, and the paths that it is told."""
     program("dpkg-query", "exit 1")
     monkeypatch.setattr(pacemaker, "CIB", str(tmp_path / "cib.xml"))
-    options = {name: str(tmp_path / name) for name in ("agent", "corosync_conf", "authkey", "backup")}
+    options = {name: str(tmp_path / name) for name in ("script", "corosync_conf", "authkey", "backup")}
 
     def run() -> dict:
         return pacemaker.inspect({**options, "mark": MARK})
@@ -58,18 +58,18 @@ def test_all_programs_and_both_daemons_count(inspect, program, systemctl, tmp_pa
 
 
 def test_files_are_told_apart_by_the_mark(inspect, tmp_path):
-    (tmp_path / "agent").write_text(f"#!/bin/sh\n{MARK}\n")
+    (tmp_path / "script").write_text(f"#!/bin/sh\n{MARK}\n")
     (tmp_path / "corosync_conf").write_text(f"{MARK}\ntotem {{\n")
     (tmp_path / "authkey").write_text("key")
     (tmp_path / "backup").write_text("")
     found = inspect()
     assert (found["foreign"], found["managed"], found["authkey"], found["backup"]) == ([], True, True, True)
-    (tmp_path / "agent").write_text("#!/bin/sh\n")
+    (tmp_path / "script").write_text("#!/bin/sh\n")
     (tmp_path / "corosync_conf").write_text("totem {\n")
     found = inspect()
     assert (bool(found["foreign"]), found["managed"]) == (True, False)
-    (tmp_path / "agent").unlink()
-    (tmp_path / "agent").symlink_to("nowhere")
+    (tmp_path / "script").unlink()
+    (tmp_path / "script").symlink_to("nowhere")
     assert inspect()["foreign"]
 
 
