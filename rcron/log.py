@@ -124,7 +124,7 @@ def _write(priority: int, line: str) -> None:
     # Without the newline, a log daemon that listens on a stream would wait for the rest.
     text = f"<{priority}>{time.strftime('%b %e %H:%M:%S')} rcron[{posix.getpid()}]: {line}\n"
     data = text.encode("utf-8", "backslashreplace")
-    for _ in range(2):
+    for _turn in range(2):
         if _fd < 0:
             _fd = _connect()
         if _fd < 0:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
 import time
 import urllib.error
-import urllib.request
 from typing import NamedTuple
+
+from ansible.module_utils.urls import open_url
 
 from . import rcronctl
 from .node import programs, systemd
@@ -68,7 +68,7 @@ class Patroni(NamedTuple):
             programs.output("systemctl", "reload", self.service, time_limit=RELOAD_TIME)
             # It does so between two cycles.
             time.sleep(2 * self._loop_wait())
-            for _ in range(TRIES):
+            for _turn in range(TRIES):
                 primary = self._is_primary()
                 state = self._set_active() if primary else self._set_passive()
                 # From now on Patroni reports changes. One that came while we asked would be overwritten by the answer.
@@ -95,11 +95,9 @@ class Patroni(NamedTuple):
 
     def _ask(self, path: str) -> tuple[int, bytes]:
         """Return the HTTP status and the body of an answer of the REST API."""
-        # Patroni's own certificate, which may be for another name than the one that it is asked by here.
-        context = ssl._create_unverified_context() if self.url.startswith("https:") else None  # noqa: S323
         try:
-            # http or https, as Patroni's configuration says: not a file.
-            with urllib.request.urlopen(self.url + path, timeout=ANSWER_TIME, context=context) as answer:  # noqa: S310
+            # Patroni's own certificate, which may be for another name than the one that it is asked by here.
+            with open_url(self.url + path, timeout=ANSWER_TIME, validate_certs=False, use_proxy=False) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, b""

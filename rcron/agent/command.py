@@ -95,7 +95,7 @@ class Program:
         except OSError:
             pass
         # A killed process ends in an instant, unless the kernel keeps it.
-        for _ in range(20):
+        for _turn in range(20):
             if self._has_ended(pid):
                 self._left = 0
                 break

@@ -89,7 +89,11 @@ class Quorum:
             self._library.quorum_finalize(handle)
 
 
-def load() -> "Callable[[], Quorum] | None":
+#: Connects to Corosync.
+Connect = Callable[[], Quorum]
+
+
+def load() -> "Connect | None":
     """Return what connects to Corosync, or None if its client library is not installed."""
     try:
         library = ctypes.CDLL(LIBRARY)

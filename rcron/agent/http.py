@@ -40,7 +40,7 @@ def parts(url: str) -> "tuple[bool, str, int, str]":
     Raises:
         ValueError: It is not such a URL.
     """
-    scheme, _, rest = url.partition("://")
+    scheme, _separator, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     host, colon, port = authority.rpartition(":")
     if (authority.startswith("[") and authority.endswith("]")) or not colon:
@@ -151,7 +151,7 @@ def _read(connection: "_socket.socket", deadline: float) -> bytes:
 
 def _header(head: bytes, name: bytes) -> bytes:
     for line in head.split(b"\r\n")[1:]:
-        found, _, value = line.partition(b":")
+        found, _separator, value = line.partition(b":")
         if found.strip().lower() == name:
             return value.strip()
     return b""

@@ -300,7 +300,7 @@ def _listen(path: str, owner: "tuple[int, int]") -> "_socket.socket":
 def _datagrams(socket: "_socket.socket", now: float) -> "list[Answer]":
     """Read what hooks have written. Returns an Answer for each; the state of one that only says "ask" is None."""
     found = []
-    for _ in range(MOST):
+    for _turn in range(MOST):
         try:
             data = socket.recv(ask.MAX_DATAGRAM)
         except OSError:

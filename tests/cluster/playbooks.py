@@ -5,4 +5,4 @@
 import subprocess
 from collections.abc import Callable
 
-Play = Callable[..., "subprocess.CompletedProcess[str]"]
+Play = Callable[..., subprocess.CompletedProcess[str]]

@@ -10,7 +10,7 @@ import re
 import pytest
 import yaml
 
-from rcron import feeders
+from rcron import feeders, settings
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir() if (path / "meta" / "argument_specs.yml").is_file())
@@ -106,3 +106,17 @@ def test_links_lead_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert dead == []
+
+
+def test_the_role_writes_every_setting_in_the_tables_order() -> None:
+    assert read("roles", "rcron", "vars", "main.yml")["__rcron_conf_names"] == list(settings.SETTINGS)
+
+
+@pytest.mark.parametrize("name", settings.SETTINGS)
+def test_the_role_and_the_table_of_settings_agree_on_a_default(name: str) -> None:
+    options = specs("rcron")["main"]["options"]
+    assert f"rcron_{name}" in options
+    # The role gives every cluster's hosts one active node, and each cluster its group's name.
+    if "default" in options[f"rcron_{name}"] and name not in ("cluster_name", "default_state"):
+        given = settings.parse(f"{name} = {options[f'rcron_{name}']['default']}", "f")
+        assert getattr(given, name) == getattr(settings.parse("", "f"), name)

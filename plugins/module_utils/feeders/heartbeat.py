@@ -67,7 +67,7 @@ def inspect(options: dict) -> dict:
         "ours": files.is_ours(reader.path("ha.cf"), options["mark"]),
         "before": unit_before(reader.text(os.path.join(options["before"], "unit"))),
         "owners": owners,
-        "named_before": [word for _, *words in earlier for word in words if word.split("::")[0] == "rcron"],
+        "named_before": [word for _service, *words in earlier for word in words if word.split("::")[0] == "rcron"],
         "crm": crm(reader.text("ha.cf")),
         "foreign": files.foreign([options["script"]], options["mark"]) if reader.text(options["script"]) else [],
         "times": wrong_times(options["times"]),

@@ -12,10 +12,10 @@ import json
 import os
 import pwd
 import shlex
-import ssl
 import sys
 import urllib.error
-import urllib.request
+
+from ansible.module_utils.urls import open_url
 
 from ..node import files, programs, systemd
 
@@ -237,11 +237,9 @@ def why_unheard(url: str) -> str:
     Returns:
         Why nobody answers, "" if somebody does, whatever the answer.
     """
-    # Patroni's own certificate, which may be for another name than the one that it is asked by here.
-    context = ssl._create_unverified_context() if url.startswith("https:") else None  # noqa: S323
     try:
-        # http or https, as Patroni's configuration says: not a file.
-        urllib.request.urlopen(url + "/liveness", timeout=ANSWER_TIME, context=context).close()  # noqa: S310
+        # Patroni's own certificate, which may be for another name than the one that it is asked by here.
+        open_url(url + "/liveness", timeout=ANSWER_TIME, validate_certs=False, use_proxy=False).close()
     except urllib.error.HTTPError:
         return ""
     except (OSError, ValueError, http.client.HTTPException) as error:

@@ -97,7 +97,7 @@ class History:
 
     def was_down(self, moment: float) -> bool:
         """Return whether the host was down at a moment."""
-        return any(down <= moment <= booted for (_, down), (booted, _) in zip(self._boots, self._boots[1:]))
+        return any(down <= moment <= booted for (_booted, down), (booted, _down) in zip(self._boots, self._boots[1:]))
 
     def _sight(self) -> Iterator[_Sighting]:
         """Find the moments at which the log, and finally rcronctl, name a state."""

@@ -379,7 +379,7 @@ class PacemakerTruth(Truth):
         found = resources(self._query(f"//resources/*[descendant-or-self::primitive[{wanted}]]"))
         names = [
             name
-            for name, (conf, _) in found.items()
+            for name, (conf, _attributes) in found.items()
             if name == self._told or (not self._told and conf == self._config.path)
         ]
         if len(names) != 1:

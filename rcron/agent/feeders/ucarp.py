@@ -293,7 +293,7 @@ class UcarpTruth(Truth):
         socket, settings = self._socket, self._settings
         if socket is None or settings is None:
             return found
-        for _ in range(MOST):
+        for _turn in range(MOST):
             try:
                 packet, extra, _flags, address = socket.recvmsg(256, 64)
             except BlockingIOError:

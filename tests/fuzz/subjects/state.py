@@ -65,7 +65,7 @@ def holds(
     shown: dict[str, Any] = json.loads(json.dumps(facts, allow_nan=False))
     assert shown["state"] == verdict.state, "rcronctl status says what rcron goes by"
     lines = status.text(facts)
-    assert lines.count("\n") == 10, f"rcronctl status has a line for each fact: {lines!r}"
+    assert lines.count("\n") == 11, f"rcronctl status has a line for each fact: {lines!r}"
     assert lines.replace("\n", "").isprintable(), f"rcronctl status prints plain characters: {lines!r}"
 
     state.write(NODE.state_file, default)

@@ -50,7 +50,7 @@ def test_long_words_are_cut(config: settings.Config, agent: socket.socket) -> No
 
 
 def test_an_agent_that_reads_nothing_blocks_nobody(config: settings.Config, agent: socket.socket, node: Any) -> None:
-    for _ in range(5000):
+    for _turn in range(5000):
         if not ask.now(config, "up"):
             break
     else:

@@ -6,7 +6,6 @@ import os
 import pathlib
 
 import pytest
-import yaml
 
 from rcron import settings
 
@@ -162,22 +161,6 @@ def test_a_configuration_in_a_folder_that_everyone_may_write_is_refused(tmp_path
     tmp_path.chmod(0o777)
     with pytest.raises(settings.ConfigError, match=f"everyone may write its folder, .* chmod o-w {tmp_path}/"):
         settings.load(str(path))
-
-
-def test_role_writes_every_setting_in_the_tables_order() -> None:
-    names = yaml.safe_load((CHECKOUT / "roles/rcron/vars/main.yml").read_text())["__rcron_conf_names"]
-    assert names == list(settings.SETTINGS)
-
-
-@pytest.mark.parametrize("name", settings.SETTINGS)
-def test_role_and_table_agree_on_a_default(name: str) -> None:
-    specs = yaml.safe_load((CHECKOUT / "roles/rcron/meta/argument_specs.yml").read_text())["argument_specs"]
-    options = specs["main"]["options"]
-    assert f"rcron_{name}" in options
-    # The role gives every cluster's hosts one active node, and each cluster its group's name.
-    if "default" in options[f"rcron_{name}"] and name not in ("cluster_name", "default_state"):
-        default = options[f"rcron_{name}"]["default"]
-        assert getattr(parse(f"{name} = {default}"), name) == getattr(parse(""), name)
 
 
 def test_default_of_every_setting_is_what_its_parser_gives() -> None:

@@ -123,7 +123,7 @@ def test_a_keepalived_that_does_not_run_makes_every_cluster_passive(daemon, prog
 def test_without_a_fifo_each_cluster_is_set_by_what_it_follows(daemon, tmp_path):
     folder = daemon(DATA.format(state="BACKUP"))
     found = Keepalived("keepalived", "", f"{tmp_path}/programs/rcronctl", FOLLOW).hand_over()
-    assert [state for _, _, state in found] == ["BACKUP", "FAULT", "MASTER"]
+    assert [state for _kind, _name, state in found] == ["BACKUP", "FAULT", "MASTER"]
     once = [passive("/etc/rcron/rcron.conf"), active("/etc/rcron/b.conf"), passive("/etc/rcron/c.conf")]
     assert calls(tmp_path) == once
     assert list(folder.iterdir()) == []

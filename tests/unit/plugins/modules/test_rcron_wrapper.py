@@ -103,7 +103,7 @@ def test_all_refusals_come_at_once_in_check_mode_too(run, tmp_path, monkeypatch)
         assert failed["failed"]
         refusals = [(refusal["option"], refusal["message"]) for refusal in failed["refusals"]]
         said = dict(refusals)
-        assert [option for option, _ in refusals] == [
+        assert [option for option, _why in refusals] == [
             *("", "conf_content", "state_file", "state_user", "bin_dir", "man_dir")
         ]
         assert "uid 1000" in said[""]

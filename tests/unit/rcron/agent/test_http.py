@@ -108,7 +108,7 @@ def _never(connection: socket.socket) -> None:
 
 
 def _drop_by_drop(connection: socket.socket) -> None:
-    for _ in range(40):
+    for _turn in range(40):
         connection.sendall(b"H")
         time.sleep(0.05)
 
@@ -124,7 +124,7 @@ def test_the_time_is_for_all_of_it(serve: "Callable[..., Server]", handle: "Call
 
 def test_a_connection_that_nobody_accepts_takes_no_longer_either() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        waiting = [socket.socket() for _ in range(4)]
+        waiting = [socket.socket() for _turn in range(4)]
         for one in waiting:
             one.setblocking(False)
             one.connect_ex(full.getsockname())

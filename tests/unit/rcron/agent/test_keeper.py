@@ -182,7 +182,7 @@ def test_it_asks_once_in_a_while_and_three_times_in_state_max_age(
 
 
 def test_an_active_state_stays_fresh_for_as_long_as_the_daemon_confirms_it(active: Bench) -> None:
-    for _ in range(40):
+    for _turn in range(40):
         active.run(1.0)
         assert active.state == ACTIVE
     assert active.log == []
@@ -391,7 +391,7 @@ def test_an_event_has_the_daemon_asked_at_once_and_some_times_more(active: Bench
 
 def test_events_without_end_make_it_ask_no_more_than_twenty_times_a_second(active: Bench) -> None:
     active.daemon.asked.clear()
-    for _ in range(100):
+    for _turn in range(100):
         active.keeper.event(Answer(None, active.now, "again"), active.now)
         active.step()
         active.now += 0.01

@@ -372,4 +372,9 @@ def test_meta_data_lists_every_action_and_needs_no_configuration(plain: Agent) -
 
 def test_a_process_that_is_not_there_is_not_found() -> None:
     assert pacemaker.process_named("no such name") == 0
+
+
+def test_a_process_that_is_there_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where /proc is an outer namespace's, the test's own process counts as one in a container.
+    monkeypatch.setattr(pacemaker, "_is_of_this_machine", lambda _pid: True)
     assert pacemaker.process_named(pathlib.Path("/proc/self/comm").read_text().strip()) > 0

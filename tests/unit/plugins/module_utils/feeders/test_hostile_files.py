@@ -48,7 +48,7 @@ FILES = {
 @pytest.fixture
 def node(tmp_path, systemctl, program, monkeypatch):
     """A folder with all of FILES, and the options with which each feeder looks at them."""
-    for (_, name), text in FILES.items():
+    for (_feeder, name), text in FILES.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text.replace("HOOK", f"{tmp_path}/x-up").replace("PYTHON", sys.executable))

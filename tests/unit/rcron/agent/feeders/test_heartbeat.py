@@ -100,7 +100,7 @@ def test_one_that_hung_is_believed_only_when_it_can_know_its_successor(daemon: D
     assert truth.ask().state == ACTIVE
     daemon.now += 15
     answers = []
-    for _ in range(12):
+    for _turn in range(12):
         answers.append(truth.ask().state)
         daemon.now += 0.9
     assert answers == [None] * 11 + [ACTIVE]

@@ -221,7 +221,7 @@ def node(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Node:
 
 def test_the_programs_are_run_rarely_while_the_daemons_are_woken(node: Node) -> None:
     moments = []
-    for _ in range(31):
+    for _turn in range(31):
         assert node.ask() == ACTIVE
         moments.append(node.now)
     assert node.asked.count("crm_node --quorum") == 3
@@ -244,7 +244,7 @@ def test_a_lost_quorum_is_heard_and_believed_again_only_when_pacemaker_knows(nod
     node.corosync.quorate = True
     node.corosync.tell()
     assert node.heard() == [None]
-    assert [node.ask() for _ in range(7)] == [None] * 5 + [ACTIVE] * 2
+    assert [node.ask() for _turn in range(7)] == [None] * 5 + [ACTIVE] * 2
 
 
 def test_one_promoted_after_the_quorum_came_back_is_believed_at_once(node: Node) -> None:
@@ -266,7 +266,7 @@ def test_a_corosync_that_has_ended_is_passive_and_connected_to_anew(node: Node) 
     assert node.truth.hear() == [], "its descriptor would be readable for ever"
     assert node.ask() == PASSIVE
     node.corosync = Corosync()
-    assert [node.ask() for _ in range(7)][-1] == ACTIVE
+    assert [node.ask() for _turn in range(7)][-1] == ACTIVE
 
 
 def test_a_controller_that_ends_is_passive_at_once(node: Node) -> None:
@@ -283,9 +283,9 @@ def test_a_controller_that_ends_is_passive_at_once(node: Node) -> None:
 def test_a_daemon_that_a_signal_has_stopped_leaves_it_open(node: Node, name: str) -> None:
     assert node.ask() == ACTIVE
     node.states[name] = "T"
-    assert [node.ask() for _ in range(15)] == [None] * 15
+    assert [node.ask() for _turn in range(15)] == [None] * 15
     node.states[name] = "S"
-    answers = [node.ask() for _ in range(8)]
+    answers = [node.ask() for _turn in range(8)]
     assert answers == [None] * 6 + [ACTIVE] * 2, "and is believed again when it can know its successor"
 
 
@@ -304,7 +304,7 @@ def test_a_controller_that_hangs_is_found_by_asking_it(node: Node) -> None:
 
 def test_daemons_that_nobody_wakes_are_asked(node: Node) -> None:
     node.sleeping = set(node.states)
-    assert [node.ask() for _ in range(11)] == [ACTIVE] * 11
+    assert [node.ask() for _turn in range(11)] == [ACTIVE] * 11
     assert node.asked.count("crm_node --quorum") > 2
     assert node.ask() is None, "pacemaker-execd runs a monitor at least every few seconds"
 
@@ -322,7 +322,7 @@ def test_what_a_hook_writes_has_the_programs_asked(node: Node) -> None:
 def test_a_lost_demotion_is_found_by_itself(node: Node) -> None:
     assert node.ask() == ACTIVE
     node.says(operation("a", "demote", 127))
-    answers = [node.ask() for _ in range(14)]
+    answers = [node.ask() for _turn in range(14)]
     assert answers[-1] == PASSIVE
 
 
@@ -360,7 +360,7 @@ def test_without_the_client_library_its_program_is_asked(node: Node) -> None:
     node.answers["corosync-quorumtool"] = (0, "Quorate:          Yes\n")
     assert node.ask() == ACTIVE
     node.answers["corosync-quorumtool"] = (2, "Quorate:          No\n")
-    assert PASSIVE in [node.ask() for _ in range(3)]
+    assert PASSIVE in [node.ask() for _turn in range(3)]
     node.answers["corosync-quorumtool"] = (1, "")
     assert node.ask() == PASSIVE
 

@@ -32,17 +32,16 @@ class Api:
             "dcs_last_seen": int(time.time()),
             "patroni": {"version": "3.0.2", "scope": "billing"},
         }
-        self.config: "dict[str, Any] | OSError" = {"ttl": TTL, "loop_wait": 1, "postgresql": {"use_pg_rewind": True}}
-        self.failure: "OSError | None" = None
+        self.config: "dict[str, Any]" = {"ttl": TTL, "loop_wait": 1, "postgresql": {"use_pg_rewind": True}}
+        self.failures: "dict[str, OSError]" = {}
         self.asked: "list[str]" = []
 
     def get(self, url: str, _seconds: float, _tls: "http.Tls | None" = None) -> "tuple[int, bytes]":
         self.asked.append(url)
-        if self.failure:
-            raise self.failure
-        if url.endswith("/config"):
-            if isinstance(self.config, OSError):
-                raise self.config
+        path = url[url.rindex("/") :]
+        if path in self.failures:
+            raise self.failures[path]
+        if path == "/config":
             return 200, json.dumps(self.config).encode()
         return self.status, self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
@@ -148,14 +147,14 @@ def test_an_old_patroni_that_does_not_tell_when_it_saw_its_store_counts_by_its_s
 
 
 def test_a_patroni_that_is_not_there_is_passive(api: Api, truth: patroni.PatroniTruth) -> None:
-    api.failure = ConnectionRefusedError(111, "Connection refused")
+    api.failures["/primary"] = ConnectionRefusedError(111, "Connection refused")
     answer = truth.ask()
     assert answer.state == PASSIVE
     assert "does not run" in answer.words
 
 
 def test_one_that_hangs_cannot_be_asked(api: Api, truth: patroni.PatroniTruth) -> None:
-    api.failure = TimeoutError(110, "no answer in time")
+    api.failures["/primary"] = TimeoutError(110, "no answer in time")
     with pytest.raises(TimeoutError):
         truth.ask()
 
@@ -179,7 +178,6 @@ def test_the_ttl_is_asked_for_now_and_then(
     truth.ask()
     assert [url.rpartition("/")[2] for url in api.asked] == ["primary", "config", "primary"]
     monkeypatch.setattr(patroni, "TTL_AGE", 0.0)
-    assert isinstance(api.config, dict)
     api.config["ttl"] = 100
     truth.ask()
     assert truth.silence > 90
@@ -190,10 +188,14 @@ def test_a_ttl_that_cannot_be_had_leaves_the_one_that_is_known(
 ) -> None:
     monkeypatch.setattr(patroni, "TTL_AGE", 0.0)
     truth.ask()
-    for config in (TimeoutError(110, "no"), {}, {"ttl": "soon"}, {"ttl": -1}):
-        api.config = config  # type: ignore[assignment]
+    config: "dict[str, Any]"
+    for config in ({}, {"ttl": "soon"}, {"ttl": -1}):
+        api.config = config
         assert truth.ask().state == ACTIVE
         assert TTL - patroni.MARGIN - 1.5 < truth.silence <= TTL - patroni.MARGIN
+    api.failures["/config"] = TimeoutError(110, "no")
+    assert truth.ask().state == ACTIVE
+    assert TTL - patroni.MARGIN - 1.5 < truth.silence <= TTL - patroni.MARGIN
 
 
 def test_a_clusters_file_names_the_url(tmp_path: pathlib.Path) -> None:

@@ -280,7 +280,7 @@ def test_the_process_is_not_looked_for_all_the_time(
     looks = []
     monkeypatch.setattr(ucarp.os, "listdir", lambda folder: looks.append(folder) or [])
     truth = ucarp.UcarpTruth("/sbin/mine-up")
-    for _ in range(10):
+    for _turn in range(10):
         truth.ask()
         clock[0] += 0.05
     assert len(looks) == 1
