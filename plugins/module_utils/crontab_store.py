@@ -160,8 +160,7 @@ class UserCrontab:
         answer = self._command.run([*self._whose(), "-l"])
         if answer.returncode == 0:
             return self._installed(answer.stdout)
-        # "no crontab for X": Debian, cronie, systemd-cron, dcron. "can't open 'X': No such file": busybox.
-        if re.search(rb"no crontab for|can't open '[^']*': No such file or directory", answer.stderr):
+        if self._is_absence(answer.stderr):
             return None
         called = " ".join([self._command.path, *self._whose(), "-l"])
         raise StoreError(
@@ -183,6 +182,16 @@ class UserCrontab:
                 f"{self.name}: {self._command.path} took the new one, and now lists something else. "
                 f"Either somebody changed it in the same moment, or this crontab command alters what it is given."
             )
+
+    def _is_absence(self, complaint: bytes) -> bool:
+        """Tell whether crontab(1) complains of nothing but that there is no crontab. Another complaint is not harmless.
+
+        A whole line must say so, word for word: Debian, cronie, systemd-cron and dcron in the first form, busybox in
+        the second one. The loader or an interpreter may have put warnings of their own above it.
+        """
+        name = re.escape(os.fsencode(self.user))
+        absence = rb"(crontab: )?(no crontab for " + name + rb"|can't open '" + name + rb"': No such file or directory)"
+        return any(re.fullmatch(absence, line) for line in complaint.splitlines())
 
     def _whose(self) -> list[str]:
         # Only root may name a user, even if it is himself.

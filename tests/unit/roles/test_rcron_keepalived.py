@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+
+from tests.unit.conftest import run_playbook
 
 CHECKOUT = Path(__file__).parents[3]
 ROLE = CHECKOUT / "roles/rcron_keepalived"
@@ -79,25 +83,169 @@ def test_priorities_fall_by_as_much_as_there_is_room_for(tmp_path: Path, hosts: 
     assert found == {str(number): str(max(1, 200 - number * step)) for number in asked}
 
 
+HARMLESS = "(VI_1) No VIP specified; at least one is sensible"
+INSECURE = "SECURITY VIOLATION - scripts are being executed but script_security not enabled."
+
+
+def rendered(folder: Path, value: Any, **variables: Any) -> Any:
+    """Return what a value of the role's variables becomes, given some of them."""
+    copy = {"content": "{{ asked | to_json }}", "dest": str(folder / "answer"), "mode": "0600"}
+    play = {
+        "name": "Render",
+        "hosts": "all",
+        "gather_facts": False,
+        "vars_files": [str(ROLE / "defaults/main.yml"), *map(str, sorted((ROLE / "vars/main").iterdir()))],
+        "vars": {"asked": value},
+        "tasks": [{"name": "Write", "ansible.builtin.copy": copy}],
+    }
+    (folder / "play.yml").write_text(json.dumps([play]))
+    done = run_playbook(folder / "play.yml", os.environ["PATH"], f"--extra-vars={json.dumps(variables)}")
+    assert done.returncode == 0, done.stdout
+    return json.loads((folder / "answer").read_text())
+
+
+CLUSTERS = [
+    {"instance": "VI_1"},
+    {"instance": "VI_2", "virtual_ipaddress": ["192.0.2.9"]},
+    {"instance": "VI_3", "virtual_ipaddress": []},
+]
+
+
+@pytest.mark.parametrize(("common", "bare"), [([], ["VI_1", "VI_3"]), (["192.0.2.8"], ["VI_3"])])
+def test_instance_without_an_address_is_found_whoever_left_it_out(tmp_path: Path, common: list, bare: list) -> None:
+    variables = {"rcron_keepalived_clusters": CLUSTERS, "rcron_keepalived_virtual_ipaddress": common}
+    assert rendered(tmp_path, "{{ __rcron_keepalived_bare }}", **variables) == bare
+
+
 @pytest.mark.parametrize(
-    ("said", "accepted"),
+    ("address", "hosts", "virtual", "passes"),
     [
-        ("", True),
-        ("(VI_rcron) No VIP specified; at least one is sensible", True),
-        ("(VI_rcron) No VIP specified; at least one is required", False),
-        ("(VI_rcron) No VIP specified; at least one is sensible\nUnknown keyword 'x'", False),
+        ("2001:db8::1", 2, [], False),
+        ("2001:db8::1", 2, ["2001:db8::9"], True),
+        ("2001:db8::1", 1, [], True),  # nobody to send adverts to: none of its file is IPv6
+        ("192.0.2.1", 2, [], True),
     ],
 )
-def test_keepalived_conf_is_refused_for_all_but_the_one_harmless_warning(
-    tmp_path: Path, said: str, accepted: bool
+def test_ipv6_without_a_virtual_address_is_refused_before_anything_is_changed(
+    tmp_path: Path, address: str, hosts: int, virtual: list[str], passes: bool
 ) -> None:
-    tasks = yaml.safe_load((Path(__file__).parents[3] / "roles/rcron_keepalived/tasks/manage.yml").read_text())
-    validate = next(task for task in tasks if task["name"] == "Write keepalived.conf")["ansible.builtin.template"][
-        "validate"
-    ]
-    keepalived = tmp_path / "keepalived"
-    keepalived.write_text('#!/bin/sh\n[ -z "$SAID" ] || echo "$SAID" >&2; exit 5\n')
+    checks = yaml.safe_load((ROLE / "vars/main/checks.yml").read_text())["__rcron_keepalived_managed_checks"]
+    check = next(check for check in checks if "IPv6" in check["message"])
+    variables = {
+        "__feeder_address": address,
+        "__feeder_hosts": ["a", "b"][:hosts],
+        "rcron_keepalived_virtual_ipaddress": virtual,
+    }
+    found = rendered(tmp_path, check, **variables)
+    assert found["that"] is passes
+    assert passes or f"its address is {address}" in found["message"]
+    assert passes or "give VI_rcron one in rcron_keepalived_virtual_ipaddress" in found["message"]
+
+
+@pytest.fixture(scope="module")
+def validate(tmp_path_factory) -> dict[str, str]:
+    """Return the commands that check a file before it replaces another."""
+    commands = {
+        "own": "{{ __rcron_keepalived_validate }}",
+        "include": "{{ __rcron_keepalived_validate_include }}",
+    }
+    return rendered(tmp_path_factory.mktemp("validate"), commands, rcron_keepalived_clusters=CLUSTERS[:2])
+
+
+@pytest.fixture
+def judge(tmp_path: Path, validate: dict[str, str]):
+    """Return a function that has one of the commands judge a file, and returns whether it accepts it, and its output.
+
+    said, before: what keepalived says of the file, and of the file without its first line. end: its exit status.
+    """
+    keepalived = tmp_path / "bin/keepalived"
+    keepalived.parent.mkdir()
+    keepalived.write_text(
+        '#!/bin/sh\n[ "$1 $2" = "--config-test --use-file" ] || exit 1\n'
+        'case $(cat "$3") in ("include x"*) said=$SAID;; (*) said=$BEFORE END=$END_BEFORE;; esac\n'
+        '[ -z "$said" ] || echo "$said" >&2\n[ "$END" != KILL ] || kill -KILL $$\nexit "$END"\n'
+    )
     keepalived.chmod(0o755)
-    words = shlex.split(validate.replace("{{ rcron_keepalived_hook }}", "/etc/keepalived/rcron.conf") % "new.conf")
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SAID": said}
-    assert (subprocess.run(words, env=environment, capture_output=True, check=False).returncode == 0) == accepted
+    file = tmp_path / "new.conf"
+    file.write_text("include x\nvrrp_instance VI_1 {\n}\n")
+
+    def run(name: str, said: str, before: str = "", end: str = "5", end_before: str = "5") -> tuple[bool, str]:
+        words = shlex.split(validate[name] % file)
+        variables = {"SAID": said, "BEFORE": before, "END": end, "END_BEFORE": end_before}
+        environment = {"PATH": f"{keepalived.parent}:/usr/bin:/bin", **variables}
+        ran = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        assert {path.name for path in tmp_path.iterdir()} <= {"bin", "new.conf", "play"}
+        assert ran.stderr == ""
+        return ran.returncode == 0, ran.stdout
+
+    return run
+
+
+@pytest.mark.parametrize("said", ["", HARMLESS, f"{HARMLESS}\n\n{HARMLESS}"])
+def test_keepalived_conf_is_accepted_with_nothing_but_the_one_harmless_warning(judge, said: str) -> None:
+    assert judge("own", said) == (True, "")
+    assert judge("own", said, end="0") == (True, "")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "(VI_1) No VIP specified; at least one is required",
+        "(VI_2) No VIP specified; at least one is sensible",  # it has an address
+        "(VIx1) No VIP specified; at least one is sensible",
+        "(VI_1) no VIP specified; at least one is sensible",
+        "(VI_1) No VIP specified; at least one is sensible, and Unknown interface!",
+        "(/etc/keepalived/rcron.conf: Line 3) (VI_1) No VIP specified; at least one is sensible",
+        "(Line 6) Config files missing '/etc/keepalived/rcron.conf'.",
+        "(/etc/keepalived/rcron.conf: Line 3) Unknown keyword 'vrrp_notify_fifo_scripts'",
+        "/etc/keepalived/rcron.conf",
+        INSECURE,
+        "(VI_1) Unknown interface!",
+    ],
+)
+def test_keepalived_conf_is_refused_for_every_other_line(judge, said: str) -> None:
+    for end in ("0", "5"):
+        assert judge("own", f"{HARMLESS}\n{said}", end=end) == (False, f"{said}\n")
+
+
+@pytest.mark.parametrize("name", ["own", "include"])
+@pytest.mark.parametrize(("end", "status"), [("1", 1), ("4", 4), ("KILL", 137)])
+def test_file_is_refused_if_keepalived_fails_without_a_word(judge, name: str, end: str, status: int) -> None:
+    accepted, said = judge(name, "", end=end)
+    assert (accepted, said.splitlines()[-1]) == (False, f"keepalived ends with exit status {status}")
+
+
+@pytest.mark.parametrize("name", ["own", "include"])
+def test_file_is_refused_if_there_is_no_keepalived(judge, tmp_path: Path, name: str) -> None:
+    (tmp_path / "bin/keepalived").rename(tmp_path / "bin/elsewhere")
+    accepted, said = judge(name, "")
+    assert (accepted, said.splitlines()[-1]) == (False, "keepalived ends with exit status 127")
+
+
+#: What keepalived says of a file that is somebody else's, and of the same file with one more line at its top.
+OLD = "(/tmp/x/new.conf.before: Line 6) Unknown keyword 'foo'\n(Line 7) Config files missing 'conf.d/*.conf'.\n(V) odd"
+NEW = "(/tmp/x/new.conf: Line 7) Unknown keyword 'foo'\n(Line 8) Config files missing 'conf.d/*.conf'.\n(V) odd"
+
+
+@pytest.mark.parametrize("said", ["", NEW, f"{NEW}\n{INSECURE}", INSECURE])
+def test_include_is_accepted_if_it_adds_nothing_but_the_one_harmless_warning(judge, said: str) -> None:
+    assert judge("include", said, OLD, end="6") == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "(Line 3) vrrp_notify_fifo already specified - ignoring /x",
+            "vrrp_notify_fifo already specified - ignoring /x",
+        ),
+        ("(Line 1) Config files missing '/x/rcron.conf'.", "Config files missing '/x/rcron.conf'."),
+        (f"{INSECURE} And more", f"{INSECURE} And more"),
+        (f"(V) {INSECURE}", f"(V) {INSECURE}"),
+        ("(Line 2) Unknown keyword 'fooo'", "Unknown keyword 'fooo'"),
+        ("(Line x) (V) odd", "(Line x) (V) odd"),
+        ("(V) od", "(V) od"),
+    ],
+)
+def test_include_is_refused_for_every_other_line_that_it_adds(judge, said: str, shown: str) -> None:
+    assert judge("include", f"{NEW}\n{said}\n{INSECURE}", OLD, end="6") == (False, f"{shown}\n")

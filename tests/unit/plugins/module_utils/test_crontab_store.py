@@ -188,6 +188,50 @@ def test_a_crontab_that_is_denied_is_not_taken_for_an_absent_one(fake_crontab):
         crontab.read()
 
 
+def complaining_crontab(folder, complaint: str) -> str:
+    """Return the path of a crontab command that complains, and ends with 1."""
+    command = folder / "crontab"
+    command.write_text(f'#!/bin/sh\n[ "$*" = -h ] || cat >&2 <<"END"\n{complaint}\nEND\nexit 1\n')
+    command.chmod(0o755)
+    return str(command)
+
+
+@AS_ROOT
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "no crontab for root",
+        "crontab: no crontab for root",
+        "crontab: can't open 'root': No such file or directory",
+        "crontab:3: DeprecationWarning: the imp module is deprecated\nno crontab for root",
+    ],
+)
+def test_a_user_without_a_crontab_is_known_by_a_line_that_says_so(tmp_path, complaint):
+    assert UserCrontab("root", CrontabCommand(complaining_crontab(tmp_path, complaint))).read() is None
+
+
+@AS_ROOT
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "",
+        "no crontab for root2",
+        "no crontab for ROOT",
+        "no crontab for root: Permission denied",
+        "cannot tell whether there is no crontab for root",
+        "crontab: crontab: no crontab for root",
+        "crontab: can't open '/etc/ld.so.cache': No such file or directory",
+        "crontab: can't open 'root': No such file or directory (os error 2)",
+        "crontab: can't open 'root': Permission denied",
+    ],
+)
+def test_any_other_complaint_is_not_taken_for_an_absent_crontab(tmp_path, complaint):
+    crontab = UserCrontab("root", CrontabCommand(complaining_crontab(tmp_path, complaint)))
+    with pytest.raises(StoreError, match="cannot be read") as caught:
+        crontab.read()
+    assert complaint in str(caught.value)
+
+
 @AS_ROOT
 @pytest.mark.parametrize(
     ("text", "complaint"),
