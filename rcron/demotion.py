@@ -253,6 +253,7 @@ def _stat(pid: int) -> "tuple[int, int, bytes] | None":
         return None
     finally:
         posix.close(fd)
-    if not fields or fields[0] in (b"Z", b"X"):
+    # What is mounted in /proc's place may show anything.
+    if len(fields) < 20 or fields[0] in (b"Z", b"X") or not (fields[1] + fields[2]).isdigit():
         return None
     return int(fields[1]), int(fields[2]), fields[19]

@@ -13,7 +13,7 @@ import posix
 import time
 from typing import NamedTuple
 
-from rcron import ask, files, log, process, state
+from rcron import ask, files, log, pin, process, state
 from rcron.settings import ACTIVE, PASSIVE, Config
 
 #: The end of the year 9999, in seconds since the epoch: a later number is not a date, and nor is nan, which float
@@ -275,7 +275,7 @@ class _Event:
 
     def _is_overtaken(self, old: "Record | None") -> bool:
         """Return whether somebody has spoken who was started after this event's hook."""
-        if old is None or old.boot != boot_id() or not self._moment < old.moment:
+        if old is None or old.boot != pin.boot_id() or not self._moment < old.moment:
             return False
         if old.moment.ticks > Moment.now().ticks:
             return False  # a moment that is yet to come is none: nobody has spoken then
@@ -310,7 +310,7 @@ class _Event:
     def _write_record(self, changed: bool, old: "Record | None") -> None:
         since = time.time() if changed or old is None else old.since
         record = Record(self._feeder, self._event, since, self._moment)
-        record.boot = boot_id()
+        record.boot = pin.boot_id()
         record.state = self._new
         if self._pid:
             record.set_feeding_process(self._pid)
@@ -337,7 +337,7 @@ def attach(config: Config, feeder: str, pid: int) -> "str | None":
     with Lock(config.state_file):
         old = read_record(config)
         record = Record(feeder, "started", time.time(), Moment.now())
-        record.boot = boot_id()
+        record.boot = pin.boot_id()
         if old is not None:
             record.event, record.since = old.event, old.since
         record.set_feeding_process(pid)
@@ -486,15 +486,6 @@ def _write_record(config: Config, record: Record) -> None:
 
 def _boottime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def boot_id() -> str:
-    """Return what distinguishes this boot of the machine from others, whose clock ticks began at 0, too."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-            return stream.read().strip() or "-"
-    except OSError:
-        return "-"
 
 
 class Lock:

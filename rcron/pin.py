@@ -109,13 +109,13 @@ def read(config: Config) -> "Pin | None":
     return Pin(words[0], left)
 
 
-def _left(until: str, boot_id: str, boot_until: str) -> float:
-    if boot_id == _boot_id() != _NO_BOOT_ID:
+def _left(until: str, boot: str, boot_until: str) -> float:
+    if boot == boot_id() != _NO_BOOT_ID:
         return float(boot_until) - time.clock_gettime(time.CLOCK_BOOTTIME)
     return float(until) - time.time()
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
     """Return this boot's ID, or _NO_BOOT_ID if /proc does not show it (subset=pid): then the clock has to do."""
     try:
         with open("/proc/sys/kernel/random/boot_id", "rb") as stream:
@@ -139,7 +139,7 @@ def write(config: Config, state: str, seconds: "int | None") -> None:
     line = state
     if seconds is not None:
         ends = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-        line = f"{state} {time.time() + seconds:.3f} {_boot_id()} {ends:.3f}"
+        line = f"{state} {time.time() + seconds:.3f} {boot_id()} {ends:.3f}"
     files.replace(config.pin_file, line + "\n")
 
 

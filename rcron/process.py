@@ -21,7 +21,11 @@ def _stat(pid: int) -> "tuple[str, list[bytes]] | None":
             head, _bracket, tail = stream.read().rpartition(b")")
     except OSError:
         return None
-    return head.partition(b"(")[2].decode("utf-8", "replace"), tail.split()
+    fields = tail.split()
+    # What is mounted in /proc's place may show anything: the number of the parent, the flags and the start are needed.
+    if len(fields) < 20 or not all(fields[index].isdigit() for index in (1, 6, 19)):
+        return None
+    return head.partition(b"(")[2].decode("utf-8", "replace"), fields
 
 
 def started_at(pid: int) -> str:

@@ -22,13 +22,16 @@ STALE = "stale"
 DEFAULT = "default"
 AGENT = "agent"  # rcron-agent keeps the state file, and it is not what it should be
 
+#: What `_sight` says of a file that is there.
+_THERE = "is there"
+
 
 class Verdict:
     """The state that this node is in, and why.
 
     Attributes:
         state (str): `active` or `passive`.
-        source (str): PIN, FILE, STALE (an `active` that was not refreshed for state_max_age) or DEFAULT.
+        source (str): PIN, FILE, STALE (an `active` that was not refreshed for state_max_age), AGENT or DEFAULT.
         reason (str): a sentence for a person.
         field (str): what a log line says about it after the state: ` pin=…` or nothing.
         warning (str | None): what is wrong with the state file, for syslog.
@@ -56,14 +59,15 @@ def current(config: Config) -> Verdict:
         config: the cluster's.
 
     Returns:
-        The verdict. It is `default_state` if the state file cannot be read or holds anything but a state's name, and a
-        warning then says what is wrong with the file.
+        The verdict. It is `default_state` if the state file cannot be read or holds anything but a state's name, and
+        `passive` instead if rcron-agent keeps that file or nobody can tell. A warning then says what is wrong. Whatever
+        cannot be read, nothing is raised.
     """
     try:
         posix.stat(config.pin_file)
     except (FileNotFoundError, NotADirectoryError):
         return from_file(config)
-    except OSError:
+    except (OSError, ValueError):
         pass  # perhaps in a folder that this user may not search: reading it fails, which is logged
     return _from_pin(config) or from_file(config)
 
@@ -102,6 +106,8 @@ def from_file(config: Config) -> Verdict:
         return _default(config, f"{path}: there is no such file")
     except OSError as error:
         return _default(config, f"{path}: cannot be read: {error.strerror}")
+    except ValueError:
+        return _default(config, f"{path}: cannot be read: this locale has no such characters")
     except files.UntrustedError as error:
         return _default(config, f"{path}: {error}")
     word = data.strip().lower()
@@ -116,24 +122,41 @@ def from_file(config: Config) -> Verdict:
             reason = f"{path} says active, but was last refreshed {when} (state_max_age {limit})"
             return Verdict(PASSIVE, STALE, reason, None, written)
         veto = config.agent_file("passive")
-        if _exists(veto):
+        sight = _sight(veto)
+        if sight == _THERE:
             return Verdict(PASSIVE, AGENT, f"{veto} is there: rcron-agent cannot write {path}", None, written)
+        if sight:
+            problem = f"{veto} {sight}"
+            return Verdict(PASSIVE, AGENT, problem, f"{problem}: taken for passive", written)
         return Verdict(ACTIVE, FILE, f"{path} says so", None, written)
     return _default(config, f"{path}: holds neither active nor passive")
 
 
-def _exists(path: str) -> bool:
+def _sight(path: str) -> str:
+    """Look whether there is a file. One that cannot be looked at may well be there.
+
+    Args:
+        path: the file's name.
+
+    Returns:
+        _THERE if it is there, an empty string if it is not, and what is wrong if nobody can tell.
+    """
     try:
         posix.stat(path)
-    except OSError:
-        return False
-    return True
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
+    except ValueError:
+        return ""  # this locale has no such characters, and the agent's files have none that are not the state file's
+    return _THERE
 
 
 def _default(config: Config, problem: str) -> Verdict:
-    if _exists(config.agent_file("ask")):
+    sight = _sight(config.agent_file("ask"))
+    if sight:
         # It is not that nobody has spoken yet: somebody has removed or broken it, and the agent is about to fix it.
-        problem = f"{problem}, although rcron-agent keeps it"
+        problem = f"{problem}, although rcron-agent {'keeps' if sight == _THERE else 'may keep'} it"
         return Verdict(PASSIVE, AGENT, problem, f"{problem}: taken for passive")
     reason = f"default_state, because of {problem}"
     warning = f"{problem}: taken for {config.default_state} (default_state)"

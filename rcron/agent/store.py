@@ -12,7 +12,7 @@ import os
 import stat
 import time
 
-from rcron import feed, files, state
+from rcron import feed, files, pin, state
 from rcron.agent.answer import UNKNOWN, Answer, boottime
 from rcron.settings import ACTIVE, PASSIVE, Config
 
@@ -74,7 +74,7 @@ class Store:
     def record(self) -> "feed.Record | None":
         """Return the record of this boot, whoever wrote it; None if there is none."""
         found = feed.read_record(self._config)
-        if found is None or found.boot != feed.boot_id() or found.moment > feed.Moment.now():
+        if found is None or found.boot != pin.boot_id() or found.moment > feed.Moment.now():
             return None
         return found
 
@@ -171,7 +171,7 @@ class Store:
         if old is not None and old.moment > moment:
             moment = old.moment
         record = feed.Record(self._feeder, event, since, moment)
-        record.boot = feed.boot_id()
+        record.boot = pin.boot_id()
         record.set_feeding_process(os.getpid())
         record.answer = answer.state or UNKNOWN
         record.words = answer.words

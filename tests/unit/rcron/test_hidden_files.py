@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import rcron
-from rcron import log, pin, process, settings, state
+from rcron import demotion, log, pin, process, settings, state
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
 
@@ -60,7 +60,7 @@ def test_a_pin_with_an_end_holds_under_a_proc_of_processes_only(node: Any) -> No
 
 def test_a_pin_without_a_boots_id_ends_by_the_clock(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     conf = settings.load(str(node.conf))
-    monkeypatch.setattr(pin, "_boot_id", lambda: "-")
+    monkeypatch.setattr(pin, "boot_id", lambda: "-")
     pin.write(conf, "passive", 100)
     now = pin.time.time()
     held = pin.read(conf)
@@ -164,3 +164,26 @@ def test_an_absurd_boot_id_does_not_keep_the_state_from_being_known(
     pin.write(conf, "active", 3600)
     verdict = state.current(conf)
     assert (verdict.state, verdict.source) == ("active", "pin")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"1", b"1 (x)", b"1 (x) R", b"1 (x) R 1 1", b"1 (x) R" + b" -1" * 18, b"1 (x) R" + b" x" * 30, b"\xff" * 99],
+)
+def test_an_absurd_proc_is_one_that_shows_nothing(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "stat").write_bytes(content)
+    real = os.open
+    monkeypatch.setattr(process, "open", lambda _path, mode: (tmp_path / "stat").open(mode), raising=False)
+    monkeypatch.setattr(demotion.posix, "open", lambda _path, flags: real(tmp_path / "stat", flags))
+    own = os.getpid()
+    assert (process.started_at(own), process.lives(own), process.is_stopped(own), process.name(own)) == (
+        "",
+        False,
+        False,
+        "",
+    )
+    assert list(process.ancestors()) == []
+    assert process.is_hidden(own)
+    assert demotion._stat(own) is None

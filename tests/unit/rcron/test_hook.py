@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from waiting import wait_until
 
-from rcron import feed, files, log, process, settings
+from rcron import feed, files, log, pin, process, settings
 
 
 def record(node: Any) -> feed.Record:
@@ -201,7 +201,7 @@ def test_what_the_agent_has_asked_since_a_hook_was_started(node: Any, new: str, 
     node.become("active" if new == "passive" else "passive")
     now = feed.Moment.now()
     record = feed.Record("mine", "asked", time.time(), feed.Moment(now.ticks, now.pid + 1))
-    record.boot, record.answer = feed.boot_id(), answer
+    record.boot, record.answer = pin.boot_id(), answer
     files.replace(conf.record_file, feed.record_text(record))
     assert feed.accept_event(conf, new, "mine", "event", moment=now) is counts
     assert (node.state_file.read_text() == f"{new}\n") is counts

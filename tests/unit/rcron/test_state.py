@@ -225,6 +225,40 @@ def test_an_active_that_the_agent_cannot_take_back_is_passive(tmp_path: pathlib.
     assert (found.state, found.source) == ("passive", state.AGENT)
 
 
+@pytest.mark.parametrize(("content", "said"), [("active\n", ""), (None, ", although rcron-agent may keep it")])
+def test_what_the_agent_says_beside_the_state_counts_also_if_it_cannot_be_looked_at(
+    tmp_path: pathlib.Path, runtime: pathlib.Path, content: "str | None", said: str
+) -> None:
+    conf = settings.parse(f"state_file = {tmp_path}/state\ndefault_state = active", "f")
+    if content:
+        (tmp_path / "state").write_text(content)
+    runtime.rmdir()
+    assert state.current(conf).state == "active"
+    runtime.symlink_to(runtime)  # a loop, which root cannot search either
+    found = state.current(conf)
+    assert (found.state, found.source) == ("passive", state.AGENT)
+    assert found.warning == found.reason + ": taken for passive"
+    expected = said or f"{conf.agent_file('passive')} cannot be looked at: Too many levels of symbolic links"
+    assert found.reason.endswith(expected)
+
+
+def test_a_path_that_the_locale_cannot_write_means_default_state_with_a_warning(
+    conf: settings.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode(path: str, *_rest: object) -> int:
+        raise UnicodeEncodeError("latin-1", path, 0, 1, "ordinal not in range(256)")
+
+    monkeypatch.setattr(state.posix, "open", encode)
+    monkeypatch.setattr(state.posix, "stat", encode)
+    found = state.from_file(conf)
+    assert (found.state, found.source) == ("active", state.DEFAULT)
+    assert (
+        found.warning
+        == f"{conf.state_file}: cannot be read: this locale has no such characters: taken for active (default_state)"
+    )
+    assert state.current(conf).reason == found.reason
+
+
 def test_what_the_agent_keeps_for_two_state_files_never_has_one_name() -> None:
     paths = [
         "/run/a/b",
