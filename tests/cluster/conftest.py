@@ -4,6 +4,7 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import testinfra.backend
 from nodes import IN_NODE, Cluster, Node
 from testinfra.backend.base import BaseBackend, CommandResult
 
+from tests.cluster.faults import TRIES, Watch
 from tests.cluster.playbooks import Play
 
 SCHEME = "node://"
@@ -47,6 +49,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "node" in metafunc.fixturenames:
         names = [Node(container).name for container in containers(metafunc.config)]
         metafunc.parametrize("node", range(len(names)), ids=names, indirect=True)
+    if "watch" in metafunc.fixturenames:
+        metafunc.parametrize("watch", range(TRIES), indirect=True)
 
 
 @pytest.fixture
@@ -60,6 +64,13 @@ def node(cluster: Cluster, request: pytest.FixtureRequest) -> Node:
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     """All nodes together; testinfra's `host` is each of them in turn."""
     return Cluster(containers(request.config))
+
+
+@pytest.fixture
+def watch(cluster: Cluster) -> Iterator[Watch]:
+    """What watches the nodes' states from now on. A test with it is run as often as faults are to be tried."""
+    with Watch(cluster) as watch:
+        yield watch
 
 
 @pytest.fixture(scope="session")
