@@ -66,9 +66,9 @@ class Keeper:
 
     def _begin(self, now: float) -> None:
         """Take over from whoever kept the state before: the agent of before a restart, or a hook."""
-        refreshed = self._store.refreshed()
-        seconds = now - refreshed if refreshed is not None and refreshed <= now else self.truth.notice
-        if seconds > self._longest_silence:
+        # Systemd's watchdog ends an agent that stood still with its node, and starts this one: it must know no less.
+        watched = self._store.watched()
+        if watched is None or not 0 <= now - watched <= self._longest_silence:
             self._distrust(now)
         if self._store.has_veto():
             self._passive = Answer(PASSIVE, now, "not written before the agent was started anew")

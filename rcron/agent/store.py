@@ -62,14 +62,17 @@ class Store:
             return STALE
         return found.state if found.source == state.FILE else BROKEN
 
-    def refreshed(self) -> "float | None":
-        """Return when somebody last vouched for the state, in seconds of `boottime`; None if that is not known."""
-        times = [state.from_file(self._config).written]
-        record = self.record()
-        if record is not None:
-            times.append(record.spoke)
-        known = [moment for moment in times if moment is not None]
-        return boottime() - (time.time() - max(known)) if known else None
+    def watched(self) -> "float | None":
+        """Return when the `active` that the file holds was last confirmed, in seconds of `boottime`.
+
+        Returns:
+            That moment, or None if the file holds no `active`, or a stale one. Of a `passive` it is not known whether
+            the daemon said so, or the agent after a gap.
+        """
+        found = state.from_file(self._config)
+        if found.source != state.FILE or found.state != ACTIVE or found.written is None:
+            return None
+        return boottime() - (time.time() - found.written)
 
     def record(self) -> "feed.Record | None":
         """Return the record of this boot, whoever wrote it; None if there is none."""

@@ -346,6 +346,23 @@ def test_an_agent_that_was_away_for_a_moment_goes_on(active: Bench) -> None:
     assert active.log == []
 
 
+@pytest.mark.parametrize("seconds", [2, 5])
+def test_an_agent_that_is_started_anew_after_a_gap_distrusts_as_the_old_one_would(
+    active: Bench, seconds: float
+) -> None:
+    """Systemd's watchdog ends an agent that stood still with its node, perhaps after it has said passive."""
+    active.freeze(seconds)
+    written = active.state_file.stat().st_mtime
+    active.run(0.2)
+    active.begin()
+    active.run(3.5)
+    assert active.state == (PASSIVE if seconds == 5 else ACTIVE)
+    assert active.state_file.stat().st_mtime == written
+    active.run(2)
+    assert active.state_file.stat().st_mtime > written
+    assert active.state == ACTIVE
+
+
 # Hooks
 
 
