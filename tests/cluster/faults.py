@@ -193,7 +193,14 @@ def _settings(node: Node) -> tuple[float, str]:
     return float(found.get("state_max_age", 0)), found.get("default_state", "active").strip()
 
 
-def suffer(feeder: str, fault: str, watch: Watch, happens: Callable[[], object], protocol: float = 0.0) -> Outcome:
+def suffer(
+    feeder: str,
+    fault: str,
+    watch: Watch,
+    happens: Callable[[], object],
+    protocol: float = 0.0,
+    recovery: float = 0.0,
+) -> Outcome:
     """Have a fault happen, and require that no two nodes are active, and that one is again soon after.
 
     Args:
@@ -202,6 +209,7 @@ def suffer(feeder: str, fault: str, watch: Watch, happens: Callable[[], object],
         watch: What watches the nodes, already.
         happens: Does it, and returns when it is over.
         protocol: For how long the daemon itself may have two nodes in charge.
+        recovery: How long the daemon itself may need to have one node in charge again.
 
     Returns:
         What came of it.
@@ -214,7 +222,7 @@ def suffer(feeder: str, fault: str, watch: Watch, happens: Callable[[], object],
         f"right again {outcome.right:.1f} s after its end ({outcome.states})"
     )
     assert outcome.two <= protocol, outcome
-    assert outcome.right <= watch.max_age + GRACE, outcome
+    assert outcome.right <= watch.max_age + GRACE + recovery, outcome
     return outcome
 
 
