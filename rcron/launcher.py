@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The texts of the programs that /usr/bin/rcron and /usr/bin/rcronctl lead to. An installation fills them in.
+"""The texts of the programs that /usr/bin/rcron, rcronctl and rcron-agent lead to. An installation fills them in.
 
 `python` and `library` are paths, for str.format. Python compiles a launcher anew each time: hence so short.
 
@@ -24,6 +24,16 @@ import sys
 
 sys.path.insert(0, "{library}")
 from rcron.ctl import main
+
+sys.exit(main())
+"""
+
+AGENT_LAUNCHER = """\
+#!{python} -ISXrcron={library}
+import sys
+
+sys.path.insert(0, "{library}")
+from rcron.agent.__main__ import main
 
 sys.exit(main())
 """

@@ -67,6 +67,11 @@ options:
         C(wackamole.conf); and C(directives), a list of what C(wackamole.conf) is to hold.'
     type: dict
     required: true
+  files:
+    description:
+      - Further files that the role writes, whatever the feeder, each with the comment at its top.
+    type: dict
+    default: {}
 seealso:
   - module: rcron.cluster.rcron_info
 """
@@ -339,7 +344,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.feeders import (
     ucarp,
     wackamole,
 )
-from ansible_collections.rcron.cluster.plugins.module_utils.node.files import printable
+from ansible_collections.rcron.cluster.plugins.module_utils.node.files import foreign, printable
 from ansible_collections.rcron.cluster.plugins.module_utils.node.programs import ProgramError
 
 #: Ansible sends a host only what is imported here by name.
@@ -366,6 +371,7 @@ def main() -> None:
         argument_spec={
             "feeder": {"type": "str", "required": True, "choices": sorted(FEEDERS)},
             "options": {"type": "dict", "required": True},
+            "files": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -373,6 +379,8 @@ def main() -> None:
         node = look(module.params["feeder"], module.params["options"], TIME_LIMIT)
     except InspectionError as error:
         module.fail_json(msg=str(error))
+    for path, mark in module.params["files"].items():
+        node["foreign"] += foreign([path], mark)
     module.exit_json(changed=False, node=node)
 
 

@@ -13,7 +13,8 @@ version_added: 0.1.0
 author:
   - The rcron maintainers (@rcron)
 description:
-  - Installs one version of the wrapper C(rcron) and of the administrator's command C(rcronctl), writes C(rcron.conf),
+  - Installs one version of the wrapper C(rcron), of the administrator's command C(rcronctl) and of C(rcron-agent),
+    writes C(rcron.conf),
     and makes the host boot passive.
   - Does all of it in one run, in an order in which a job that starts meanwhile finds a complete wrapper with a
     configuration that it accepts. The version's folder comes first, under another name until it is complete; the links
@@ -86,7 +87,7 @@ options:
     default: /usr/lib/rcron
   bin_dir:
     description:
-      - The folder for C(rcron) and C(rcronctl).
+      - The folder for C(rcron), C(rcronctl) and C(rcron-agent).
     type: path
     default: /usr/bin
   man_dir:
@@ -116,8 +117,8 @@ EXAMPLES = r"""
       cluster_name = billing
       default_state = passive
   vars:
-    paths: "{{ query('ansible.builtin.fileglob', checkout ~ '/rcron/*.py', checkout ~ '/rcron/feeders/*.py',
-      checkout ~ '/man/*.[58]') }}"
+    paths: "{{ query('ansible.builtin.fileglob', *(patterns | map('regex_replace', '^', checkout ~ '/'))) }}"
+    patterns: [rcron/*.py, rcron/agent/*.py, rcron/agent/feeders/*.py, rcron/feeders/*.py, 'man/*.[58]']
     names: "{{ paths | map('replace', checkout ~ '/', '') }}"
     checkout: /home/admin/rcron
 

@@ -24,7 +24,7 @@ def test_systemd_has_no_failed_unit(host: Host) -> None:
     assert host.run("systemctl is-system-running").stdout.strip() == "running"
 
 
-@pytest.mark.parametrize("page", ["man5/rcron.conf.5", "man8/rcron.8", "man8/rcronctl.8"])
+@pytest.mark.parametrize("page", ["man5/rcron.conf.5", "man8/rcron.8", "man8/rcronctl.8", "man8/rcron-agent.8"])
 def test_man_page_is_that_of_the_installed_version(host: Host, page: str) -> None:
     version = host.check_output("rcron --version").strip()
     assert f'"{version}"' in host.file(f"/usr/share/man/{page}").content_string

@@ -35,6 +35,9 @@ except settings.ConfigError as error:
     sys.stdout.buffer.write(str(error).encode("utf-8", "backslashreplace"))
 """
 
+#: The programs that the links in `bin_dir` lead to, and the constants of rcron/launcher.py that are their texts.
+LAUNCHERS = {"bin/rcron": "LAUNCHER", "bin/rcronctl": "CTL_LAUNCHER", "bin/rcron-agent": "AGENT_LAUNCHER"}
+
 
 @dataclass
 class Package:
@@ -63,11 +66,10 @@ class Package:
         constants = _string_constants(self.files.get("rcron/launcher.py", ""))
         try:
             return {
-                path: constants[name].format(python=self.python, library=library)
-                for path, name in (("bin/rcron", "LAUNCHER"), ("bin/rcronctl", "CTL_LAUNCHER"))
+                path: constants[name].format(python=self.python, library=library) for path, name in LAUNCHERS.items()
             }
         except KeyError:
-            raise InstallError("the package has no rcron/launcher.py with LAUNCHER and CTL_LAUNCHER") from None
+            raise InstallError(f"the package has no rcron/launcher.py with {', '.join(LAUNCHERS.values())}") from None
 
     @property
     def name(self) -> str:

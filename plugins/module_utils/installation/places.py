@@ -12,6 +12,9 @@ from dataclasses import dataclass
 #: The name of a version's folder: the version, and a digest of everything in the folder.
 LIBRARY = re.compile(r"[^/]+-[0-9a-f]{8}\Z")
 
+#: The commands, in the order in which they are installed: `rcron` last, which is what jobs start.
+PROGRAMS = ("rcron-agent", "rcronctl", "rcron")
+
 #: The target of a link of ours: LIB/VERSION-DIGEST/bin/NAME or LIB/VERSION-DIGEST/man/NAME.
 _OUR_TARGET = re.compile(r"/[^/]+-[0-9a-f]{8}/(bin|man)/rcron[^/]*\Z")
 
@@ -29,7 +32,7 @@ class Places:
 
     Attributes:
         lib_dir: The folder that holds one folder for each version of the wrapper.
-        bin_dir: The folder of the commands rcron and rcronctl.
+        bin_dir: The folder of the commands rcron, rcronctl and rcron-agent.
         man_dir: The folder whose man5 and man8 get the manual pages.
         conf: The cluster's rcron.conf.
         state_file: The cluster's state file.
@@ -68,9 +71,9 @@ class Places:
     @property
     def links(self) -> dict[str, str]:
         """The links into a version's folder: path -> file in that folder; the launchers are last."""
-        pages = ["rcron.conf.5", "rcron.8", "rcronctl.8"]
+        pages = ["rcron.conf.5", "rcron.8", "rcronctl.8", "rcron-agent.8"]
         links = {os.path.join(self.man_dir, f"man{page[-1]}", page): f"man/{page}" for page in pages}
-        links.update({os.path.join(self.bin_dir, name): f"bin/{name}" for name in ("rcronctl", "rcron")})
+        links.update({os.path.join(self.bin_dir, name): f"bin/{name}" for name in PROGRAMS})
         return links
 
     def foreign(self) -> list[str]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from .differences import file_step, folder_step, library_step, link_line, link_step
 from .errors import InstallError, RefusedError
 from .package import Wanted
-from .places import SHARED, Places, entries, is_our_link
+from .places import PROGRAMS, SHARED, Places, entries, is_our_link
 from .preflight import examine
 from .processes import run, users_of
 from .steps import Remove, RemoveFolder, RemoveLauncher, RemoveUnused, Step, owner_of_all
@@ -72,7 +72,7 @@ def present(places: Places, wanted: Wanted) -> Plan:
     state_owner = (pwd.getpwnam(wanted.state_user).pw_uid, owner_of_all()[1])
     library = os.path.join(places.lib_dir, wanted.package.name)
     links = [link_step(path, f"{library}/{to}") for path, to in places.links.items()]
-    launchers, pages = links[-2:], links[:-2]
+    launchers, pages = links[-len(PROGRAMS) :], links[: -len(PROGRAMS)]
     conf = file_step(places.conf, wanted.conf_content)
     steps = [
         library_step(wanted.package, library, cache_tag),
@@ -159,7 +159,7 @@ def _wrapper_removal(places: Places) -> list[Step]:
     libraries = places.libraries()
     for path in reversed(list(places.links)):
         if is_our_link(path):
-            is_launcher = path in (f"{places.bin_dir}/rcron", f"{places.bin_dir}/rcronctl")
+            is_launcher = os.path.basename(path) in PROGRAMS
             line = link_line(path)
             steps.append(RemoveLauncher(path, line, "", libraries) if is_launcher else Remove(path, line, ""))
     unfinished = [path for path in entries(places.lib_dir) if os.path.basename(path).startswith(".staging-")]

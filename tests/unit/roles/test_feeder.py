@@ -16,6 +16,13 @@ FOLDER = "/usr/local/lib/rcron-wackamole"
 MODULE = f"{FOLDER}/Rcron.pm"
 DROP_IN = "/etc/systemd/system/wackamole.service.d/rcron.conf"
 
+AGENT_FILE = "/etc/rcron/agent.d/rcron.conf"
+AGENT_UNIT = "/etc/systemd/system/rcron-agent.service"
+LIBRARY = "/usr/lib/rcron/1-0123abcd/bin/rcron-agent"
+
+#: What is at each path of the host, if anything is.
+FOUND = {"lnk_target": LIBRARY, "isdir": False, "islnk": False, "checksum": "0"}
+
 #: The host's "Python": it prints the answer for the module that it is to run, or the answer for any.
 INTERPRETER = """\
 #!/bin/sh
@@ -37,16 +44,21 @@ def play(playbook, tmp_path: pathlib.Path):
     """Return a function that runs a play's tasks or roles on the host, and returns the process.
 
     Its keyword arguments: node, what differs in the answer of rcron_feeder_info; others, what is in the role's folders
-    beside its files; changed, whether files are changed; and the play's variables.
+    beside its files; changed, whether files are changed; is_installed, whether rcron is; is_asked, whether the agent
+    has an answer; and the play's variables.
     """
     host = tmp_path / "host"
     host.write_text(INTERPRETER)
     host.chmod(stat.S_IRWXU)
 
-    def run(content: dict, *options: str, node=None, others=(), changed=False, **variables):
+    def run(
+        content: dict, *options: str, node=None, others=(), changed=False, is_installed=True, is_asked=True, **variables
+    ):
+        status = {"feeder": {"answer": {"state": "passive"} if is_asked else None}}
         answers = {
             "any": {"changed": changed},
-            "stat": {"changed": False, "stat": {"exists": False}},
+            "stat": {"changed": False, "stat": {**FOUND, "exists": is_installed}},
+            "command": {"changed": False, "rc": 0, "stdout": json.dumps(status)},
             "find": {"changed": False, "files": [{"path": path} for path in others]},
             "rcron_feeder_info": {"changed": False, "node": {**NODE, **(node or {})}},
         }
@@ -54,6 +66,17 @@ def play(playbook, tmp_path: pathlib.Path):
             host.with_name(f"host.{module}").write_text(json.dumps(answer))
         variables = {"rcron_wackamole_address": "192.0.2.10", **variables}
         return playbook({"vars": variables, **content}, "-e", f"ansible_python_interpreter={host}", *options)
+
+    return run
+
+
+@pytest.fixture
+def served(play):
+    """Return the same function, for a role that has the agent ask its daemon about one cluster, or two."""
+
+    def run(content: dict, *options: str, confs=("/etc/rcron/rcron.conf",), **others):
+        entries = [{"conf": conf, "options": {"address": "192.0.2.10"}} for conf in confs]
+        return play(content, "-e", json.dumps({"__rcron_wackamole_agent": entries}), *options, **others)
 
     return run
 
@@ -147,3 +170,66 @@ def test_a_role_s_tag_runs_all_of_it(play):
     ran = play({"roles": [{"role": ROLE, "tags": ["feeder"]}]}, "--tags=feeder")
     assert results(ran, "Write the Perl module").startswith("ok: ")
     assert "Write" not in play({"roles": [{"role": ROLE, "tags": ["feeder"]}]}, "--tags=other").stdout
+
+
+def test_the_agent_serves_the_cluster_before_the_feeder_is_connected_and_has_answered_at_the_end(served):
+    ran = served({"roles": [ROLE]})
+    assert ran.returncode == 0, ran.stdout
+    names = [
+        *("Refuse what would not work with this feeder", "Have the agent serve the cluster", "Write the agent's unit"),
+        *("Start the agent, or have it read what is new", "Write the drop-in", "Write the Perl module"),
+        "Wait until the agent knows what the feeder says",
+    ]
+    places = [ran.stdout.index(f" : {name}]") for name in names]
+    assert places == sorted(places)
+
+
+def test_a_feeder_that_the_agent_does_not_ask_has_nothing_of_it(play):
+    ran = play({"roles": [ROLE]}, "-e", json.dumps({"__rcron_wackamole_agent": []}))
+    assert ran.returncode == 0, ran.stdout
+    assert "gent" not in "".join(re.findall(r"TASK \[.*? : (.*?)\].*\n(?:ok|changed): ", ran.stdout))
+
+
+def test_a_node_without_rcron_is_refused_before_anything_is_written(served):
+    ran = served({"roles": [ROLE]}, is_installed=False)
+    assert ran.returncode != 0
+    assert "there is no /usr/bin/rcron-agent: run the role rcron.cluster.rcron first" in ran.stdout
+    assert "Have the agent serve" not in ran.stdout
+
+
+@pytest.mark.parametrize("path", [AGENT_FILE, AGENT_UNIT])
+def test_somebody_s_file_of_the_agent_is_refused(served, path):
+    ran = served({"roles": [ROLE]}, node={"foreign": [path]})
+    assert ran.returncode != 0
+    assert f"localhost: {path} is there already, and not from this role: remove it, with the feeder's" in ran.stdout
+    assert "Write" not in ran.stdout
+
+
+def test_two_clusters_whose_files_would_have_one_name_are_refused(served):
+    ran = served({"roles": [ROLE]}, confs=("/etc/rcron/a.conf", "/srv/a.conf"))
+    assert ran.returncode != 0
+    assert "have one name: give each cluster's rcron.conf its own" in ran.stdout
+
+
+def test_a_daemon_that_was_never_asked_ends_the_play(served):
+    ran = served({"roles": [ROLE]}, "-e", "__feeder_agent_patience=0", is_asked=False)
+    assert ran.returncode != 0
+    assert "rcron-agent has asked wackamole nothing for /etc/rcron/rcron.conf" in ran.stdout
+
+
+@pytest.mark.parametrize("others", [[], ["/etc/rcron/agent.d/mail.conf"]])
+def test_the_agent_goes_with_its_last_cluster(served, others):
+    ran = served(
+        {"roles": [ROLE]},
+        rcron_wackamole_state="absent",
+        node={"lacks": NOT_NAMED},
+        others=[AGENT_FILE, *others],
+        changed=True,
+    )
+    assert ran.returncode == 0, ran.stdout
+    gone = {AGENT_UNIT, "/run/rcron-agent", "/etc/rcron/agent.d"}
+    assert AGENT_FILE in removed(ran)
+    assert gone & set(removed(ran)) == (set() if others else gone)
+    stopped = results(ran, "Stop an agent that serves no other cluster")
+    reread = results(ran, "Have an agent that serves other clusters forget this one")
+    assert (stopped[:8], reread[:8]) == (("skipping", "changed:") if others else ("ok: [loc", "skipping"))

@@ -30,9 +30,7 @@ from rcron.launcher import LAUNCHER
 CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
 FILES = {
     str(path.relative_to(CHECKOUT)): path.read_text()
-    for path in sorted(
-        [*CHECKOUT.glob("rcron/*.py"), *CHECKOUT.glob("rcron/feeders/*.py"), *CHECKOUT.glob("man/*.[58]")]
-    )
+    for path in sorted([*CHECKOUT.glob("rcron/**/*.py"), *CHECKOUT.glob("man/*.[58]")])
 }
 USER = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -108,11 +106,13 @@ def test_the_installed_commands_run(places, wanted):
     assert rcron(places, "echo", "ran").stdout == "ran\n"
     ctl = subprocess.run([f"{places.bin_dir}/rcronctl", "check", places.conf], check=False, capture_output=True)
     assert ctl.returncode == 0, ctl.stderr
+    agent = subprocess.run([f"{places.bin_dir}/rcron-agent", "--help"], check=False, capture_output=True, text=True)
+    assert (agent.returncode, agent.stdout[:18]) == (0, "usage: rcron-agent")
     assert version(places) == "0.1.0"
     assert pathlib.Path(places.bin_dir, "rcron").read_text() == LAUNCHER.format(
         python=sys.executable, library=places.in_use()
     )
-    for page in ("man5/rcron.conf.5", "man8/rcron.8", "man8/rcronctl.8"):
+    for page in ("man5/rcron.conf.5", "man8/rcron.8", "man8/rcronctl.8", "man8/rcron-agent.8"):
         assert pathlib.Path(places.man_dir, page).read_text() == FILES[f"man/{pathlib.Path(page).name}"]
 
 

@@ -21,7 +21,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
 def run(tmp_path, capsys, monkeypatch):
     """Return a function that runs the module in this process, and returns what it said."""
     monkeypatch.setattr(rcron_wrapper, "uid", lambda: 0)
-    paths = [*CHECKOUT.glob("rcron/*.py"), *CHECKOUT.glob("rcron/feeders/*.py"), *CHECKOUT.glob("man/*.[58]")]
+    paths = [*CHECKOUT.glob("rcron/**/*.py"), *CHECKOUT.glob("man/*.[58]")]
     options = {name: str(tmp_path / name) for name in ("lib_dir", "bin_dir", "man_dir", "tmpfiles_dir")}
     options |= {
         "conf": str(tmp_path / "etc" / "rcron.conf"),
@@ -127,7 +127,7 @@ def test_a_good_host_has_no_refusals(run):
 def test_the_packages_own_parser_decides(run):
     package = {
         "rcron/__init__.py": '__version__ = "9"\n',
-        "rcron/launcher.py": 'LAUNCHER = "a"\nCTL_LAUNCHER = "b"\n',
+        "rcron/launcher.py": 'LAUNCHER = "a"\nCTL_LAUNCHER = "b"\nAGENT_LAUNCHER = "c"\n',
         "rcron/settings.py": "from . import words\nclass ConfigError(Exception): pass\n"
         "def parse(text, path):\n    raise ConfigError(f'{path}: {words.WHY} {text!r}')\n",
         "rcron/words.py": "WHY = 'I do not like'\n",

@@ -15,7 +15,7 @@ import pytest
 CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
 PACKAGE = {
     str(path.relative_to(CHECKOUT)): path.read_text()
-    for path in [*CHECKOUT.glob("rcron/*.py"), *CHECKOUT.glob("rcron/feeders/*.py"), *CHECKOUT.glob("man/*.[58]")]
+    for path in [*CHECKOUT.glob("rcron/**/*.py"), *CHECKOUT.glob("man/*.[58]")]
 }
 
 
