@@ -6,7 +6,17 @@ And as much of JSON as it takes to read an answer's own values, for the same rea
 """
 
 import _socket
+import os
 import time
+from typing import TYPE_CHECKING
+
+from rcron.agent import listener
+
+if TYPE_CHECKING:
+    import ssl
+
+#: How long certificates' files are not read again, in seconds.
+RENEWAL = 60.0
 
 #: The longest answer, headers included, in bytes.
 MAX_BYTES = 1 << 18
@@ -16,8 +26,8 @@ class Tls:
     """How an https URL is asked.
 
     Args:
-        ca_file: The certificates that the server's must be signed by; empty: any certificate is taken. It may be for
-            another name than the one in the URL, because the server is this machine.
+        ca_file: The certificates that the server's must be signed by, a file or a folder; empty: any certificate is
+            taken. It may be for another name than the one in the URL, because the server is this machine.
         cert_file: The certificate to show to the server; empty for none.
         key_file: Its key; empty if that is in cert_file.
     """
@@ -26,6 +36,38 @@ class Tls:
         self.ca_file = ca_file
         self.cert_file = cert_file
         self.key_file = key_file
+        self._context: "ssl.SSLContext | None" = None
+        self._made = 0.0
+
+    def context(self) -> "ssl.SSLContext":
+        """Return what the files give. They are read again after a while, because certificates are renewed.
+
+        Raises:
+            OSError: One of them cannot be used.
+        """
+        if self._context is None or time.monotonic() - self._made >= RENEWAL:
+            self._context = self._load()
+            self._made = time.monotonic()
+        return self._context
+
+    def _load(self) -> "ssl.SSLContext":
+        import ssl  # only here: it takes 4 MiB
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        if self.ca_file:
+            context.verify_mode = ssl.CERT_REQUIRED
+            is_folder = os.path.isdir(self.ca_file)
+            context.load_verify_locations(*((None, self.ca_file) if is_folder else (self.ca_file, None)))
+        if self.cert_file:
+            # Nobody is there to be asked for a key's password.
+            context.load_cert_chain(self.cert_file, self.key_file or None, password="")
+        return context
+
+    def forget(self) -> None:
+        """Have the files read again before the next question."""
+        self._context = None
 
 
 def parts(url: str) -> "tuple[bool, str, int, str]":
@@ -56,18 +98,20 @@ def parts(url: str) -> "tuple[bool, str, int, str]":
     return scheme == "https", host, int(port), (slash + path).rstrip("/")
 
 
-def get(url: str, seconds: float, tls: "Tls | None" = None) -> "tuple[int, bytes]":
+def get(url: str, seconds: float, tls: "Tls | None" = None, users: "set[int] | None" = None) -> "tuple[int, bytes]":
     """Ask a server for one document, and close the connection. No redirection is followed.
 
     Args:
         url: Its URL, as `parts` takes it.
         seconds: How long all of it may take, except for looking up a host name.
         tls: How to do it with https.
+        users: Whose the server must be, which is on this machine then; None for anybody's.
 
     Returns:
         The status and the answer's body.
 
     Raises:
+        StrangerError: The server is somebody else's, or another machine's.
         OSError: There is no connection, no trust, or no answer in time.
         ValueError: The URL or the answer cannot be used.
     """
@@ -75,6 +119,8 @@ def get(url: str, seconds: float, tls: "Tls | None" = None) -> "tuple[int, bytes
     deadline = time.monotonic() + seconds
     connection = _connect(host, port, deadline)
     try:
+        if users is not None:
+            _refuse_strangers(connection, users)
         if is_https:
             connection = _encrypt(connection, tls or Tls(), deadline)
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -84,6 +130,18 @@ def get(url: str, seconds: float, tls: "Tls | None" = None) -> "tuple[int, bytes
         return _answer(_read(connection, deadline))
     finally:
         connection.close()
+
+
+class StrangerError(ConnectionError):
+    """Somebody answers who must not be believed."""
+
+
+def _refuse_strangers(connection: "_socket.socket", users: "set[int]") -> None:
+    address, port = connection.getpeername()[:2]
+    found = listener.users_at(address, port)
+    if not found or not found <= users:
+        who = ", ".join(map(str, sorted(found - users)))
+        raise StrangerError(f"{address}:{port} is " + (f"the user {who}'s" if who else "nobody's on this machine"))
 
 
 def _left(deadline: float) -> float:
@@ -109,23 +167,15 @@ def _connect(host: str, port: int, deadline: float) -> "_socket.socket":
 
 
 def _encrypt(connection: "_socket.socket", tls: Tls, deadline: float) -> "_socket.socket":
-    # Only here: they take 4 MiB.
-    import socket
-    import ssl
+    import socket  # only here, as ssl
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    if tls.ca_file:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(tls.ca_file)
-    if tls.cert_file:
-        context.load_cert_chain(tls.cert_file, tls.key_file or None)
     plain = socket.socket(fileno=connection.detach())
     try:
+        context = tls.context()
         plain.settimeout(_left(deadline))
         return context.wrap_socket(plain)
     except BaseException:
+        tls.forget()
         plain.close()
         raise
 

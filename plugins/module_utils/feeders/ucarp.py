@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 
 from ..node import files, network, programs
 
@@ -80,7 +81,7 @@ def configurations_that_name(hooks: list[str], own: list[str]) -> list[str]:
 
 
 def processes_that_run(hooks: list[str], own: list[str]) -> list[str]:
-    """Find each ucarp that was started with a hook, but for the one that the role's own unit runs.
+    """Find each ucarp of root's that was started with a hook, but for the one that the role's own unit runs.
 
     Args:
         hooks: Paths of the role's hooks.
@@ -95,9 +96,27 @@ def processes_that_run(hooks: list[str], own: list[str]) -> list[str]:
         try:
             words = files.read_text(f"{folder}/cmdline").split("\0")
             group = files.read_text(f"{folder}/cgroup")
+            named = any(word == hook or word.endswith(f"={hook}") for hook in hooks for word in words)
+            if named and is_ucarp(folder) and not any(f"/{unit}" in group for unit in units):
+                found.append(f"process {os.path.basename(folder)}")
         except OSError:
             continue  # ended in the meantime
-        named = any(word == hook or word.endswith(f"={hook}") for hook in hooks for word in words)
-        if os.path.basename(words[0]) == "ucarp" and named and not any(f"/{unit}" in group for unit in units):
-            found.append(f"process {os.path.basename(folder)}")
     return found
+
+
+def is_ucarp(folder: str) -> bool:
+    """Tell whether a process is root's, or the user's who runs this, and runs a program file called ucarp.
+
+    Its name and its words would be whatever the one who started it likes.
+
+    Args:
+        folder: The process's, in /proc.
+
+    Raises:
+        OSError: It has ended, or nobody may know.
+    """
+    users = re.search(r"^Uid:(.*)$", files.read_text(f"{folder}/status"), re.MULTILINE)
+    if users is None or not set(users[1].split()) <= {"0", str(os.geteuid())}:
+        return False
+    # By an update of the package.
+    return os.path.basename(os.readlink(f"{folder}/exe").removesuffix(" (deleted)")) == "ucarp"

@@ -15,10 +15,13 @@ The contract (patroni/api.py and ha.py of 3.0.2 and 4.1.4; tried on 3.0.2):
   in the same round, and nobody can be the primary before it has expired. So the node is passive MARGIN seconds before
   that, whatever Patroni says. In failsafe mode the key does not matter: the leader asks all members instead, and
   reports that it does.
-- `GET /config` has `ttl`.
-- A Patroni that is not there leaves its PostgreSQL running, and its key expires.
+- A leader that was stopped or starved for longer than its ttl, and continues, may write its name over its successor's
+  (seen with 3.0.2 and etcd's API of version 3). The successor notices in its next round, after up to `loop_wait`.
+- `GET /config` has `ttl` and `loop_wait`.
+- A Patroni that is not there leaves its PostgreSQL running, and its key expires. Its port is anybody's then.
 """
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +34,9 @@ from rcron.settings import ACTIVE, PASSIVE, Config
 
 #: How long before the leader's key expires the node is passive, in seconds: a question, and its answer.
 MARGIN = 2.0
+
+#: Patroni's own loop_wait, until it has reported another one, in seconds.
+LOOP_WAIT = 10.0
 
 #: How often Patroni is asked for its ttl, in seconds.
 TTL_AGE = 30.0
@@ -63,9 +69,9 @@ OPTIONS: "dict[str, tuple[Callable[[str], Any], Any]]" = {
 }
 
 
-def truth(_config: Config, options: "dict[str, Any]") -> Truth:
+def truth(config: Config, options: "dict[str, Any]") -> Truth:
     """Return what asks. options: as OPTIONS names them."""
-    return PatroniTruth(options)
+    return PatroniTruth(options, os.path.dirname(config.state_file))
 
 
 class PatroniTruth(Truth):
@@ -75,16 +81,23 @@ class PatroniTruth(Truth):
 
     Args:
         options: As OPTIONS names them. `ttl` counts until Patroni has reported its own.
+        folder: The state's, which is Patroni's user's. The REST API must be that user's, or root's.
     """
 
-    def __init__(self, options: "dict[str, Any]") -> None:
+    def __init__(self, options: "dict[str, Any]", folder: str) -> None:
+        self._folder = folder
+        self._user = os.geteuid()
         self._url: str = options["url"]
         self._tls = http.Tls(options["ca_file"], options["cert_file"], options["key_file"])
         self.every = options["every"]
         self.limit = options["limit"]
         self.notice = 0.0
         self._ttl: float = options["ttl"]
+        self._loop_wait = LOOP_WAIT
         self._ttl_asked = -TTL_AGE
+        #: When Patroni last answered, and until when it may not be the only one that takes itself for the leader.
+        self._heard: "float | None" = None
+        self._doubted_until = -1e9
         self.silence = self._lifetime
 
     @property
@@ -92,14 +105,27 @@ class PatroniTruth(Truth):
         """For how long the store need not have answered, in seconds."""
         return max(self._ttl - MARGIN, self._ttl / 2)
 
+    @property
+    def _users(self) -> "set[int]":
+        """Whose the REST API may be."""
+        try:
+            self._user = os.stat(self._folder).st_uid
+        except OSError:
+            pass  # somebody has removed it; it was that user's
+        return {0, os.geteuid(), self._user}
+
     def ask(self) -> Answer:
         """Ask whether this node is the primary. Raises OSError and ValueError if that cannot be asked."""
         moment = boottime()
         deadline = moment + self.limit * 0.9
         try:
-            status, body = http.get(f"{self._url}/primary", deadline - moment, self._tls)
+            status, body = http.get(f"{self._url}/primary", deadline - moment, self._tls, self._users)
         except ConnectionRefusedError:
+            self._heard = moment
             return Answer(PASSIVE, moment, f"{self._url}: nobody there: Patroni does not run")
+        except http.StrangerError as error:
+            return Answer(PASSIVE, moment, f"{error}: Patroni does not run there")
+        self._hear()
         if status == 503:
             return Answer(PASSIVE, moment, "GET /primary: 503")
         if status != 200:
@@ -107,6 +133,13 @@ class PatroniTruth(Truth):
         if moment - self._ttl_asked >= TTL_AGE:
             self._ask_ttl(deadline)
         return self._judge(http.values(body), moment)
+
+    def _hear(self) -> None:
+        """Note that Patroni has answered, and whether another one may have become the leader since it last did."""
+        now = boottime()
+        if self._heard is not None and now - self._heard > self._lifetime:
+            self._doubted_until = now + self._loop_wait + MARGIN
+        self._heard = now
 
     def _judge(self, answer: "dict[str, str]", moment: float) -> Answer:
         """Return what an answer with the status 200 means."""
@@ -116,6 +149,8 @@ class PatroniTruth(Truth):
             return cannot_tell(words, moment)
         if state != "running" or role not in PRIMARY:
             return Answer(PASSIVE, moment, words)
+        if moment < self._doubted_until:
+            return cannot_tell(f"{words}, but it has been silent, and its successor must notice that", moment)
         if answer.get("failsafe_mode_is_active") == "true":
             self.silence = self._lifetime
             return Answer(ACTIVE, moment, f"{words}, failsafe mode")
@@ -132,11 +167,13 @@ class PatroniTruth(Truth):
         return Answer(ACTIVE, moment, words)
 
     def _ask_ttl(self, deadline: float) -> None:
-        """Learn Patroni's ttl. Failing leaves the one that was known."""
+        """Learn Patroni's ttl and loop_wait. Failing leaves those that were known."""
         self._ttl_asked = boottime()
         try:
-            status, body = http.get(f"{self._url}/config", max(0.05, deadline - boottime()), self._tls)
+            status, body = http.get(f"{self._url}/config", max(0.05, deadline - boottime()), self._tls, self._users)
             if status == 200:
-                self._ttl = seconds(http.values(body)["ttl"])
+                found = http.values(body)
+                self._ttl = seconds(found["ttl"])
+                self._loop_wait = seconds(found["loop_wait"])
         except (OSError, ValueError, KeyError):
             pass

@@ -13,7 +13,8 @@ The contract (ucarp(8); src/carp.c, ucarp.c and ip_carp.h of 1.5.2; tried on Deb
   HMAC-SHA1 over version, type, vhid, the virtual address and the counter, under the password. VRRP's packets have the
   same protocol, and another hardware address.
 - It writes them through libpcap, below netfilter; a packet socket sees what leaves.
-- The process is the one that root runs with the role's up script. Its command line has all that is needed here.
+- The process is the one of root's that runs the program file ucarp with the role's up script. Its command line has all
+  that is needed here.
 
 So an advert that leaves is the daemon's word that it is master, and proof that it works. If none has left for longer
 than its interval, the node is passive before the others have waited long enough.
@@ -380,14 +381,23 @@ class UcarpTruth(Truth):
 
 
 def _is_ucarp(folder: str) -> bool:
-    """Return whether a process is called ucarp, and is root's (or the user's who runs this)."""
+    """Return whether a process is root's (or the user's who runs this), and runs a program file called ucarp.
+
+    Its name and its words are whatever the one who started it likes, and a setuid program is started by anybody: so its
+    real user counts, too.
+
+    Args:
+        folder: The process's, in /proc.
+    """
     try:
-        if os.stat(folder).st_uid not in (0, os.geteuid()):
+        with open(f"{folder}/status", "rb", buffering=0) as file:
+            users = file.read(4096).partition(b"\nUid:")[2].split(b"\n")[0].split()
+        if not users or not set(users) <= {b"0", b"%d" % os.geteuid()}:
             return False
-        with open(f"{folder}/comm", "rb", buffering=0) as file:
-            return file.read(16) == b"ucarp\n"
+        program = os.readlink(f"{folder}/exe").removesuffix(" (deleted)")  # by the package's update
     except OSError:
         return False
+    return program.rpartition("/")[2] == "ucarp"
 
 
 def _words(path: str) -> "list[str]":

@@ -9,7 +9,8 @@ The contract (control.c, wackatrl.c, apue.c and defines.h of 2.1.4, the last rel
   bytes), the owner, the first address and up to 30 further ones: each with a name (16 bytes), the address, its
   broadcast address and its netmask (4 bytes each, in network order). The owner is the machine's own address; 0:
   nobody's.
-- It is asked here as wackatrl asks it, and without wackatrl, which starts a Perl each time.
+- It is asked here as wackatrl asks it, and without wackatrl, which starts a Perl each time. Whoever listens on the
+  socket must be root, as wackamole is: its folder may be one that others write to.
 - The table is the one that all members have agreed on. A wackamole that loses Spread releases its addresses, and its
   own table says so. One that hangs does not answer, and keeps its addresses for as long as Spread takes it for alive.
 - In a partition each side's table says that a machine of that side owns the address, until Spread has merged.
@@ -40,6 +41,7 @@ ENTRY = 4 + INTERFACES * INTERFACE
 MAX_ENTRIES = 254
 
 _SIOCGIFCONF = 0x8912
+_SO_PEERCRED = 17
 
 
 def path(value: str) -> str:
@@ -152,6 +154,9 @@ def _table(control: str, deadline: float) -> bytes:
     try:
         socket.settimeout(_left(deadline))
         socket.connect(os.fsencode(control))
+        _process, user, _group = struct.unpack("3i", socket.getsockopt(_socket.SOL_SOCKET, _SO_PEERCRED, 12))
+        if user not in (0, os.geteuid()):
+            raise ValueError(f"{control} is not wackamole's, but the user {user}'s")
         socket.sendall(ASK)
         length = int.from_bytes(_read(socket, 4, deadline), "big")
         if length > MAX_ENTRIES * ENTRY:

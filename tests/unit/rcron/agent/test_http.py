@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """One GET request, against servers that answer as they like."""
 
+import os
 import pathlib
 import shutil
 import socket
@@ -261,3 +262,22 @@ def test_an_empty_object_has_no_values() -> None:
 def test_what_is_not_an_object_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match="JSON object"):
         http.values(body)
+
+
+def test_a_server_must_be_one_of_these_users(serve: "Callable[..., Server]") -> None:
+    server = serve(ANSWER)
+    url = f"http://127.0.0.1:{server.port}/"
+    assert http.get(url, 2, users={os.geteuid()}) == (200, b"{}")
+    server.asked = b""
+    with pytest.raises(http.StrangerError, match=f"127.0.0.1:{server.port} is the user {os.geteuid()}'s"):
+        http.get(url, 2, users={os.geteuid() + 1})
+    assert server.asked == b""
+
+
+def test_a_server_that_no_longer_listens_is_not_believed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as connection, server.accept()[0]:
+            server.close()
+            with pytest.raises(http.StrangerError, match="is nobody's on this machine"):
+                http._refuse_strangers(connection, {os.geteuid()})

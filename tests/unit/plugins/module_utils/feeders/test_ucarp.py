@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 
@@ -81,19 +82,25 @@ def test_a_configuration_that_names_a_hook_is_found_but_not_in_a_comment(inspect
 
 
 @pytest.mark.parametrize("option", ["--upscript=%s", "%s"])
-def test_a_ucarp_that_runs_with_a_hook_is_found(inspect, own, option):
-    words = ["/usr/sbin/ucarp", "-c", "read line", "--interface=eth0", option % own[0]]
-    with subprocess.Popen(words, executable="/bin/sh", stdin=subprocess.PIPE) as process:
-        try:
-            assert inspect()["users"] == [f"process {process.pid}"]
-        finally:
-            process.kill()
+def test_a_ucarp_that_runs_with_a_hook_is_found(inspect, own, option, tmp_path):
+    shutil.copy("/bin/sh", tmp_path / "ucarp")
+    found = {}
+    for program in (str(tmp_path / "ucarp"), "/bin/sh"):
+        words = ["/usr/sbin/ucarp", "-c", "read line", "--interface=eth0", option % own[0]]
+        with subprocess.Popen(words, executable=program, stdin=subprocess.PIPE) as process:
+            try:
+                found[program] = inspect()["users"] == [f"process {process.pid}"]
+            finally:
+                process.kill()
+    assert list(found.values()) == [True, False], "what counts is which program it runs"
     assert inspect()["users"] == []
 
 
 def test_a_process_is_not_the_role_s_own_unit_nor_another_program(inspect, own, tmp_path, monkeypatch):
-    def process(pid: int, *words: str, unit: str) -> None:
+    def process(pid: int, *words: str, unit: str, user: int = os.geteuid()) -> None:
         (tmp_path / "proc" / str(pid)).mkdir(parents=True)
+        (tmp_path / "proc" / str(pid) / "status").write_text(f"Name:\tx\nUid:\t{user}\t0\t0\t0\nGid:\t0\t0\t0\t0\n")
+        (tmp_path / "proc" / str(pid) / "exe").symlink_to(words[0])
         (tmp_path / "proc" / str(pid) / "cmdline").write_text("\0".join(words) + "\0")
         (tmp_path / "proc" / str(pid) / "cgroup").write_text(f"0::/system.slice/{unit}\n")
 
@@ -103,6 +110,7 @@ def test_a_process_is_not_the_role_s_own_unit_nor_another_program(inspect, own, 
     process(3, "/usr/sbin/ucarp", "--upscript=/usr/share/ucarp/vip-up", unit="ucarp.service")
     process(4, "/usr/bin/vi", own[0], unit="user.slice")
     (tmp_path / "proc" / "5").mkdir()
+    process(6, "/usr/sbin/ucarp", f"--upscript={own[0]}", unit="user.slice", user=54321)
     assert inspect()["users"] == ["process 2"]
 
 

@@ -3,6 +3,7 @@
 """What Patroni's answers mean."""
 
 import json
+import os
 import pathlib
 import time
 from typing import Any
@@ -35,9 +36,11 @@ class Api:
         self.config: "dict[str, Any]" = {"ttl": TTL, "loop_wait": 1, "postgresql": {"use_pg_rewind": True}}
         self.failures: "dict[str, OSError]" = {}
         self.asked: "list[str]" = []
+        self.users: "set[int]" = set()
 
-    def get(self, url: str, _seconds: float, _tls: "http.Tls | None" = None) -> "tuple[int, bytes]":
+    def get(self, url: str, _seconds: float, _tls: http.Tls, users: "set[int]") -> "tuple[int, bytes]":
         self.asked.append(url)
+        self.users = users
         path = url[url.rindex("/") :]
         if path in self.failures:
             raise self.failures[path]
@@ -58,9 +61,9 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
 
 
 @pytest.fixture
-def truth() -> patroni.PatroniTruth:
+def truth(tmp_path: pathlib.Path) -> patroni.PatroniTruth:
     options = {name: default for name, (_parser, default) in patroni.OPTIONS.items()}
-    return patroni.PatroniTruth({**options, "url": "http://db1:8008"})
+    return patroni.PatroniTruth({**options, "url": "http://db1:8008"}, str(tmp_path))
 
 
 @pytest.mark.parametrize("role", ["master", "primary"])
@@ -72,6 +75,63 @@ def test_a_primary_with_the_lock_is_active(api: Api, truth: patroni.PatroniTruth
     assert before <= answer.moment <= boottime()
     assert answer.words == f"GET /primary: 200, {role}, PostgreSQL running"
     assert api.asked[0] == "http://db1:8008/primary"
+
+
+@pytest.mark.parametrize(("silent", "is_doubted"), [(7.0, False), (9.0, True)])
+def test_a_leader_that_was_silent_for_longer_than_its_ttl_waits_for_its_successor_to_notice(
+    api: Api, truth: patroni.PatroniTruth, monkeypatch: pytest.MonkeyPatch, silent: float, is_doubted: bool
+) -> None:
+    now = boottime()
+    monkeypatch.setattr(patroni, "boottime", lambda: now)
+    assert truth.ask().state == ACTIVE
+    api.failures["/primary"] = TimeoutError(110, "no answer in time")
+    now += silent
+    with pytest.raises(TimeoutError):
+        truth.ask()
+    del api.failures["/primary"]
+    assert truth.ask().state == (None if is_doubted else ACTIVE)
+    now += 1 + patroni.MARGIN  # its loop_wait
+    assert truth.ask().state == ACTIVE
+
+
+def test_a_patroni_that_has_been_started_anew_is_believed(
+    api: Api, truth: patroni.PatroniTruth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = boottime()
+    monkeypatch.setattr(patroni, "boottime", lambda: now)
+    assert truth.ask().state == ACTIVE
+    now += 20
+    api.failures["/primary"] = ConnectionRefusedError(111, "refused")
+    assert truth.ask().state == PASSIVE
+    del api.failures["/primary"]
+    now += 0.5
+    assert truth.ask().state == ACTIVE
+
+
+def test_somebody_else_on_patronis_port_is_passive(
+    api: Api, truth: patroni.PatroniTruth, tmp_path: pathlib.Path
+) -> None:
+    truth.ask()
+    assert api.users == {0, os.geteuid(), tmp_path.stat().st_uid}
+    api.failures["/primary"] = http.StrangerError("10.0.0.1:8008 is the user 1000's")
+    answer = truth.ask()
+    assert (answer.state, answer.words) == (
+        PASSIVE,
+        "10.0.0.1:8008 is the user 1000's: Patroni does not run there",
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a folder of another user's")
+def test_the_user_is_remembered_when_the_states_folder_is_gone(api: Api, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    os.chown(folder, 54321, -1)
+    options = {name: default for name, (_parser, default) in patroni.OPTIONS.items()}
+    truth = patroni.PatroniTruth({**options, "url": "http://db1:8008"}, str(folder))
+    truth.ask()
+    folder.rmdir()
+    truth.ask()
+    assert api.users == {0, 54321}
 
 
 def test_503_is_passive_whatever_comes_with_it(api: Api, truth: patroni.PatroniTruth) -> None:

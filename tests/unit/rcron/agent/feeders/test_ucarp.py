@@ -6,8 +6,10 @@ import hashlib
 import hmac
 import os
 import pathlib
+import shutil
 import socket
 import struct
+import subprocess
 import sys
 from typing import Any
 
@@ -286,9 +288,31 @@ def test_the_process_is_not_looked_for_all_the_time(
     assert len(looks) == 1
 
 
-def test_a_process_of_the_machine_is_looked_at() -> None:
+@pytest.mark.parametrize(
+    ("program", "is_it"), [("ucarp", True), ("ucarp (deleted)", True), ("bash", False), ("not-ucarp", False)]
+)
+def test_a_ucarp_is_known_by_its_program_file(tmp_path: pathlib.Path, program: str, is_it: bool) -> None:
+    (tmp_path / "status").write_text(f"Name:\tucarp\nUid:\t{os.geteuid()}\t0\t{os.geteuid()}\t0\nGid:\t0\t0\t0\t0\n")
+    (tmp_path / "exe").symlink_to(f"/usr/sbin/{program}")
+    assert ucarp._is_ucarp(str(tmp_path)) == is_it
+
+
+def test_a_setuid_program_of_another_user_is_no_ucarp(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "status").write_text("Name:\tucarp\nUid:\t54321\t0\t0\t0\n")
+    (tmp_path / "exe").symlink_to("/usr/sbin/ucarp")
+    assert not ucarp._is_ucarp(str(tmp_path))
+
+
+def test_a_process_of_the_machine_is_looked_at(tmp_path: pathlib.Path) -> None:
     assert not ucarp._is_ucarp(f"/proc/{os.getpid()}")
     assert not ucarp._is_ucarp("/proc/0")
+    shutil.copy("/bin/sleep", tmp_path / "ucarp")
+    for path, is_it in ((tmp_path / "ucarp", True), (pathlib.Path("/bin/sleep"), False)):
+        with subprocess.Popen(["ucarp", "60"], executable=path) as process:
+            try:
+                assert ucarp._is_ucarp(f"/proc/{process.pid}") == is_it
+            finally:
+                process.kill()
     assert ucarp._words(f"/proc/{os.getpid()}/cmdline")
     assert ucarp._words("/proc/0/cmdline") == []
 

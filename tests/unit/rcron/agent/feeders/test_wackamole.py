@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What wackamole's table of addresses means, asked of a socket that answers as control.c of 2.1.4 does."""
 
+import os
 import pathlib
 import socket
 import struct
@@ -168,3 +169,20 @@ def test_a_clusters_file_names_socket_and_address(tmp_path: pathlib.Path) -> Non
     path.write_text(f"conf = {conf}\nfeeder = wackamole\ncontrol = /var/run/wack.it\naddress = 192.0.2\n")
     with pytest.raises(clusters.ConfigError, match="not an IPv4 address"):
         clusters.load("billing", str(path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user for a moment")
+def test_a_socket_of_another_user_is_not_believed(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "wack.it"
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(path))
+    os.seteuid(65534)
+    try:
+        listening.listen(5)
+    finally:
+        os.seteuid(0)
+    truth = wackamole.WackamoleTruth(
+        {"control": str(path), "address": socket.inet_aton(HERE), "every": 0.5, "limit": 2.0, "notice": 10.0}
+    )
+    with listening, pytest.raises(ValueError, match="is not wackamole's, but the user 65534's"):
+        truth.ask()
