@@ -38,7 +38,9 @@ unit)
         --junit-xml=.build/results/unit-newest.xml --ignore=tests/unit/plugins/module_utils/test_crontab_law.py \
         tests/unit/plugins tests/unit/roles tests/unit/test_collection.py tests/unit/test_hostile_host.py
     ;;
-sanity) SANITY_ENVIRONMENT=$PWD/$environment tests/sanity.sh ;;
+# Its pylint is the floor's but for the version, which changes what is thought of style and nothing that a user meets, and takes
+# half of the time.
+sanity) SANITY_ENVIRONMENT=$PWD/$environment tests/sanity.sh --skip-test pylint ;;
 *)
     sed -n '5,9s/^# \{0,1\}//p' "$0" >&2
     exit 64
