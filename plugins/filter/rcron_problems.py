@@ -114,10 +114,17 @@ def _active(members: Mapping[str, Info]) -> list[tuple[str, str]]:
 def _feeders(members: Mapping[str, Info]) -> list[tuple[str, str]]:
     found = []
     somebody = any(cluster["feeder"] for cluster in members.values())
+    is_served = any(cluster.get("agent") for cluster in members.values())
     for host, cluster in members.items():
         feeder = cluster["feeder"]
         if cluster["source"] == "stale":
             found.append((host, f"its state is stale: {cluster['reason']}"))
+        elif feeder and feeder["alive"] is False and cluster.get("agent"):
+            found.append(
+                (host, f"its rcron-agent is gone; its last word was {feeder['event']}: systemctl status rcron-agent")
+            )
+        elif is_served and not cluster.get("agent"):
+            found.append((host, "no rcron-agent asks its feeder, unlike on other hosts: systemctl status rcron-agent"))
         elif feeder and feeder["alive"] is False:
             found.append((host, f"its feeder {feeder['name']} is gone; its last event was {feeder['event']}"))
         elif somebody and not feeder:

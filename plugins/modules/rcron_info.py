@@ -113,7 +113,7 @@ clusters:
       type: str
       sample: active
     source:
-      description: What decided that, V(pin), V(file), V(stale) or V(default).
+      description: What decided that, V(pin), V(file), V(stale), V(agent) or V(default).
       type: str
       sample: file
     reason:
@@ -129,6 +129,10 @@ clusters:
         - The feeder's last event (C(name), C(event), C(alive), C(spoke)); null if there was none.
       type: dict
       sample: {"alive": true, "event": "INSTANCE \"VI_rcron\" MASTER", "name": "keepalived", "spoke": 1767323985}
+    agent:
+      description: Whether C(rcron-agent) asks the feeder.
+      type: bool
+      sample: true
     pin:
       description: The pin (C(state), C(until)); null if there is none.
       type: dict

@@ -23,6 +23,9 @@ LIBRARY = "/usr/lib/rcron/1-0123abcd/bin/rcron-agent"
 #: What is at each path of the host, if anything is.
 FOUND = {"lnk_target": LIBRARY, "isdir": False, "islnk": False, "checksum": "0"}
 
+#: What a daemon answers to the agent.
+TOLD = {"state": "passive", "words": "it is a standby"}
+
 #: The host's "Python": it prints the answer for the module that it is to run, or the answer for any.
 INTERPRETER = """\
 #!/bin/sh
@@ -44,17 +47,24 @@ def play(playbook, tmp_path: pathlib.Path):
     """Return a function that runs a play's tasks or roles on the host, and returns the process.
 
     Its keyword arguments: node, what differs in the answer of rcron_feeder_info; others, what is in the role's folders
-    beside its files; changed, whether files are changed; is_installed, whether rcron is; is_asked, whether the agent
-    has an answer; and the play's variables.
+    beside its files; changed, whether files are changed; is_installed, whether rcron is; answer, what the agent
+    has been told; and the play's variables.
     """
     host = tmp_path / "host"
     host.write_text(INTERPRETER)
     host.chmod(stat.S_IRWXU)
 
     def run(
-        content: dict, *options: str, node=None, others=(), changed=False, is_installed=True, is_asked=True, **variables
+        content: dict,
+        *options: str,
+        node=None,
+        others=(),
+        changed=False,
+        is_installed=True,
+        answer=TOLD,
+        **variables,
     ):
-        status = {"feeder": {"answer": {"state": "passive"} if is_asked else None}}
+        status = {"feeder": {"answer": answer}}
         answers = {
             "any": {"changed": changed},
             "stat": {"changed": False, "stat": {**FOUND, "exists": is_installed}},
@@ -62,8 +72,8 @@ def play(playbook, tmp_path: pathlib.Path):
             "find": {"changed": False, "files": [{"path": path} for path in others]},
             "rcron_feeder_info": {"changed": False, "node": {**NODE, **(node or {})}},
         }
-        for module, answer in answers.items():
-            host.with_name(f"host.{module}").write_text(json.dumps(answer))
+        for module, said in answers.items():
+            host.with_name(f"host.{module}").write_text(json.dumps(said))
         variables = {"rcron_wackamole_address": "192.0.2.10", **variables}
         return playbook({"vars": variables, **content}, "-e", f"ansible_python_interpreter={host}", *options)
 
@@ -212,9 +222,16 @@ def test_two_clusters_whose_files_would_have_one_name_are_refused(served):
 
 
 def test_a_daemon_that_was_never_asked_ends_the_play(served):
-    ran = served({"roles": [ROLE]}, "-e", "__feeder_agent_patience=0", is_asked=False)
+    ran = served({"roles": [ROLE]}, "-e", "__feeder_agent_patience=0", answer=None)
     assert ran.returncode != 0
     assert "rcron-agent has asked wackamole nothing for /etc/rcron/rcron.conf" in ran.stdout
+
+
+def test_what_a_daemon_cannot_tell_is_reported(served):
+    answer = {"state": "unknown", "words": "it hangs"}
+    ran = served({"roles": [ROLE]}, "-e", "__feeder_agent_patience=0", answer=answer)
+    assert ran.returncode == 0, ran.stdout
+    assert "localhost: /etc/rcron/rcron.conf: wackamole cannot tell: it hangs" in ran.stdout
 
 
 @pytest.mark.parametrize("others", [[], ["/etc/rcron/agent.d/mail.conf"]])

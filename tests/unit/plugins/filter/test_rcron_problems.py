@@ -90,6 +90,10 @@ def test_a_pin_alone_is_not_a_problem(hosts):
             {"feeder": {**CLUSTER["feeder"], "alive": False}},
             "its feeder keepalived is gone; its last event was INSTANCE",
         ),
+        (
+            {"agent": True, "feeder": {**CLUSTER["feeder"], "alive": False}},
+            "its rcron-agent is gone; its last word was INSTANCE",
+        ),
         ({"feeder": None}, "its feeder has not set a state yet"),
         ({"source": "stale", "reason": "too old"}, "its state is stale: too old"),
         ({"version": "0.0.9"}, "version 0.0.9, but version 0.1.0 elsewhere"),
@@ -105,6 +109,13 @@ def test_a_problem_is_reported_for_its_host(hosts, changes, what):
     found = [problem for problem in problems(hosts) if problem[0] == "n2"]
     assert [problem[1] for problem in found] == ["billing"]
     assert what in found[0][2]
+
+
+def test_a_host_without_the_agent_that_others_have_is_reported(hosts):
+    for name in ("n1", "n3"):
+        of(hosts, name)["agent"] = True
+    what = "no rcron-agent asks its feeder, unlike on other hosts: systemctl status rcron-agent"
+    assert problems(hosts) == [("n2", "billing", what)]
 
 
 def test_a_cluster_of_an_operator_needs_no_feeder(hosts):
