@@ -199,6 +199,10 @@ def _pin(options: argparse.Namespace) -> int:
     folder = os.path.dirname(config.pin_file)
     os.umask(0o022)  # the administrator's may be stricter, but every user's jobs look for a pin
     os.makedirs(folder, exist_ok=True)
+    try:
+        pin.check_folder(config)
+    except ValueError as error:
+        return _complain(f"{error}; not pinned", EX_CANTCREAT)
     pin.write(config, options.state, options.seconds)
     held = pin.read(config)
     until = status.moment(held.until) if held and held.until else "rcronctl unpin"

@@ -7,6 +7,9 @@ Every `rcron` reads such files, so nothing is imported here that the interpreter
 
 import posix
 
+#: How a file is opened for reading. O_NONBLOCK: opening a FIFO of that name must not wait for a writer.
+_READ = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY
+
 
 class UntrustedError(Exception):
     """A file that must not be used, although it can be read. The text says why, without the file's name.
@@ -20,12 +23,16 @@ class UntrustedError(Exception):
         self.fix = fix
 
 
-def read_trusted(path: str, limit: int) -> "tuple[bytes, float]":
+def read_trusted(path: str, limit: int, owners: "tuple[int, ...] | None" = None) -> "tuple[bytes, float]":
     """Read a small regular file that only its owner and its group can have written. Never waits.
+
+    Nothing else than a regular file is opened: to open a device may arm it, and to open a FIFO may cost its owner what
+    is written into it. In a folder that is not root's, a link may lead to any of them.
 
     Args:
         path: the file's name.
         limit: how many bytes the file may hold.
+        owners: the user IDs that the file may belong to; any unless given.
 
     Returns:
         What the file holds, and its time of modification in seconds since the epoch.
@@ -33,28 +40,49 @@ def read_trusted(path: str, limit: int) -> "tuple[bytes, float]":
     Raises:
         OSError: the file cannot be opened or read.
         ValueError: the name holds a NUL byte.
-        UntrustedError: it is not a regular file, everyone may write it, everyone could have put it into its folder, or
-            it is larger than the limit.
+        UntrustedError: it is not a regular file, everyone may write it, everyone could have put it into its folder, it
+            belongs to somebody else, or it is larger than the limit.
     """
-    # O_NONBLOCK: opening a FIFO of that name must not wait for a writer.
-    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY)
+    folder = folder_of(path)
+    above = posix.stat(folder)
+    fd = -1
+    # In a folder of root's or of our own, only a link can lead to what others have made.
+    if above.st_uid in (0, posix.geteuid()) and not above.st_mode & 0o002:
+        try:
+            fd = posix.open(path, _READ | posix.O_NOFOLLOW)
+        except OSError:
+            pass  # a link; any other error comes again
+    # O_PATH opens nothing: what is there does not notice that it is looked at (open(2)).
+    place = fd if fd >= 0 else posix.open(path, posix.O_PATH | posix.O_CLOEXEC)
     try:
-        found = posix.fstat(fd)
+        found = posix.fstat(place)
         if found.st_mode & 0o170000 != 0o100000:
             raise UntrustedError("not a regular file")
         if found.st_mode & 0o002:
             raise UntrustedError("everyone may write it, so it cannot be trusted", f"chmod o-w {path}")
-        folder = folder_of(path)
-        mode = posix.stat(folder).st_mode
         # In a sticky folder (/tmp) nobody can replace another's file, but a stranger may have put his own there.
-        if mode & 0o002 and not (mode & 0o1000 and found.st_uid in (0, posix.geteuid())):
+        if above.st_mode & 0o002 and not (above.st_mode & 0o1000 and found.st_uid in (0, posix.geteuid())):
             raise UntrustedError("everyone may write its folder, so it cannot be trusted", f"chmod o-w {folder}")
-        data = posix.read(fd, limit + 1)
+        if owners is not None and found.st_uid not in owners:
+            raise UntrustedError(f"belongs to the user with UID {found.st_uid}, so it cannot be trusted")
+        data = posix.read(fd, limit + 1) if fd >= 0 else _read_at(place, path, limit + 1)
     finally:
-        posix.close(fd)
+        posix.close(place)
     if len(data) > limit:
         raise UntrustedError(f"larger than {limit} bytes")
     return data, found.st_mtime
+
+
+def _read_at(place: int, path: str, length: int) -> bytes:
+    """Read the beginning of the regular file that a descriptor stands for, which was opened with O_PATH."""
+    try:
+        fd = posix.open(f"/proc/self/fd/{place}", _READ)
+    except FileNotFoundError:
+        fd = posix.open(path, _READ)  # /proc is not mounted: then it is what has the name now
+    try:
+        return posix.read(fd, length)
+    finally:
+        posix.close(fd)
 
 
 def folder_of(path: str) -> str:

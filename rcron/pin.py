@@ -88,7 +88,7 @@ def read(config: Config) -> "Pin | None":
     """
     path = config.pin_file
     try:
-        data, _modified = files.read_trusted(path, MAX_BYTES)
+        data, _modified = files.read_trusted(path, MAX_BYTES, _administrators(config))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -107,6 +107,35 @@ def read(config: Config) -> "Pin | None":
     if left is not None and left <= 0:
         return None
     return Pin(words[0], left)
+
+
+def _administrators(config: Config) -> "tuple[int, ...]":
+    """Return the users whose pin counts: root, this process's, and whoever the configuration belongs to."""
+    try:
+        return (0, posix.geteuid(), posix.stat(config.path).st_uid)
+    except (OSError, ValueError):
+        return (0, posix.geteuid())
+
+
+def check_folder(config: Config) -> None:
+    """See that nobody could replace or remove a pin but those who may pin.
+
+    A pin of a state file that is not below /run lies beside it (Config.pin_file), in a folder that may be a feeder's.
+
+    Args:
+        config: the cluster's.
+
+    Raises:
+        ValueError: somebody could, and the text says how to prevent it.
+        OSError: the folder is missing.
+    """
+    folder = files.folder_of(config.pin_file)
+    owner = posix.stat(folder).st_uid
+    if owner not in _administrators(config):
+        raise ValueError(
+            f"{folder}: belongs to the user with UID {owner}, who could remove or replace the pin; put state_file into"
+            f" a folder below /run, and the pin is kept in /var/lib"
+        )
 
 
 def _left(until: str, boot: str, boot_until: str) -> float:

@@ -90,6 +90,7 @@ def inspect(options: dict) -> dict:
     """
     unit = systemd.properties(options["service"] + ".service", "LoadState", "ActiveState", "User", "ExecStart")
     words = argv(unit.get("ExecStart", ""))
+    user = user_name(unit.get("User") or "root")
     conf = options["conf"] or (words[-1] if len(words) > 1 else "")
     folder = os.path.isdir(conf)
     own = os.path.join(conf, OWN_FILE) if folder else ""
@@ -98,14 +99,14 @@ def inspect(options: dict) -> dict:
     url, error = "", ""
     if conf:
         try:
-            callbacks, url = read(interpreter(words[0] if words else ""), files_of(conf, own))
+            callbacks, url = read(interpreter(words[0] if words else ""), files_of(conf, own), user)
         except UnreadableError as unreadable:
             error = str(unreadable)
     url = options["url"] or url
     missing = [action for action in ACTIONS if not calls(callbacks.get(action, ""), options["command"])]
     return {
         "unit": unit.get("LoadState") == "loaded",
-        "user": user_name(unit.get("User") or "root"),
+        "user": user,
         "running": running,
         "conf": conf,
         "folder": folder,
@@ -171,12 +172,14 @@ def files_of(conf: str, own: str) -> list[str]:
     return [path for path in (os.path.join(conf, name) for name in names) if path != own and os.path.isfile(path)]
 
 
-def read(python: str, paths: list[str]) -> tuple[dict[str, str], str]:
+def read(python: str, paths: list[str], user: str) -> tuple[dict[str, str], str]:
     """Read Patroni's configuration.
 
     Args:
-        python: The path of a Python that has yaml.
+        python: The path of a Python that has yaml. It is the user's (a virtual environment's, perhaps), so that root
+            runs it as that user.
         paths: The files, of which a later one takes precedence.
+        user: The user that Patroni runs as.
 
     Returns:
         The callbacks with their commands, and the URL of the REST API or "".
@@ -190,7 +193,7 @@ def read(python: str, paths: list[str]) -> tuple[dict[str, str], str]:
         except OSError as error:
             raise UnreadableError(f"{path}: {error.strerror}") from None
     try:
-        done = programs.run(python, "-I", "-c", READER, *paths)
+        done = programs.run(python, "-I", "-c", READER, *paths, user=user)
     except programs.NotStartedError as error:
         raise UnreadableError(str(error)) from None
     except programs.ProgramError:
@@ -198,8 +201,13 @@ def read(python: str, paths: list[str]) -> tuple[dict[str, str], str]:
         raise UnreadableError(f"{paths[-1]}: {python} did not read it within {programs.TIME_LIMIT:g} s") from None
     if done.returncode:
         raise UnreadableError((done.stderr.strip().splitlines() or ["it cannot be read"])[-1])
-    callbacks, url = json.loads(done.stdout)
-    return callbacks, url
+    try:
+        callbacks, url = json.loads(done.stdout)
+        if {type(word) for word in (*callbacks, *callbacks.values(), url)} == {str}:
+            return callbacks, url
+    except (AttributeError, TypeError, ValueError):
+        pass
+    raise UnreadableError(f"{paths[-1]}: {python}, which Patroni runs on, did not read it")
 
 
 def calls(command: str, ours: str) -> bool:

@@ -22,6 +22,7 @@ from .places import PROGRAMS, SHARED, Places, entries, is_our_link
 from .preflight import examine
 from .processes import run, users_of
 from .steps import Remove, RemoveFolder, RemoveLauncher, RemoveUnused, Step, owner_of_all
+from .trust import exposure
 
 
 @dataclass
@@ -79,6 +80,7 @@ def present(places: Places, wanted: Wanted) -> Plan:
         folder_step(os.path.dirname(places.conf), 0o755, owner_of_all()),
         file_step(places.tmpfiles, _tmpfiles_text(places, wanted.state_user)),
         folder_step(os.path.dirname(places.state_path), 0o755, state_owner),
+        _lock_step(places, state_owner[0]),
         *(folder_step(path) for path in [*places.man_folders, places.bin_dir]),
         *pages,
         *([*launchers, conf] if _are_launchers_first(places, conf, library) else [conf, *launchers]),
@@ -91,6 +93,19 @@ def present(places: Places, wanted: Wanted) -> Plan:
     return Plan(library, [step for step in steps if step is not None])
 
 
+def _lock_step(places: Places, uid: int) -> Step | None:
+    """Return the step that removes the lock of another state_user, who was: the new one could not open it.
+
+    The next writer makes a new lock. It is not given away: it may be another file's second name.
+    """
+    lock = f"{places.state_path}.lock"
+    try:
+        owner = os.lstat(lock).st_uid
+    except OSError:
+        return None
+    return None if owner == uid else Remove(lock, f"{lock}\n", "")
+
+
 def _are_launchers_first(places: Places, conf: Step | None, library: str) -> bool:
     """Return whether a new version must be in use before the new configuration is.
 
@@ -99,13 +114,16 @@ def _are_launchers_first(places: Places, conf: Step | None, library: str) -> boo
     old = places.in_use()
     if conf is None or old is None or old == library:
         return False
+    command = os.path.join(old, "bin", "rcronctl")
+    if exposure(command):
+        return True  # in a place that was lib_dir once: others could have replaced what is run here
     with tempfile.TemporaryDirectory(prefix="rcron-") as folder:
         draft = os.path.join(folder, "rcron.conf")
         with open(draft, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(conf.after)
         try:
             # Its own command, because the names of its modules may be others.
-            return run([os.path.join(old, "bin", "rcronctl"), "check", draft]).returncode != 0
+            return run([command, "check", draft]).returncode != 0
         except OSError:
             return True  # the version in use cannot run at all
 

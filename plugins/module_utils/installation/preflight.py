@@ -48,7 +48,13 @@ def _state_refusals(places: Places, state_user: str) -> list[Refusal]:
         )
         found.append(Refusal("state_file", message))
     try:
-        pwd.getpwnam(state_user)
+        uid = pwd.getpwnam(state_user).pw_uid
+        if uid not in (0, os.geteuid()) and os.path.dirname(places.pin_path) == os.path.dirname(places.state_path):
+            message = (
+                f"is {places.state_file}, in a folder that will belong to {state_user}, who could remove or replace "
+                f"the pin there: put it below /run, such as /var/run/rcron/state, and the pin is kept in /var/lib"
+            )
+            found.append(Refusal("state_file", message))
     except KeyError:
         message = (
             f"is {state_user}, and there is no such user: create it first (perhaps its package is not installed yet), "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from dataclasses import dataclass
@@ -162,14 +163,26 @@ class Remove(Step):
     """Remove a file, a link, or a version's folder."""
 
     def do(self) -> bool:
-        """Remove it; a folder disappears at once, not file by file."""
-        if os.path.isdir(self.path) and not os.path.islink(self.path):
-            trash = tempfile.mkdtemp(prefix=".staging-", dir=os.path.dirname(self.path))
-            os.rename(self.path, os.path.join(trash, "library"))
-            shutil.rmtree(trash)
-        else:
+        """Remove it; a folder disappears at once, not file by file.
+
+        The folder above may be another user's (state_user's), who may swap what is in it at any moment. So everything
+        happens within that very folder, by its descriptor, and no link is followed.
+        """
+        above, name = os.path.split(self.path)
+        try:
+            folder = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path)
+                if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                    trash = f".staging-{os.urandom(8).hex()}"
+                    os.rename(name, trash, src_dir_fd=folder, dst_dir_fd=folder)
+                    shutil.rmtree(f"/proc/self/fd/{folder}/{trash}")
+                else:
+                    os.unlink(name, dir_fd=folder)
+        finally:
+            os.close(folder)
         return True
 
 

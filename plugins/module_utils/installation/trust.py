@@ -9,8 +9,13 @@ import grp
 import os
 import pwd
 import stat
+import struct
+from collections.abc import Iterator
 
 from .places import Places
+
+#: The tags of an ACL's entries: a named user, the file's group, a named group, and the mask.
+_ACL_USER, _ACL_GROUP_OBJ, _ACL_GROUP, _ACL_MASK = 0x02, 0x04, 0x08, 0x10
 
 
 def exposures(places: Places) -> dict[str, str]:
@@ -48,7 +53,9 @@ def exposure(path: str) -> str | None:
         Who could do it and how to prevent it, or None.
     """
     for start in (path, os.path.realpath(path)):
+        below = ""
         for place in _with_parents(start):
+            above, below = below, place
             try:
                 status = os.stat(place)
             except OSError:
@@ -60,15 +67,63 @@ def exposure(path: str) -> str | None:
                     f"{place} belongs to {_user(status.st_uid)}, who could replace what root runs: "
                     f"chown root {place}, or name another place"
                 )
-            # In a sticky folder (/tmp) nobody can replace another user's file.
-            loose = status.st_mode & 0o022 if not status.st_mode & stat.S_ISVTX else 0
-            if loose & 0o020 and _is_trusted(status.st_gid):
-                loose &= ~0o020
-            if loose:
-                who = "everyone" if loose & 0o002 else f"the group {_group(status.st_gid)}"
-                fix = "chmod o-w" if loose & 0o002 else "chmod g-w"
-                return f"{who} may write {place}, and so replace what root runs: {fix} {place}, or name another place"
+            # In a sticky folder (/tmp) nobody can replace what is root's, but anybody can be there first.
+            is_sticky = stat.S_ISDIR(status.st_mode) and bool(status.st_mode & stat.S_ISVTX)
+            if is_sticky and above and _is_roots(above):
+                continue
+            for who, fix in _writers(place, status):
+                what = "put something there before root does" if is_sticky else "replace what root runs"
+                fix = "" if is_sticky else f"{fix} {place}, or "
+                return f"{who} may write {place}, and so {what}: {fix}name another place"
     return None
+
+
+def _is_roots(path: str) -> bool:
+    """Return whether something at a path, perhaps a link, belongs to root or to the user who runs this."""
+    try:
+        return os.lstat(path).st_uid in (0, os.geteuid())
+    except OSError:
+        return False
+
+
+def _writers(path: str, status: os.stat_result) -> Iterator[tuple[str, str]]:
+    """Yield who else may write a file or folder, by its mode or by an ACL, and the command that prevents it."""
+    if status.st_mode & stat.S_IWOTH:
+        yield "everyone", "chmod o-w"
+    access = _acl(path, "access")
+    # With an ACL, the mode's bits for the group are the mask: the most that any named user or group gets.
+    if not access and status.st_mode & stat.S_IWGRP and not _is_trusted(status.st_gid):
+        yield f"the group {_group(status.st_gid)}", "chmod g-w"
+    # What is created in a folder gets that folder's default ACL.
+    for tag, number in access + _acl(path, "default"):
+        if tag == _ACL_USER and number not in (0, os.geteuid()):
+            yield f"by an ACL, {_user(number)}", "setfacl -b"
+        elif tag in (_ACL_GROUP_OBJ, _ACL_GROUP):
+            gid = number if tag == _ACL_GROUP else status.st_gid
+            if not _is_trusted(gid):
+                yield f"by an ACL, the group {_group(gid)}", "setfacl -b"
+
+
+def _acl(path: str, kind: str) -> list[tuple[int, int]]:
+    """Return the entries of a POSIX ACL that grant writing, with the ACL's mask, except the owner's and everyone's.
+
+    The format is <linux/posix_acl_xattr.h>'s: a version, then a tag, permissions and a number for each entry.
+
+    Args:
+        path: The file or folder.
+        kind: `access` or `default`.
+
+    Returns:
+        The tag and the user or group ID of each; empty if there is no such ACL.
+    """
+    try:
+        data = os.getxattr(path, f"system.posix_acl_{kind}")
+    except OSError:
+        return []  # none, or a file system without them
+    entries = list(struct.iter_unpack("<HHI", data[4 : len(data) - (len(data) - 4) % 8]))
+    mask = next((permissions for tag, permissions, _number in entries if tag == _ACL_MASK), 7)
+    named = (_ACL_USER, _ACL_GROUP_OBJ, _ACL_GROUP)
+    return [(tag, number) for tag, permissions, number in entries if tag in named and permissions & mask & 2]
 
 
 def _with_parents(path: str) -> list[str]:

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import shutil
 import subprocess
+from typing import Any
 
 #: Seconds that one program has for its answer.
 TIME_LIMIT = 20.0
@@ -26,12 +29,13 @@ class FailedError(ProgramError):
     """A program that ended with another exit status than 0."""
 
 
-def run(*words: str, time_limit: float = TIME_LIMIT) -> subprocess.CompletedProcess[str]:
+def run(*words: str, time_limit: float = TIME_LIMIT, user: str = "") -> subprocess.CompletedProcess[str]:
     """Run a program to its end, without standard input.
 
     Args:
         words: The program and its arguments.
         time_limit: Seconds after which the program is killed.
+        user: The user whose program it is, and as whom root runs it; "" for the user who runs this.
 
     Returns:
         How it ended, and what it wrote.
@@ -50,13 +54,33 @@ def run(*words: str, time_limit: float = TIME_LIMIT) -> subprocess.CompletedProc
             encoding="utf-8",
             errors="replace",
             timeout=time_limit,
+            **(_identity(user) if user and os.geteuid() == 0 else {}),
         )
     except subprocess.TimeoutExpired:
         raise ProgramError(f"{' '.join(words)} did not end within {time_limit:g} s") from None
+    except KeyError:
+        raise NotStartedError(f"{words[0]} cannot be run as {user}: there is no such user") from None
     except OSError as error:
         raise NotStartedError(f"{words[0]} cannot be run: {error.strerror}") from None
     except ValueError as error:  # a NUL in an argument
         raise NotStartedError(f"{words[0]!r} cannot be run: {error}") from None
+
+
+def _identity(user: str) -> dict[str, Any]:
+    """Return what subprocess.run needs to run a program as a user, with nothing of root's but the descriptors it gives.
+
+    Raises:
+        KeyError: There is no such user.
+    """
+    found = pwd.getpwnam(user)
+    return {
+        "user": found.pw_uid,
+        "group": found.pw_gid,
+        "extra_groups": os.getgrouplist(user, found.pw_gid),
+        "cwd": "/",
+        "env": {"PATH": DAEMON_PATH, "HOME": found.pw_dir},
+        "start_new_session": True,
+    }
 
 
 def output(*words: str, time_limit: float = TIME_LIMIT) -> str:

@@ -63,8 +63,12 @@ class Faulty:
                 raise OSError(number, os.strerror(number), path)
 
     def open(self, path: str, *arguments: Any) -> int:
+        if path.startswith("/proc/self/fd/"):
+            fd: int = self._calls["open"](path, *arguments)
+            self._opened[fd] = self._opened[int(path.rpartition("/")[2])]
+            return fd
         self._fail("open", path)
-        fd: int = self._calls["open"](path, *arguments)
+        fd = self._calls["open"](path, *arguments)
         self._opened[fd] = path
         return fd
 

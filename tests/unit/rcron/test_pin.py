@@ -3,6 +3,7 @@
 """A pin overrides the feeder until unpin, or until its time is up."""
 
 import json
+import os
 import pathlib
 import time
 from typing import Any
@@ -185,3 +186,34 @@ def test_a_pin_that_everyone_could_replace_is_ignored(node: Any, pin_file: pathl
     node.configure("default_state = active")
     assert node.run("echo", "ran").stdout == "ran\n"
     assert f"{pin_file}: everyone may write its folder, so it cannot be trusted; ignored" in node.log()[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_a_feeder_s_user_overrides_no_pin_of_root_s(node: Any) -> None:
+    """Beside a state file that is not below /run, the pin would lie in a folder of that user's."""
+    node.become("active")
+    folder = node.state_file.parent
+    os.chown(folder, 12345, 12345)
+    out = node.ctl("pin", "passive")
+    assert (out.returncode, node.run("echo", "ran").stdout) == (73, "ran\n")
+    assert (
+        f"{folder}/: belongs to the user with UID 12345, who could remove or replace the pin; put state_file"
+        in out.stderr
+    )
+    assert not os.path.lexists(f"{node.state_file}.pin")
+    # What that user plants there counts for nobody else.
+    planted = pathlib.Path(f"{node.state_file}.pin")
+    planted.write_text("passive\n")
+    os.chown(planted, 12345, 12345)
+    assert node.run("echo", "ran").stdout == "ran\n"
+    os.chown(planted, 0, 0)
+    assert node.run("echo", "ran").stdout == "", "the attack works if the owner is not looked at"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_whoever_a_configuration_belongs_to_may_pin_its_cluster(node: Any) -> None:
+    node.become("active")
+    for path in (node.state_file.parent, node.conf):
+        os.chown(path, 12345, 12345)
+    assert node.ctl("pin", "passive").returncode == 0
+    assert node.run("echo", "ran").stdout == ""

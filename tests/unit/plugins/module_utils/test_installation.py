@@ -8,12 +8,16 @@ import itertools
 import os
 import pathlib
 import pwd
+import shutil
 import stat
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
+from ansible_collections.rcron.cluster.plugins.module_utils.installation import plan as planning
 from ansible_collections.rcron.cluster.plugins.module_utils.installation import processes, steps
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.errors import InstallError
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.package import (
@@ -536,6 +540,20 @@ def test_a_process_that_runs_from_another_folder_is_not_a_user(places):
     assert processes.age_of(mine.pid) == float("inf")
 
 
+#: An ACL's tags for the owner, a named user, the group, a named group, the mask and everyone else (acl(5)).
+OWNER_TAG, USER_TAG, OWN_GROUP_TAG, GROUP_TAG, MASK_TAG, OTHER_TAG = 1, 2, 4, 8, 16, 32
+
+
+def allow(path: str, entry: tuple[int, int, int], mask: int = 7, kind: str = "access") -> None:
+    """Give a file or folder an ACL with one named entry: tag, permissions and number."""
+    if not os.path.exists(path):
+        os.makedirs(path)
+    nobody = 0xFFFFFFFF
+    entries = [(OWNER_TAG, 7, nobody), (OWN_GROUP_TAG, 5, nobody), (MASK_TAG, mask, nobody), (OTHER_TAG, 5, nobody)]
+    data = b"".join(struct.pack("<HHI", *one) for one in sorted([*entries, entry]))
+    os.setxattr(path, f"system.posix_acl_{kind}", struct.pack("<I", 2) + data)
+
+
 def give_away(path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
     os.makedirs(path, exist_ok=True)
     os.chmod(path, mode)
@@ -567,7 +585,47 @@ def give_away(path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
             "lib_dir is .*, but .*/x/? belongs to uid 12345",
         ),
         (lambda root: give_away(f"{root}/run", uid=12345), None),
-        (lambda root: give_away(f"{root}/lib", 0o1777), None),
+        # Nobody can replace root's files in a sticky folder, but everybody may be there first.
+        (
+            lambda root: give_away(f"{root}/lib", 0o1777),
+            "lib_dir is .*, but everyone may write .*/lib, and so put something there before root does: name another",
+        ),
+        (
+            lambda root: (give_away(f"{root}/s", 0o1777), os.symlink(f"{root}/s/bin", f"{root}/bin")),
+            "bin_dir is .*, but everyone may write .*/s, and so put something there before root does",
+        ),
+        (
+            lambda root: (
+                give_away(f"{root}/s", 0o1777),
+                give_away(f"{root}/s/bin", uid=12345),
+                os.symlink(f"{root}/s/bin", f"{root}/bin"),
+            ),
+            "bin_dir is .*, but .*/bin belongs to uid 12345",
+        ),
+        (
+            lambda root: (
+                give_away(f"{root}/s", 0o1777),
+                give_away(f"{root}/s/bin"),
+                os.symlink(f"{root}/s/bin", f"{root}/bin"),
+            ),
+            None,
+        ),
+        (
+            lambda root: allow(f"{root}/lib", (USER_TAG, 7, 12345)),
+            "lib_dir is .*, but by an ACL, uid 12345 may write .*/lib, and so replace what root runs: setfacl -b ",
+        ),
+        (lambda root: allow(f"{root}/lib", (GROUP_TAG, 6, 12345)), "by an ACL, the group 12345 may write .*/lib,"),
+        (
+            lambda root: allow(f"{root}/bin", (USER_TAG, 7, 12345), kind="default"),
+            "by an ACL, uid 12345 may write .*/bin",
+        ),
+        (lambda root: allow(f"{root}/lib", (USER_TAG, 5, 12345)), None),
+        (lambda root: allow(f"{root}/lib", (USER_TAG, 7, 12345), mask=5), None),
+        (lambda root: allow(f"{root}/lib", (USER_TAG, 7, 0)), None),
+        (
+            lambda root: allow(write(root, "lib/0.1.0-00000000/bin/rcron"), (USER_TAG, 6, 12345)),
+            "by an ACL, uid 12345 may write .*/bin/rcron",
+        ),
         (lambda root: give_away(f"{root}/lib", 0o775), None),
         (
             lambda root: os.chown(write(root, "lib/0.1.0-00000000/rcron/settings.py"), 12345, 0),
@@ -597,3 +655,89 @@ def write(root: str, name: str) -> str:
     os.makedirs(os.path.dirname(path))
     pathlib.Path(path).write_text("")
     return path
+
+
+def remove_by_path(path: str) -> None:
+    """What removed a folder until 0.2: by way of a folder with a name that its owner can take."""
+    trash = tempfile.mkdtemp(prefix=".staging-", dir=os.path.dirname(path))
+    os.rename(path, os.path.join(trash, "library"))
+    shutil.rmtree(trash)
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_removal_moves_nothing_out_of_a_folder_whose_owner_swaps_links_in(tmp_path, monkeypatch, is_protected):
+    """The folder of a state may be another user's, who is quick: a link appears just before anything is renamed."""
+    theirs, roots = tmp_path / "theirs", tmp_path / "cron.daily"
+    roots.mkdir()
+    planted = theirs / "state.lock"
+    planted.mkdir(parents=True)
+    (planted / "job").write_text("theirs\n")
+    rename = os.rename
+
+    def be_quick(source, target, **names):
+        for staging in theirs.glob(".staging-*"):
+            staging.rmdir()
+            staging.symlink_to(roots)
+        rename(source, target, **names)
+
+    monkeypatch.setattr(os, "rename", be_quick)
+    if is_protected:
+        assert steps.Remove(str(planted), "", "").do()
+        assert list(theirs.iterdir()) == []
+        assert list(roots.iterdir()) == []
+    else:
+        with pytest.raises(OSError, match=r"symbolic link|Not a directory"):
+            remove_by_path(str(planted))
+        assert (roots / "library" / "job").read_text() == "theirs\n"
+
+
+def test_a_removal_of_what_is_gone_already_is_none(tmp_path):
+    assert steps.Remove(str(tmp_path / "no" / "such"), "", "").do()
+    assert steps.Remove(str(tmp_path / "such"), "", "").do()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_the_lock_of_a_former_state_user_is_taken_away(root, places, wanted):
+    """Whoever feeds the cluster from now on could not open it."""
+    install(places, wanted(package()))
+    lock = root / "run" / "state.lock"
+    lock.write_text("")
+    assert present(places, wanted(package())).steps == []
+    os.chown(lock, 12345, 12345)
+    assert install(places, wanted(package())) == [str(lock)]
+    assert not lock.exists()
+    lock.symlink_to("/etc/shadow")
+    os.lchown(lock, 12345, 12345)
+    assert install(places, wanted(package())) == [str(lock)]
+    assert os.path.exists("/etc/shadow")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has state files of others")
+@pytest.mark.parametrize(("state_file", "is_refused"), [("", True), ("/var/run/rcron-theirs/state", False)])
+def test_a_pin_never_lies_in_a_folder_of_the_feeder_s_user(places, wanted, state_file, is_refused):
+    places.state_file = state_file or places.state_file
+    what = wanted(package())
+    what.state_user = "nobody"
+    message = (
+        "state_file is .*, in a folder that will belong to nobody, who could remove or replace the pin there: put it"
+    )
+    if is_refused:
+        with pytest.raises(InstallError, match=message):
+            present(places, what)
+    else:
+        present(places, what)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_version_that_others_could_have_replaced_is_not_run(root, places, wanted, monkeypatch, is_protected):
+    """It is in a folder that was lib_dir once."""
+    install(places, wanted(package("1.0")))
+    former = os.path.join(places.in_use(), "bin", "rcronctl")
+    pathlib.Path(former).write_text(f"#!/bin/sh\ntouch {root}/ran\n")
+    os.chown(former, 12345, 12345)
+    places.lib_dir = f"{root}/other"
+    if not is_protected:
+        monkeypatch.setattr(planning, "exposure", lambda _path: None)
+    present(places, wanted(package("2.0"), "nice_level = 5\n"))
+    assert (root / "ran").exists() == (not is_protected)

@@ -6,14 +6,19 @@ reads its configuration."""
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import pwd
 import sys
+import tempfile
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.rcron.cluster.plugins.module_utils.feeders import patroni
 
+#: Patroni's user: a node's user always exists.
+USER = pwd.getpwuid(os.geteuid()).pw_name
 COMMAND = "/usr/bin/rcronctl feed patroni"
 MARK = "# Written by Ansible"
 ACTIONS = ["on_reload", "on_restart", "on_role_change", "on_start", "on_stop"]
@@ -43,7 +48,7 @@ class Host:
         (folder / "patroni").write_text(f"#!{sys.executable}\n")
         self.unit(f"{folder}/patroni {self.conf}")
 
-    def unit(self, start: str, user: str = "postgres", state: str = "inactive", load: str = "loaded") -> None:
+    def unit(self, start: str, user: str = USER, state: str = "inactive", load: str = "loaded") -> None:
         """Have systemctl show a unit."""
         shown = f"LoadState={load}\nActiveState={state}\nUser={user}\n"
         shown += f"ExecStart={{ path={start.split()[0]} ; argv[]={start} ; ignore_errors=no ; pid=0 }}\n"
@@ -68,7 +73,7 @@ def conf(callbacks: "dict[str, str] | None" = None, **more: Any) -> str:
 def test_one_file_without_callbacks_lacks_all_of_them(host: Host) -> None:
     host.conf.write_text(conf())
     found = host.inspect()
-    assert (found["unit"], found["user"], found["running"], found["folder"]) == (True, "postgres", False, False)
+    assert (found["unit"], found["user"], found["running"], found["folder"]) == (True, USER, False, False)
     assert found["conf"] == str(host.conf)
     assert found["missing"] == ACTIONS
     assert found["wanted"] == dict.fromkeys(ACTIONS, COMMAND)
@@ -167,3 +172,51 @@ def test_has_spoken_only_in_this_boot(host: Host) -> None:
         record.write_text(text)
         spoke.append(host.inspect()["spoke"])
     assert spoke == [False, True, False, False]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs anything as another user")
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_interpreter_of_a_virtual_environment_is_run_as_patroni_s_user(
+    host: Host, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """Its owner may have put anything there, and the inspection is root's."""
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = pathlib.Path(name)
+        python = folder / "python3"
+        python.write_text(f"#!/bin/sh\nid -u >{name}/uid; id -G >{name}/groups; pwd >{name}/pwd; env >{name}/env\n")
+        (folder / "patroni").write_text(f"#!{python}\n")
+        (folder / "patroni.yml").write_text(conf())
+        for path in (folder, python):
+            path.chmod(0o755)
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        monkeypatch.setenv("SECRET", "root's")
+        if not is_protected:
+            monkeypatch.setattr(patroni.programs, "_identity", lambda _user: {})
+        host.unit(f"{folder}/patroni {folder}/patroni.yml", user="nobody")
+        found = host.inspect()
+        assert found["error"] == f"{folder}/patroni.yml: {python}, which Patroni runs on, did not read it"
+        assert (folder / "uid").read_text() == (f"{nobody.pw_uid}\n" if is_protected else "0\n")
+        assert ("SECRET" in (folder / "env").read_text()) == (not is_protected)
+        if is_protected:
+            assert set((folder / "groups").read_text().split()) == {str(nobody.pw_gid)}
+            assert (folder / "pwd").read_text() == "/\n"
+
+
+def test_unit_of_a_user_who_does_not_exist_is_reported(host: Host) -> None:
+    host.conf.write_text(conf())
+    host.unit(f"{host.folder}/patroni {host.conf}", user="no-such-user")
+    expected = "cannot be run as no-such-user: there is no such user" if os.geteuid() == 0 else ""
+    assert host.inspect()["error"].endswith(expected)
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "x", "[]", "[1, 2]", '[{"on_start": 1}, ""]', "[{}, null]", '[[], ""]', "{}", "[{}]"]
+)
+def test_answer_of_patroni_s_python_is_held_against_its_form(host: Host, answer: str) -> None:
+    python = host.folder / "python3"
+    python.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    python.chmod(0o755)
+    (host.folder / "patroni").write_text(f"#!{python}\n")
+    host.conf.write_text(conf())
+    assert host.inspect()["error"] == f"{host.conf}: {python}, which Patroni runs on, did not read it"

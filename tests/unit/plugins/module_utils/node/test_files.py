@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 from ansible_collections.rcron.cluster.plugins.module_utils.node import files
@@ -85,3 +86,33 @@ def test_no_file_is_left_open(tmp_path):
 def test_the_mark_is_one_of_the_first_lines(tmp_path, text, ours):
     (tmp_path / "file").write_text(text)
     assert files.is_ours(str(tmp_path / "file"), MARK) is ours
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_link_to_another_process_s_fifo_costs_that_process_nothing(tmp_path, is_protected):
+    """It waits for a reader, and would write for one that is gone."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "record").symlink_to(tmp_path / "fifo")
+    opened = threading.Event()
+    writer = threading.Thread(target=lambda: (os.close(os.open(tmp_path / "fifo", os.O_WRONLY)), opened.set()))
+    writer.start()
+
+    def open_it():
+        os.close(os.open(tmp_path / "record", os.O_RDONLY | os.O_NONBLOCK))
+
+    def read():
+        with pytest.raises(OSError, match="Not a regular file"):
+            files.read_head(str(tmp_path / "record"))
+
+    def is_disturbed_by(attempt):
+        for _attempt in range(50):  # the thread may not have come to its open yet
+            attempt()
+            if opened.wait(0.02):
+                return True
+        return False
+
+    try:
+        assert is_disturbed_by(read if is_protected else open_it) == (not is_protected)
+    finally:
+        is_disturbed_by(open_it)
+        writer.join(10)
