@@ -6,6 +6,7 @@ The contract (heartbeat/cl_status.c, lib/hb_rsc.c and hb_resource.c of 3.0.6):
 
 - `cl_status rscstatus` prints `all`, `none`, `local` (the lines of haresources that begin with this node's name),
   `foreign` (the others), or `transition` while Heartbeat gives or takes resources. At its start it prints nothing.
+- While Heartbeat takes resources it calls their scripts, one after the other, and that may last. So does giving them.
 - It asks the master control process and waits for the answer without a limit.
 - The peer takes over `deadtime` after the last packet of this node, and packets are sent by the master control process.
   A process that stood still has learned of that `deadtime` after it goes on.
@@ -16,6 +17,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from rcron import state
 from rcron.agent.answer import Answer, boottime
 from rcron.agent.command import Program
 from rcron.agent.probation import Probation
@@ -25,6 +27,7 @@ from rcron.settings import ACTIVE, DEFAULT_PATH, PASSIVE, Config
 
 FOLDER = "/etc/ha.d"
 PID_FILE = "/run/heartbeat.pid"
+PROC = "/proc"
 
 #: The most that is read of one of Heartbeat's files, in bytes.
 MAX_BYTES = 1 << 20
@@ -67,11 +70,18 @@ class HeartbeatTruth(Truth):
         # The default configuration need not be named in haresources.
         self._resources = {f"rcron::{config.path}"} | ({"rcron"} if config.path == DEFAULT_PATH else set())
         self._node = os.uname().nodename.lower()
+        self._config = config
+        #: Whether this node had the resource before the transition that may be going on; None if that is not known.
+        self._had: "bool | None" = None
         self._program = Program()
         self._probation = Probation(0, 0)
         self._owner = ""
         self._version: "tuple[int, ...]" = ()
         self._read_files()
+
+    def gap(self) -> None:
+        """Forget what the node had before."""
+        self._had = None
 
     def ask(self) -> Answer:
         """Ask once. Raises OSError if Heartbeat's files cannot be read, or it does not answer in time."""
@@ -80,6 +90,7 @@ class HeartbeatTruth(Truth):
         status, output = self._program.run(["cl_status", "rscstatus"], self.limit)
         word = output.strip()
         if not self._is_running():
+            self._had = None
             return Answer(PASSIVE, moment, "Heartbeat is not running")
         words = f"cl_status rscstatus: {word or 'nothing'}"
         if not word:
@@ -89,21 +100,35 @@ class HeartbeatTruth(Truth):
             return Answer(PASSIVE, moment, f"{self._folder}/haresources does not name {max(self._resources)}")
         is_mine = self._owner == self._node
         held = {"all": True, "none": False, "local": is_mine, "foreign": not is_mine}.get(word)
-        if held is None:
+        if held is None and not (word == "transition" and self._had is False and self._is_active()):
             return cannot_tell(words, moment)
+        if held is None:
+            # The script has been called, and Heartbeat goes on taking what else it takes.
+            held, words = True, f"{words}, and started"
+        else:
+            self._had = held
         left = self._probation.left(moment)
         if held and left:
             return cannot_tell(f"{words}, but it stood still, and is believed again in {left:.0f} s", moment)
         return Answer(ACTIVE if held else PASSIVE, moment, words)
 
+    def _is_active(self) -> bool:
+        """Whether the state file says active, which the script has written if the node had no resources before."""
+        found = state.from_file(self._config)
+        return found.source == state.FILE and found.state == ACTIVE
+
     def _is_running(self) -> bool:
-        """Whether the process of the pid file is Heartbeat's: root's, of a program of that name."""
+        """Whether the process of the pid file is Heartbeat's: root's, and called so."""
+        # Not by /proc/PID/exe: a service that has fewer capabilities than Heartbeat may not read it.
         try:
             with open(self._pid_file, encoding="ascii") as stream:
                 pid = int(stream.read(32))
-            program = os.readlink(f"/proc/{pid}/exe")
-            return os.stat(f"/proc/{pid}").st_uid == 0 and os.path.basename(program).partition(" ")[0] == "heartbeat"
-        except (OSError, ValueError):
+            with open(f"{PROC}/{pid}/status", encoding="ascii", errors="replace") as stream:
+                fields = dict(line.rstrip("\n").partition(":\t")[::2] for line in stream)
+            return (
+                fields["Name"] == "heartbeat" and fields["Uid"].split() == ["0"] * 4 and fields["State"][0] not in "ZX"
+            )
+        except (OSError, ValueError, KeyError):
             return False
 
     def _read_files(self) -> None:

@@ -43,7 +43,7 @@ class Daemon:
 
     def truth(self, path: str = DEFAULT_PATH) -> heartbeat.HeartbeatTruth:
         options = {"folder": str(self.folder), "pid_file": str(self.folder / "pid")}
-        return heartbeat.HeartbeatTruth(settings.parse("", path), options)
+        return heartbeat.HeartbeatTruth(settings.parse(f"state_file = {self.folder}/state\n", path), options)
 
 
 @pytest.fixture
@@ -139,6 +139,45 @@ def test_times(text: str, read: "tuple[float, float]") -> None:
     assert heartbeat.times(text) == pytest.approx(read)
 
 
+@pytest.mark.parametrize(
+    ("before", "file", "state"),
+    [
+        ("foreign", "active", ACTIVE),  # it takes resources, and the script was called
+        ("foreign", "passive", None),
+        ("foreign", None, None),
+        ("local", "active", None),  # it may be giving them, and the script's call was lost
+        (None, "active", None),
+    ],
+)
+def test_a_node_that_had_nothing_keeps_what_the_script_wrote_while_heartbeat_takes_the_rest(
+    daemon: Daemon, before: "str | None", file: "str | None", state: "str | None"
+) -> None:
+    truth = daemon.truth()
+    if before is not None:
+        daemon.says = before
+        truth.ask()
+    if file is not None:
+        (daemon.folder / "state").write_text(f"{file}\n")
+    daemon.says = "transition"
+    for _turn in range(3):
+        daemon.now += 1
+        assert truth.ask().state == state
+    daemon.says = "all"
+    assert truth.ask().state == ACTIVE
+    daemon.says = "transition"
+    assert truth.ask().state is None, "from now on it may be giving what it has"
+
+
+def test_a_gap_has_it_forget_what_the_node_had(daemon: Daemon) -> None:
+    truth = daemon.truth()
+    (daemon.folder / "state").write_text("active\n")
+    daemon.says = "foreign"
+    truth.ask()
+    truth.gap()
+    daemon.says = "transition"
+    assert truth.ask().state is None
+
+
 def test_files_that_are_gone_raise_and_keep_the_agent_from_asking(daemon: Daemon) -> None:
     truth = daemon.truth()
     (daemon.folder / "ha.cf").unlink()
@@ -146,18 +185,29 @@ def test_files_that_are_gone_raise_and_keep_the_agent_from_asking(daemon: Daemon
         truth.ask()
 
 
-def test_a_process_with_heartbeats_name_only_is_not_it(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "ha.cf").write_text("")
-    (tmp_path / "haresources").write_text("")
+@pytest.mark.parametrize(
+    ("status", "runs"),
+    [
+        ("Name:\theartbeat\nState:\tS (sleeping)\nUid:\t0\t0\t0\t0\n", True),
+        ("Name:\theartbeat\nState:\tT (stopped)\nUid:\t0\t0\t0\t0\n", True),
+        ("Name:\theartbeat\nState:\tZ (zombie)\nUid:\t0\t0\t0\t0\n", False),
+        ("Name:\theartbeat\nState:\tS (sleeping)\nUid:\t1000\t0\t0\t0\n", False),
+        ("Name:\tsleep\nState:\tS (sleeping)\nUid:\t0\t0\t0\t0\n", False),
+        ("Name:\theartbeat\n", False),
+    ],
+)
+def test_the_process_of_the_pid_file_is_heartbeat_if_it_is_roots_and_called_so(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, status: str, runs: bool
+) -> None:
+    monkeypatch.setattr(heartbeat, "PROC", str(tmp_path))
+    for name in ("ha.cf", "haresources"):
+        (tmp_path / name).write_text("")
     truth = heartbeat.HeartbeatTruth(
         settings.parse("", DEFAULT_PATH), {"folder": str(tmp_path), "pid_file": str(tmp_path / "pid")}
     )
     assert not truth._is_running()
-    (tmp_path / "pid").write_text(f"{os.getpid()}\n")
-    comm = pathlib.Path("/proc/self/comm")
-    before = comm.read_text().strip()  # it ends with a newline, which would become a part of the name
-    comm.write_text("heartbeat")
-    try:
-        assert not truth._is_running()
-    finally:
-        comm.write_text(before)
+    (tmp_path / "pid").write_text("     77777\n")
+    assert not truth._is_running()
+    (tmp_path / "77777").mkdir()
+    (tmp_path / "77777" / "status").write_text(status)
+    assert truth._is_running() is runs
