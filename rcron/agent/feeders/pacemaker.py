@@ -101,7 +101,7 @@ class PacemakerTruth(Truth):
         self._probation = Probation(self.notice, AWAKE)
         self._epoll = select.epoll()
         self._connect: "Callable[[], Any] | None" = None
-        self._is_connecting_known = False
+        self._can_connect = True
         self._quorum: Any = None
         self._has_ended = False
         self._daemons: "dict[str, Daemon]" = {}
@@ -224,14 +224,13 @@ class PacemakerTruth(Truth):
 
     def _quorum_lost(self) -> str:
         """Ask Corosync, which may block. Returns why there is no quorum, or an empty string."""
-        if not self._is_connecting_known:
-            self._is_connecting_known = True
+        if self._can_connect and self._connect is None:
             try:
                 from rcron.agent import corosync  # ctypes, which a smaller Python lacks
             except ImportError:
-                pass
+                self._can_connect = False
             else:
-                self._connect = corosync.load()
+                self._connect = corosync.load()  # None until Corosync is installed
         if self._connect is None:
             return self._quorum_lost_by_program()
         if self._has_ended and self._quorum is not None:

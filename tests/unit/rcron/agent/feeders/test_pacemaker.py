@@ -179,7 +179,7 @@ class Node:
         monkeypatch.setattr(os, "pidfd_open", lambda _pid: self.pidfd())
         self.pidfds: "list[tuple[int, int]]" = []
         self.truth = PacemakerTruth(self.config, "")
-        self.truth._is_connecting_known = True
+        self.truth._can_connect = False
         self.truth._connect = lambda: self.corosync
 
     def pidfd(self) -> int:
