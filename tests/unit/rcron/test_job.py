@@ -5,6 +5,7 @@
 import ctypes
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import signal
@@ -357,6 +358,24 @@ def test_bash_gives_the_job_its_own_path_and_not_rcrons(node: Any, job: str) -> 
     compound = subprocess.run(shell, env=environment, capture_output=True, text=True, check=True)
     # The second bash counts its own level.
     assert re.sub("SHLVL=.", "", compound.stdout) == re.sub("SHLVL=.", "", plain.stdout)
+
+
+def test_a_tilde_that_a_command_begins_with_is_the_home_also_if_no_variable_names_it(
+    node: Any, tmp_path: pathlib.Path
+) -> None:
+    """systemd-cron 1 replaces it itself, where an entry's command begins, and starts root's jobs without HOME."""
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    job = tmp_path / "job"
+    job.write_text('#!/bin/sh\necho "$0" "${HOME-none}" "$@"\n')
+    job.chmod(0o755)
+    path = "../" * home.count("/") + str(job)[1:]
+    environment = {"PATH": "/usr/bin:/bin", "SHELL": "/bin/dash"}
+    for words in (["-c", f"~/{path} a | cat"], [f"~/{path} a"]):
+        out = node.run(*words, env=environment)
+        assert (out.stdout, out.stderr) == (f"{home}/{path} none a\n", "")
+    # With HOME it is the shell's; elsewhere it is what the shell makes of it, which is nothing.
+    assert node.run("-c", f"~/{path} a", env={**environment, "HOME": "/."}).stdout.endswith("job /. a\n")
+    assert node.run("-c", "echo ~/x; ~/x", env=environment).stdout == "~/x\n"
 
 
 def test_c_hands_its_string_to_the_shell_that_cron_uses(node: Any) -> None:
