@@ -41,8 +41,10 @@ for name in os.listdir("/var/tmp/mail"):
     for user, found in left.items():
         if "\\nTo: " + user + "\\n" in "\\n" + head + "\\n":
             found["mails"].append(body)
-for found in left.values():
+for user, found in left.items():
     found["mails"].sort()
+    with open("/home/" + user + "/.zshenv.read") as file:
+        found["zshenv"] = len(file.readlines())
 print(json.dumps(left))
 END"""
 
@@ -51,7 +53,8 @@ END"""
 # would still be there, if its target was up.
 CLEAR = (
     "systemctl stop 'cron-*.timer' 'cron-*.service'; systemctl daemon-reload; "
-    "rm -rf /var/tmp/mail/*; find /home/plain /home/active /home/passive -type f ! -name in ! -name '.*' -delete"
+    "rm -rf /var/tmp/mail/* /home/*/.zshenv.read; "
+    "find /home/plain /home/active /home/passive -type f ! -name in ! -name '.*' -delete"
 )
 
 
@@ -108,7 +111,7 @@ def test_every_job_ran(minutes: list[Minute]) -> None:
 def test_active_jobs_do_what_the_unprefixed_do(minutes: list[Minute]) -> None:
     for minute in minutes:
         plain = minute.left["plain"]["files"]
-        assert len(plain) > 38, f"{minute.node}: the unprefixed jobs did too little to compare with"
+        assert len(plain) > 42, f"{minute.node}: the unprefixed jobs did too little to compare with"
         assert minute.left["active"]["files"] == plain, minute.node
 
 
@@ -119,6 +122,15 @@ def test_active_jobs_print_what_the_unprefixed_print(minutes: list[Minute]) -> N
         plain = minute.left["plain"]["mails"]
         assert "02\n" in plain, minute.node
         assert minute.left["active"]["mails"] == plain, minute.node
+
+
+def test_zsh_reads_its_file_on_passive_nodes_too_and_once_more_on_active_ones(minutes: list[Minute]) -> None:
+    """As docs/crontabs.md says. What it defines is there for the job: the other tests compare what such jobs print."""
+    for minute in minutes:
+        jobs = minute.left["plain"]["zshenv"]
+        assert jobs == 3, minute.node
+        assert minute.left["active"]["zshenv"] == 2 * jobs, minute.node
+        assert minute.left["passive"]["zshenv"] == jobs, minute.node
 
 
 def test_passive_jobs_do_nothing(minutes: list[Minute]) -> None:
