@@ -61,10 +61,9 @@ def play(playbook, tmp_path: pathlib.Path):
         others=(),
         changed=False,
         is_installed=True,
-        answer=TOLD,
         **variables,
     ):
-        status = {"feeder": {"answer": answer}}
+        status = {"feeder": {"answer": variables.pop("answer", TOLD)}}
         answers = {
             "any": {"changed": changed},
             "stat": {"changed": False, "stat": {**FOUND, "exists": is_installed}},

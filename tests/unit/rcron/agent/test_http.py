@@ -277,7 +277,9 @@ def test_a_server_must_be_one_of_these_users(serve: "Callable[..., Server]") -> 
 def test_a_server_that_no_longer_listens_is_not_believed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)) as connection, server.accept()[0]:
+        connection = socket.create_connection(("127.0.0.1", port))
+        accepted, _address = server.accept()
+        with connection, accepted:
             server.close()
             with pytest.raises(http.StrangerError, match="is nobody's on this machine"):
                 http._refuse_strangers(connection, {os.geteuid()})
