@@ -387,9 +387,9 @@ def test_a_path_that_cannot_stand_in_every_crontab_is_refused(options, message):
 
 def test_many_variables_take_no_longer_than_their_number():
     """No backtracking: with it, this would take for ever."""
-    began = time.monotonic()
+    began = time.process_time()
     prefix(b'job "' + b"$VARIABLE " * 3000 + b'" ' + b"${X}$Y" * 3000 + b" |")
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 # --- rewriting a crontab ----------------------------------------------------------------------------------------------
@@ -566,13 +566,12 @@ def test_an_unknown_state_is_refused():
         rewrite(b"", ALL, system=False, state="gone")
 
 
-def test_a_thousand_entries_take_less_than_a_second():
+def test_a_thousand_entries_are_prefixed_in_one_go():
+    """How long that takes, tests/bench/crontab.py measures."""
     text = b"".join(
         b"#Ansible: job %d\n0 5 * * * cd /app && ./job --id=%d >> log\n# x\n\n" % (i, i) for i in range(1000)
     )
-    began = time.monotonic()
     result = present(text, *(Selector("name", b"job %d" % i) for i in range(1000)), max_command=998)
-    assert time.monotonic() - began < 1
     assert len(result.entries) == 1000
 
 
