@@ -24,7 +24,7 @@ LIBRARY = "/usr/lib/rcron/1-0123abcd/bin/rcron-agent"
 FOUND = {"lnk_target": LIBRARY, "isdir": False, "islnk": False, "checksum": "0"}
 
 #: What a daemon answers to the agent.
-TOLD = {"state": "passive", "words": "it is a standby"}
+ANSWER = {"state": "passive", "words": "it is a standby"}
 
 #: The host's "Python": it prints the answer for the module that it is to run, or the answer for any.
 INTERPRETER = """\
@@ -47,8 +47,8 @@ def play(playbook, tmp_path: pathlib.Path):
     """Return a function that runs a play's tasks or roles on the host, and returns the process.
 
     Its keyword arguments: node, what differs in the answer of rcron_feeder_info; others, what is in the role's folders
-    beside its files; changed, whether files are changed; is_installed, whether rcron is; answer, what the agent
-    has been told; and the play's variables.
+    beside its files; changed, whether files are changed; is_installed, whether rcron is; answer, the daemon's last
+    answer to the agent; and the play's variables.
     """
     host = tmp_path / "host"
     host.write_text(INTERPRETER)
@@ -63,7 +63,7 @@ def play(playbook, tmp_path: pathlib.Path):
         is_installed=True,
         **variables,
     ):
-        status = {"feeder": {"answer": variables.pop("answer", TOLD)}}
+        status = {"feeder": {"answer": variables.pop("answer", ANSWER)}}
         answers = {
             "any": {"changed": changed},
             "stat": {"changed": False, "stat": {**FOUND, "exists": is_installed}},
