@@ -47,8 +47,8 @@ test: all-packages $(INSTALLED) $(COLLECTION) ## All checks, about 50 minutes on
 	@RCRON_REQUIRE_ALL=1 tests/all.sh $(SCENARIOS)
 
 .PHONY: test-long
-test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, about three hours; writes tests/long.txt
-	@tests/long.sh
+test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, an hour and a half (PARTS="soak fuzz load"); writes tests/long/*.txt
+	@tests/long.sh $(PARTS)
 
 .PHONY: lint
 lint: $(INSTALLED) $(COLLECTION) ## Formatting, types, style, licences, changelog, documentation, Galaxy's importer

@@ -2,35 +2,50 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
 #
-# long.sh
+# long.sh [PART...]
 #
-# Runs, one after the other, what does not fit into `make test`: the soak for SOAK seconds (1000), fuzzing for FUZZ seconds a
-# subject (300), and the load (half an hour). Their output is shown, and kept in .build/long; tests/long.txt gets the result of
-# each and the machine that it was reached on, and is committed as the last result. Exits with 1 if one of them failed.
+# Runs, one after the other, what does not fit into `make test`; without an argument all parts:
+#   soak    three nodes under faults for SOAK seconds (1000)
+#   fuzz    hostile input for FUZZ seconds a subject (300)
+#   load    500 entries due in one minute, half an hour
+# Their output is shown, and kept in .build/long. tests/long/PART.txt gets each part's result with the date, the commit and the
+# number of cores, and is committed as the last result of that part. Exits with 1 if one of them failed, with 64 for a part that
+# there is not.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit
-soak=${SOAK:-1000} fuzz=${FUZZ:-300}
-result=tests/long.txt
-mkdir -p .build/long
+mkdir -p .build/long tests/long
 failed=0
 
 run() {
-    local name=$1 outcome=passed start=$SECONDS
+    local name=$1 outcome=passed start=$SECONDS draft
     shift
+    draft=$(mktemp ".build/long/$name-XXXXXX") || exit
     printf '\n%s: %s\n' "$name" "$*"
     "$@" 2>&1 </dev/null | tee ".build/long/$name" || outcome=failed
     [[ $outcome == passed ]] || failed=1
-    printf '\n%s  %s (%s s): %s\n\n' "$outcome" "$name" "$((SECONDS - start))" "$*" >>"$draft"
-    tail -n 60 ".build/long/$name" | sed 's/^/    /; s/ *$//' >>"$draft"
+    {
+        printf '%s  %s\n' "$outcome" "$*"
+        printf '%s, %s s, commit %s, %s cores\n\n' "$(date -u +%F)" "$((SECONDS - start))" "$(git rev-parse --short HEAD)" "$(nproc)"
+        tail -n 60 ".build/long/$name" | sed 's/ *$//'
+    } >"$draft"
+    chmod 644 "$draft"
+    mv "$draft" "tests/long/$name.txt"
 }
 
-draft=$(mktemp .build/long/result-XXXXXX)
-trap 'rm -f "$draft"' EXIT
-printf 'make test-long, %s, commit %s, %s cores\n' "$(date -u +%F)" "$(git rev-parse --short HEAD)" "$(nproc)" >"$draft"
-run soak make soak SECONDS="$soak" SEED="${SEED:-13}"
-run fuzz make fuzz SECONDS="$fuzz"
-run load make load
-chmod 644 "$draft"
-mv "$draft" "$result"
+parts=("$@")
+[[ $# -gt 0 ]] || parts=(soak fuzz load)
+for part in "${parts[@]}"; do
+    [[ $part =~ ^(soak|fuzz|load)$ ]] || {
+        echo "long.sh: there is no part \"$part\"; the parts are soak, fuzz and load" >&2
+        exit 64
+    }
+done
+for part in "${parts[@]}"; do
+    case $part in
+    soak) run soak make soak SECONDS="${SOAK:-1000}" SEED="${SEED:-13}" ;;
+    fuzz) run fuzz make fuzz SECONDS="${FUZZ:-300}" ;;
+    load) run load make load ;;
+    esac
+done
 exit "$failed"
