@@ -135,6 +135,10 @@ node:
       description: For V(patroni), the path of the configuration, a file or a folder. Empty if nothing names it.
       type: str
       sample: /etc/patroni/config.yml
+    control:
+      description: For V(wackamole), the control socket that C(wackamole.conf) names. Empty if it names none.
+      type: str
+      sample: /var/run/wack.it
     crm:
       description:
         - For V(heartbeat), the directive in C(ha.cf) that has Pacemaker decide. Empty if there is no such directive.
@@ -289,6 +293,12 @@ node:
       description: For V(heartbeat), what is wrong with the times, and how to fix it. Empty if nothing is.
       type: str
       sample: ""
+    tls:
+      description:
+        - For V(patroni), the paths of the certificates that its REST API is asked with, as far as there are any, by the
+          names that rcron-agent has for them, C(ca_file), C(cert_file) and C(key_file).
+      type: dict
+      sample: {ca_file: /etc/patroni/ca.pem}
     uid:
       description: The user id that the module ran as.
       type: int

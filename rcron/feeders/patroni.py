@@ -14,8 +14,8 @@ __init__.py, call_nowait, and patroni/postgresql/callback_executor.py of 3.0.2 a
 - A Patroni that is started and finds a PostgreSQL running may call `on_reload primary` before it has asked whether the
   leader's key is still its own. on_start, on_restart and on_role_change come after that question.
 - A callback that still runs when the next one is due is killed, with its children; on_reload only by another on_reload.
-- A Patroni or a machine that dies calls nothing, and PostgreSQL outlives a Patroni that dies, as a primary: so `active`
-  depends on the life of the process called patroni that started us.
+- A Patroni or a machine that dies calls nothing, and PostgreSQL outlives a Patroni that dies, as a primary. rcron-agent
+  notices that.
 - There is one command for each action. A callback that was there before is started by ours, with the same three words.
 """
 
@@ -25,7 +25,7 @@ import shlex
 import signal
 from collections.abc import Callable
 
-from rcron import ask, feed, hook, process, settings
+from rcron import ask, hook, settings
 from rcron.settings import ACTIVE, PASSIVE
 
 NAME = "patroni"
@@ -61,12 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "For postgresql.callbacks of Patroni's configuration: on_start, on_stop, on_role_change, on_restart and "
         "on_reload. Patroni adds the words in capitals."
     )
-    parser.add_argument(
-        "--process",
-        metavar="NAME",
-        default=NAME,
-        help="the name of Patroni's process, as ps -o comm shows it (default: %(default)s)",
-    )
+    # What no longer matters, and a callback from before the agent may still say.
+    parser.add_argument("--process", help=argparse.SUPPRESS)
     parser.add_argument(
         "--then", metavar="COMMAND", help="a callback that was there before: started afterwards, with the same words"
     )
@@ -111,10 +107,10 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
     """
     words = [options.action, options.role, options.scope]
     if not options.then:
-        _apply(options, words, report)
+        _apply(options, words)
         return 0
     try:
-        _apply(options, words, report)
+        _apply(options, words)
     except OSError as error:
         report(f"patroni: {error.filename}: {error.strerror}")
     except (hook.EventError, settings.ConfigError) as error:
@@ -122,27 +118,13 @@ def run(options: argparse.Namespace, report: "Callable[[str], None]") -> int:
     return _become(options.then, words, report)
 
 
-def _apply(options: argparse.Namespace, words: "list[str]", report: "Callable[[str], None]") -> None:
+def _apply(options: argparse.Namespace, words: "list[str]") -> None:
     new = state_of(options.action, options.role)
     config = settings.load(options.conf)
-    daemon = 0
-    if ask.is_served(config):
-        if options.action == RELOAD and new == ACTIVE:
-            ask.now(config, " ".join(words))
-            return
-    elif new == ACTIVE:
-        daemon = process.ancestor(options.process)
-        if options.action == RELOAD and not _has_made_active(config, daemon):
-            return
-        if not daemon:
-            report(f"patroni: no process called {options.process} has started this one; nothing refreshes the state")
-    hook.apply(config, new, NAME, " ".join(words), daemon=daemon)
-
-
-def _has_made_active(config: settings.Config, daemon: int) -> bool:
-    """Return whether this Patroni, by its process, has made the node active, and has not taken that back."""
-    record = feed.read_record(config)
-    return record is not None and bool(daemon) and record.daemon == f"{daemon} {process.started_at(daemon)}"
+    if options.action == RELOAD and new == ACTIVE:
+        ask.now(config, " ".join(words))
+    else:
+        hook.apply(config, new, NAME, " ".join(words))
 
 
 def _become(command: str, words: "list[str]", report: "Callable[[str], None]") -> int:

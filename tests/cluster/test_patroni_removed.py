@@ -16,9 +16,9 @@ def test_no_file_is_left_and_none_is_missing(cluster: Cluster) -> None:
 def test_no_process_of_ours_is_left(cluster: Cluster) -> None:
     def is_gone(node: Node) -> bool:
         # Patroni reaps a callback that has ended (Z) only when it starts the next one.
-        return node.try_run("ps -C rcronctl -o stat= | grep -v ^Z").returncode == 1
+        return node.try_run("ps -C rcronctl,rcron-agent -o stat= | grep -v ^Z").returncode == 1
 
-    wait_until(lambda: all(cluster.on_all(is_gone)), "the process that watched Patroni has ended", 20)
+    wait_until(lambda: all(cluster.on_all(is_gone)), "no rcronctl and no rcron-agent runs", 20)
 
 
 def test_patroni_calls_what_it_called_before(cluster: Cluster) -> None:

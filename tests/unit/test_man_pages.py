@@ -116,9 +116,12 @@ def test_range_of_takeover_wait() -> None:
 
 
 def commands(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> dict[str, set[str]]:
-    """The options of a parser and of its commands: the command's words -> its options, --help of commands left out."""
+    """The options of a parser and of its commands: the command's words -> its options, --help of commands left out.
+
+    Hidden ones are only accepted, because hooks from before may still say them."""
     found = {}
-    own = {option for action in parser._actions for option in action.option_strings}
+    shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    own = {option for action in shown for option in action.option_strings}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, sub in action.choices.items():

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """What the role rcron_patroni asks a node before it changes anything there.
 
-Nothing of Patroni's configuration leaves the node but its callbacks and the URL of its REST API: it holds passwords.
+Nothing of Patroni's configuration leaves the node but its callbacks, and its REST API's URL and the paths of the
+certificates for that: it holds passwords.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ import json
 import os
 import pwd
 import shlex
+import ssl
 import sys
-import urllib.error
-
-from ansible.module_utils.urls import open_url
 
 from ..node import files, programs, systemd
 
@@ -28,8 +27,8 @@ OPTIONS = {
     "record": {"type": "path", "required": True},
 }
 
-#: on_start, on_stop and on_role_change tell every change. on_reload brings back the process that watches Patroni, if
-#: that was killed. on_restart is there because Patroni kills the callback before it, which may not have spoken yet.
+#: on_start, on_stop and on_role_change tell every change. on_restart is there because Patroni kills the callback before
+#: it, which may not have spoken yet, and on_reload because it was asked for before there was rcron-agent.
 ACTIONS = ("on_reload", "on_restart", "on_role_change", "on_start", "on_stop")
 
 #: The last of the folder's files: of two that name a callback, Patroni takes the later one.
@@ -41,9 +40,11 @@ ANSWER_TIME = 10
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 #: Run by Patroni's own Python, which has yaml. Reads the YAML files that are named, merges them as Patroni does
-#: (patch_config in its utils.py: None takes away) and prints postgresql.callbacks and the URL of the REST API.
+#: (patch_config in its utils.py: None takes away) and prints postgresql.callbacks, the URL of the REST API, and with
+#: which certificates it is asked, as request.py chooses them for patronictl. If a client must show one and there is
+#: none for patronictl, it is the API's own.
 READER = """
-import json, sys, yaml
+import json, os, sys, yaml
 def patch(config, data):
     for name, value in data.items():
         if value is None:
@@ -70,7 +71,18 @@ callbacks = section(section(config, "postgresql"), "callbacks")
 api = section(config, "restapi")
 address = api.get("connect_address") or api.get("listen") or ""
 url = "http%s://%s" % ("s" if api.get("certfile") else "", address) if address else ""
-json.dump([{str(name): str(value) for name, value in callbacks.items()}, url], sys.stdout)
+ctl = section(config, "ctl")
+client = ctl if ctl.get("certfile") else api if str(api.get("verify_client")).lower() == "required" else {}
+tls = {
+    "ca_file": "" if ctl.get("insecure") else ctl.get("cacert") or api.get("cafile") or "",
+    "cert_file": client.get("certfile") or "",
+    "key_file": client.get("keyfile") or "",
+} if api.get("certfile") else {}
+json.dump([
+    {str(name): str(value) for name, value in callbacks.items()},
+    url,
+    {name: os.path.join("/", str(path)) for name, path in tls.items() if path},
+], sys.stdout)
 """
 
 
@@ -96,10 +108,12 @@ def inspect(options: dict) -> dict:
     own = os.path.join(conf, OWN_FILE) if folder else ""
     running = unit.get("ActiveState") in ("active", "reloading")
     callbacks: dict[str, str] = {}
+    tls: dict[str, str] = {}
     url, error = "", ""
     if conf:
         try:
-            callbacks, url = read(interpreter(words[0] if words else ""), files_of(conf, own), user)
+            python = interpreter(words[0] if words else "")
+            callbacks, url, tls = read(python, files_of(conf, own), user)
         except UnreadableError as unreadable:
             error = str(unreadable)
     url = options["url"] or url
@@ -114,7 +128,8 @@ def inspect(options: dict) -> dict:
         "foreign": files.foreign([own] if own else [], options["mark"]),
         "error": error,
         "url": url,
-        "unheard": why_unheard(url) if running and not error else "",
+        "tls": tls,
+        "unheard": why_unheard(url, tls) if running and not error else "",
         "spoke": has_spoken(options["record"]),
         "missing": missing,
         "wanted": {
@@ -172,7 +187,7 @@ def files_of(conf: str, own: str) -> list[str]:
     return [path for path in (os.path.join(conf, name) for name in names) if path != own and os.path.isfile(path)]
 
 
-def read(python: str, paths: list[str], user: str) -> tuple[dict[str, str], str]:
+def read(python: str, paths: list[str], user: str) -> tuple[dict[str, str], str, dict[str, str]]:
     """Read Patroni's configuration.
 
     Args:
@@ -182,7 +197,8 @@ def read(python: str, paths: list[str], user: str) -> tuple[dict[str, str], str]
         user: The user that Patroni runs as.
 
     Returns:
-        The callbacks with their commands, and the URL of the REST API or "".
+        The callbacks with their commands, the URL of the REST API or "", and the paths of the certificates for it, as
+        `why_unheard` takes them.
 
     Raises:
         UnreadableError: It cannot be read.
@@ -202,9 +218,10 @@ def read(python: str, paths: list[str], user: str) -> tuple[dict[str, str], str]
     if done.returncode:
         raise UnreadableError((done.stderr.strip().splitlines() or ["it cannot be read"])[-1])
     try:
-        callbacks, url = json.loads(done.stdout)
-        if {type(word) for word in (*callbacks, *callbacks.values(), url)} == {str}:
-            return callbacks, url
+        callbacks, url, tls = json.loads(done.stdout)
+        words = (*callbacks, *callbacks.values(), url, *tls.values())
+        if {type(word) for word in words} == {str} and set(tls) <= {"ca_file", "cert_file", "key_file"}:
+            return callbacks, url, tls
     except (AttributeError, TypeError, ValueError):
         pass
     raise UnreadableError(f"{paths[-1]}: {python}, which Patroni runs on, did not read it")
@@ -236,23 +253,55 @@ def previous(command: str) -> str:
     return words[words.index("--then") + 1] if "--then" in words[:-1] else ""
 
 
-def why_unheard(url: str) -> str:
-    """Ask a REST API whether it is there.
+def why_unheard(url: str, tls: dict[str, str]) -> str:
+    """Ask a REST API whether it is there, as rcron-agent will ask it.
 
     Args:
         url: Its URL.
+        tls: The paths of the certificates for https, by rcron-agent's names for them.
 
     Returns:
         Why nobody answers, "" if somebody does, whatever the answer.
     """
+    scheme, _separator, address = url.rstrip("/").partition("://")
+    if scheme not in ("http", "https") or not address:
+        return f'"{url}" is not http://HOST:PORT or https://HOST:PORT'
+    connection: http.client.HTTPConnection | None = None
     try:
-        # Patroni's own certificate, which may be for another name than the one that it is asked by here.
-        open_url(url + "/liveness", timeout=ANSWER_TIME, validate_certs=False, use_proxy=False).close()
-    except urllib.error.HTTPError:
-        return ""
+        if scheme == "https":
+            connection = http.client.HTTPSConnection(address, timeout=ANSWER_TIME, context=context_of(tls))
+        else:
+            connection = http.client.HTTPConnection(address, timeout=ANSWER_TIME)
+        connection.request("GET", "/liveness")
+        connection.getresponse()
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return str(getattr(error, "reason", error)) or type(error).__name__
+        return str(error) or type(error).__name__
+    finally:
+        if connection is not None:
+            connection.close()
     return ""
+
+
+def context_of(tls: dict[str, str]) -> ssl.SSLContext:
+    """Return what https is done with. The certificate may be for another name than the one that is asked by here.
+
+    Args:
+        tls: As `why_unheard` takes it.
+
+    Raises:
+        OSError: A certificate cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if "ca_file" in tls:
+        context.verify_mode = ssl.CERT_REQUIRED
+        is_folder = os.path.isdir(tls["ca_file"])
+        context.load_verify_locations(*((None, tls["ca_file"]) if is_folder else (tls["ca_file"], None)))
+    if "cert_file" in tls:
+        # Nobody is there to be asked for a key's password.
+        context.load_cert_chain(tls["cert_file"], tls.get("key_file"), password="")
+    return context
 
 
 def has_spoken(record: str) -> bool:

@@ -23,7 +23,7 @@ EVENT = re.compile(r"(?:on|post) (?:up|down)", re.IGNORECASE)
 QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 VALUE = re.compile(r"[^ \t\r\n#{}]+")
 RULES = (BLANK, EVENT, QUOTED, VALUE)
-KEYWORDS = ("perluselib", "perluse", "rundynamic")
+KEYWORDS = ("perluselib", "perluse", "rundynamic", "control")
 
 
 def inspect(options: dict) -> dict:
@@ -41,10 +41,12 @@ def inspect(options: dict) -> dict:
         ProgramError: Perl does not end.
     """
     module = options["module"]
+    text = text_of(options["conf"])
     return {
         "perl": has_posix(options["perl"]),
         "foreign": [] if is_empty(module) else files.foreign([module], options["mark"]),
-        "lacks": lacking(text_of(options["conf"]), options["directives"]),
+        "lacks": lacking(text, options["directives"]),
+        "control": control_of(text),
     }
 
 
@@ -89,6 +91,18 @@ def lacking(text: str, directives: list[str]) -> list[str]:
         return any(found[at : at + len(wanted)] == wanted for at in range(len(found)))
 
     return [directive for directive in directives if not holds(tokens(directive))]
+
+
+def control_of(text: str) -> str:
+    """Return the path of the control socket that a wackamole.conf names, "" if it names none.
+
+    Args:
+        text: The file's text.
+    """
+    found = tokens(text)
+    # Of two, the later one counts.
+    named = [found[at + 2] for at in range(len(found) - 2) if found[at] == "control" and found[at + 1] == "="]
+    return named[-1] if named else ""
 
 
 def tokens(text: str) -> list[str]:

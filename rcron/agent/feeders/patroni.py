@@ -32,6 +32,9 @@ from rcron.agent.feeders.command import seconds
 from rcron.agent.truth import Truth, cannot_tell
 from rcron.settings import ACTIVE, PASSIVE, Config
 
+#: Seconds from one question to the next, over http, and over https, where each is a handshake for both sides.
+EVERY, EVERY_TLS = 0.5, 1.0
+
 #: How long before the leader's key expires the node is passive, in seconds: a question, and its answer.
 MARGIN = 2.0
 
@@ -63,7 +66,7 @@ OPTIONS: "dict[str, tuple[Callable[[str], Any], Any]]" = {
     "ca_file": (str, ""),
     "cert_file": (str, ""),
     "key_file": (str, ""),
-    "every": (seconds, 0.5),
+    "every": (seconds, 0.0),
     "limit": (seconds, 2.0),
     "ttl": (seconds, 30.0),
 }
@@ -89,7 +92,7 @@ class PatroniTruth(Truth):
         self._user = os.geteuid()
         self._url: str = options["url"]
         self._tls = http.Tls(options["ca_file"], options["cert_file"], options["key_file"])
-        self.every = options["every"]
+        self.every = options["every"] or (EVERY_TLS if self._url.startswith("https:") else EVERY)
         self.limit = options["limit"]
         self.notice = 0.0
         self._ttl: float = options["ttl"]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from waiting import wait_until
 
-from rcron import feed, process, settings
+from rcron import feed, settings
 from rcron.feeders import patroni
 
 #: Starts each line that it is given as a callback, and says when that has ended.
@@ -64,10 +64,7 @@ def daemon(node: Any) -> Iterator[Patroni]:
     node.configure("state_max_age = 3")
     daemon = Patroni(node)
     yield daemon
-    last = feed.read_record(settings.load(str(node.conf)))
     daemon.end()
-    if last is not None and last.pid:
-        wait_until(lambda: not process.started_at(last.pid), "the process that watched Patroni ends")
 
 
 def state(node: Any) -> str:
@@ -129,19 +126,19 @@ def test_state_follows_the_role(node: Any, daemon: Patroni) -> None:
     assert record(node).event == "on_stop master billing"
 
 
-def test_killed_patroni_leaves_the_node_passive(node: Any, daemon: Patroni) -> None:
-    daemon.call("on_role_change", "primary")
-    assert state(node) == "active"
-    daemon.process.kill()
-    wait_until(lambda: state(node) == "passive", "passive after Patroni was killed")
-    wait_until(lambda: "state=passive status=changed event=patroni:ended" in node.log()[-1], "a line in the log")
-
-
-def test_patroni_by_another_name(node: Any, daemon: Patroni) -> None:
+def test_callback_leaves_no_process_behind_and_takes_an_option_of_before(node: Any, daemon: Patroni) -> None:
     assert daemon.call("on_role_change", "primary", "--process=postgres-ha") == 0
     assert state(node) == "active"
-    wait_until(lambda: node.ctl("is-active", "-q").returncode == 1, "stale, because nothing refreshes it")
-    assert any("no process called postgres-ha has started this one" in line for line in node.log())
+    assert record(node).pid == 0
+    assert not [path for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if is_of(node, path)]
+
+
+def is_of(node: Any, cmdline: pathlib.Path) -> bool:
+    """Whether a process is one of this node's rcronctl."""
+    try:
+        return str(node.rcronctl).encode() in cmdline.read_bytes()
+    except OSError:
+        return False
 
 
 def test_callback_that_patroni_kills_changes_nothing_and_the_next_one_counts(node: Any, daemon: Patroni) -> None:
@@ -169,32 +166,6 @@ def test_reload_makes_no_node_active(node: Any, daemon: Patroni) -> None:
     assert daemon.call("on_reload", "primary") == 0
     assert state(node) == "passive"
     assert record(node).event == "on_start replica billing"
-
-
-def test_reload_of_a_new_patroni_makes_no_node_active_whose_last_one_was(node: Any, daemon: Patroni) -> None:
-    daemon.call("on_start", "primary")
-    watcher = record(node).pid
-    os.kill(watcher, signal.SIGKILL)
-    wait_until(lambda: not process.started_at(watcher), "it ends")
-    daemon.process.kill()
-    node.become("passive")
-    new = Patroni(node)
-    try:
-        assert new.call("on_reload", "primary") == 0
-        assert state(node) == "passive"
-    finally:
-        new.end()
-
-
-def test_reload_brings_back_the_process_that_watches_patroni(node: Any, daemon: Patroni) -> None:
-    daemon.call("on_start", "primary")
-    watcher = record(node).pid
-    os.kill(watcher, signal.SIGKILL)
-    wait_until(lambda: node.ctl("is-active", "-q").returncode == 1, "stale, because nothing refreshes it")
-    assert daemon.call("on_reload", "primary") == 0
-    assert node.ctl("is-active", "-q").returncode == 0
-    wait_until(lambda: record(node).alive, "somebody watches again")
-    assert record(node).pid != watcher
 
 
 def test_reload_makes_a_node_passive(node: Any, daemon: Patroni) -> None:

@@ -145,6 +145,34 @@ def test_url_of_the_rest_api(host: Host, restapi: dict[str, str], url: str) -> N
     assert host.inspect()["url"] == url
 
 
+@pytest.mark.parametrize(
+    ("restapi", "ctl", "tls"),
+    [
+        ({}, {"cacert": "/ca"}, {}),  # http
+        ({"certfile": "/api.pem"}, None, {}),
+        ({"certfile": "/api.pem", "cafile": "ca.pem"}, None, {"ca_file": "/ca.pem"}),
+        ({"certfile": "/api.pem", "cafile": "/ca"}, {"cacert": "/other"}, {"ca_file": "/other"}),
+        ({"certfile": "/api.pem", "cafile": "/ca"}, {"insecure": True}, {}),
+        (
+            {"certfile": "/api.pem", "keyfile": "/api.key", "verify_client": "Required"},
+            None,
+            {"cert_file": "/api.pem", "key_file": "/api.key"},
+        ),
+        ({"certfile": "/api.pem", "keyfile": "/api.key", "verify_client": "optional"}, None, {}),
+        (
+            {"certfile": "/api.pem", "keyfile": "/api.key", "verify_client": "required"},
+            {"certfile": "/ctl.pem"},
+            {"cert_file": "/ctl.pem"},
+        ),
+    ],
+)
+def test_certificates_are_those_of_patronictl(
+    host: Host, restapi: dict[str, str], ctl: "dict[str, Any] | None", tls: dict[str, str]
+) -> None:
+    host.conf.write_text(conf(restapi={"connect_address": "10.0.0.1:8008", **restapi}, ctl=ctl))
+    assert host.inspect()["tls"] == tls
+
+
 def test_running_patroni_that_does_not_answer_is_reported(host: Host) -> None:
     host.conf.write_text(conf(restapi={"connect_address": "127.0.0.1:1"}))
     assert host.inspect()["unheard"] == ""

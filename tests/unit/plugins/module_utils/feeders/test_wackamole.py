@@ -30,7 +30,24 @@ def inspect(tmp_path, program):
 
 
 def test_a_node_without_wackamole(inspect):
-    assert inspect() == {"perl": True, "foreign": [], "lacks": DIRECTIVES}
+    assert inspect() == {"perl": True, "foreign": [], "lacks": DIRECTIVES, "control": ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("Control = /var/run/wack.it\n", "/var/run/wack.it"),
+        ("Group = wack1\nCONTROL\t= \n'/run/a b' # x\n", "/run/a b"),
+        ("Control = /run/one\nControl = /run/two\n", "/run/two"),
+        # What wackamole does not start with.
+        ("Control=/var/run/wack.it\n", ""),
+        ("Control /var/run/wack.it\n", ""),
+        ("#Control = /var/run/wack.it\nSpread = control", ""),
+    ],
+)
+def test_the_control_socket_is_found_as_wackamole_finds_it(inspect, tmp_path, text, path):
+    (tmp_path / "wackamole.conf").write_text(text)
+    assert inspect()["control"] == path
 
 
 @pytest.mark.parametrize(("perl", "works"), [("perl", True), ("/no/such/perl", False), ("false", False), ("", False)])

@@ -258,6 +258,16 @@ def test_a_ttl_that_cannot_be_had_leaves_the_one_that_is_known(
     assert TTL - patroni.MARGIN - 1.5 < truth.silence <= TTL - patroni.MARGIN
 
 
+@pytest.mark.parametrize(
+    ("url", "every", "seconds"),
+    [("http://db1:8008", 0.0, 0.5), ("https://db1:8008", 0.0, 1), ("https://db1:8008", 0.3, 0.3)],
+)
+def test_https_is_asked_less_often(tmp_path: pathlib.Path, url: str, every: float, seconds: float) -> None:
+    options = {name: default for name, (_parser, default) in patroni.OPTIONS.items()}
+    assert options["every"] == 0
+    assert patroni.PatroniTruth({**options, "url": url, "every": every}, str(tmp_path)).every == seconds
+
+
 def test_a_clusters_file_names_the_url(tmp_path: pathlib.Path) -> None:
     conf = tmp_path / "rcron.conf"
     conf.write_text(f"state_file = {tmp_path}/state\n")

@@ -1,1 +1,0 @@
-../plugins/modules/rcron_patroni_callbacks.py
