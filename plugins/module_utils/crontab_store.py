@@ -23,6 +23,7 @@ import time
 
 SYSTEM_CRONTABS = "/etc/cron.d"
 LOCK_TIMEOUT = 60.0  # seconds
+COMMAND_TIME = 60.0  # seconds that crontab(1) has
 
 # Debian's crontab keeps crontabs here, and writes these three lines above what it is given.
 DEBIAN_SPOOL = "/var/spool/cron/crontabs"
@@ -96,8 +97,15 @@ class CrontabCommand:
                 stdin.write(text)
                 stdin.seek(0)
                 return subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
-                    [self.path, *arguments], stdin=stdin, capture_output=True, env=environment, check=False
+                    [self.path, *arguments],
+                    stdin=stdin,
+                    capture_output=True,
+                    env=environment,
+                    check=False,
+                    timeout=COMMAND_TIME,
                 )
+        except subprocess.TimeoutExpired as error:
+            raise StoreError(f"{self.path} did not end within {COMMAND_TIME:g} s") from error
         except OSError as error:
             raise StoreError(f"{self.path} cannot be started: {error.strerror}") from error
 

@@ -214,6 +214,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
     keep_backup,
     locked,
 )
+from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
 
 # Only a program changes a crontab this often between two reads.
 ATTEMPTS = 10
@@ -403,14 +404,16 @@ def main() -> None:
             may_be_missing=given["on_missing"] != "fail",
             takeover_wait=given["takeover_wait"],
         )
-        outcome = (
-            prefixed.preview() if module.check_mode else prefixed.apply(backup_folder() if given["backup"] else None)
-        )
+        if module.check_mode:
+            with within("looking at the crontab"):
+                outcome = prefixed.preview()
+        else:
+            outcome = prefixed.apply(backup_folder() if given["backup"] else None)
     except CrontabError as error:
         # These messages name the line only.
         where = given["user"] or given["cron_file"]
         module.fail_json(msg=f"the crontab of {where} cannot be rewritten, and is as it was: {to_native(error)}")
-    except (StoreError, MissingEntryError) as error:
+    except (StoreError, MissingEntryError, TimeLimitError) as error:
         module.fail_json(msg=to_native(error))
     if given["on_missing"] == "warn":
         for sentence in outcome.missing:

@@ -341,8 +341,7 @@ node:
 """
 
 import os
-import signal
-from types import FrameType, ModuleType
+from types import ModuleType
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -356,6 +355,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.feeders import (
 )
 from ansible_collections.rcron.cluster.plugins.module_utils.node.files import foreign, printable
 from ansible_collections.rcron.cluster.plugins.module_utils.node.programs import ProgramError
+from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TIME_LIMIT, TimeLimitError, within
 
 #: Ansible sends a host only what is imported here by name.
 FEEDERS: dict[str, ModuleType] = {
@@ -366,9 +366,6 @@ FEEDERS: dict[str, ModuleType] = {
     "ucarp": ucarp,
     "wackamole": wackamole,
 }
-
-#: Seconds that the whole look may take.
-TIME_LIMIT = 120
 
 
 class InspectionError(Exception):
@@ -413,20 +410,15 @@ def look(feeder: str, options: dict, time_limit: int) -> dict:
     if checked.error_messages:
         raise InspectionError(f"options for {feeder}: {'; '.join(checked.error_messages)}")
 
-    def give_up(number: int, frame: FrameType | None) -> None:
-        raise InspectionError(f"looking at {feeder} took more than {time_limit} s")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(time_limit)
     try:
-        answer = {"uid": os.geteuid(), **inspector.inspect(checked.validated_parameters)}
+        with within(f"looking at {feeder}", time_limit):
+            answer = {"uid": os.geteuid(), **inspector.inspect(checked.validated_parameters)}
+    except TimeLimitError as error:
+        raise InspectionError(str(error)) from error
     except ProgramError as error:
         raise InspectionError(printable(str(error))) from error
     except OSError as error:
         raise InspectionError(printable(f"{error.filename or feeder}: {error.strerror or error}")) from error
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
     return readable(answer)
 
 

@@ -330,7 +330,6 @@ clock_uncertainty:
 import glob
 import json
 import os
-import subprocess
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -352,6 +351,8 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
     UserCrontab,
     all_crontabs,
 )
+from ansible_collections.rcron.cluster.plugins.module_utils.node import programs
+from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
 
 HOUR = 3600
 MOST_EVENTS = 50000  # ten minutes of 500 jobs are 10,000 lines on an active node
@@ -366,15 +367,11 @@ def cluster(rcronctl: str, conf: str) -> dict:
         What `rcronctl status --json` prints and `error`, or `conf` and `error` alone.
     """
     try:
-        # run_command would end the module if there is no rcronctl.
-        answer = subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
-            [rcronctl, "--conf", conf, "status", "--json"], capture_output=True, check=False
-        )
-    except OSError as error:
-        return {"conf": conf, "error": f"{rcronctl} cannot be started: {error.strerror}"}
+        answer = programs.run(rcronctl, "--conf", conf, "status", "--json")
+    except programs.ProgramError as error:
+        return {"conf": conf, "error": str(error)}
     if answer.returncode != 0:
-        said = answer.stderr.decode("utf-8", "replace").strip()
-        return {"conf": conf, "error": said or f"{rcronctl} ended with {answer.returncode}"}
+        return {"conf": conf, "error": answer.stderr.strip() or f"{rcronctl} ended with {answer.returncode}"}
     return {"error": "", **json.loads(answer.stdout)}
 
 
@@ -507,15 +504,19 @@ def main() -> None:
     )
     given = module.params
     confs = sorted(glob.glob("/etc/rcron/*.conf")) if given["conf"] is None else given["conf"]
-    found, unreadable = entries()
-    result = {
-        "clusters": [cluster(given["rcronctl_path"], conf) for conf in confs],
-        "entries": found,
-        "unreadable": unreadable,
-        "time": now,
-    }
-    if given["history"]:
-        result.update(logged(given["history"], now, given["syslog_files"], given["events"]))
+    try:
+        with within("looking at the host's crontabs, states and log"):
+            found, unreadable = entries()
+            result = {
+                "clusters": [cluster(given["rcronctl_path"], conf) for conf in confs],
+                "entries": found,
+                "unreadable": unreadable,
+                "time": now,
+            }
+            if given["history"]:
+                result.update(logged(given["history"], now, given["syslog_files"], given["events"]))
+    except TimeLimitError as error:
+        module.fail_json(msg=str(error))
     # The part on the controller takes this out again.
     module.exit_json(changed=False, elapsed=time.monotonic() - began, **result)
 

@@ -175,6 +175,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.installation.places 
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.plan import Plan, absent, present
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.preflight import examine
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.steps import Step, WriteFile
+from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
 
 #: The options that are paths, and their defaults.
 PLACES = {
@@ -204,13 +205,14 @@ def main() -> None:
     )
     given = module.params
     try:
-        plan = planned(given)
+        with within("looking at what is installed"):
+            plan = planned(given)
         if not module.check_mode:
             plan.apply()
     except RefusedError as error:
         refusals = [{"option": refusal.option, "message": to_native(refusal.message)} for refusal in error.refusals]
         module.fail_json(msg=to_native(error), refusals=refusals)
-    except InstallError as error:
+    except (InstallError, TimeLimitError) as error:
         module.fail_json(msg=to_native(error))
     result = {
         "changed": bool(plan.steps),

@@ -10,6 +10,7 @@ place of the host's name.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pathlib
@@ -55,7 +56,9 @@ class Cluster:
             pathlib.Path(f"{program}.{module}").write_text(text)
         self.hosts[name] = {"ansible_python_interpreter": str(program), **(variables or {})}
 
-    def play(self, playbook: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def play(
+        self, playbook: str, *options: str, timeout: float | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the collection's on these hosts."""
         variables = {"ansible_connection": "local", "ansible_become": False, "rcron_feeder": "none"}
         inventory = {"rcron": {"hosts": self.hosts, "vars": variables}}
@@ -81,6 +84,7 @@ class Cluster:
             encoding="utf-8",
             errors="surrogateescape",
             check=False,
+            timeout=timeout,
         )
 
     def template(self, number: int = 0) -> str:
@@ -319,6 +323,36 @@ def site_answers(cluster: Cluster) -> dict[str, dict[str, Any]]:
     }
 
 
+#: A host whose Python never ends; on its own after a while, so that a test leaves nothing behind.
+SILENT = "#!/bin/sh\nexec sleep 60\n"
+
+#: The controller's time limit for an answer, in seconds.
+PATIENCE = "__rcron_patience_for_answers"
+
+
+@pytest.mark.parametrize("playbook", ["status", "check", "timeline", "site"])
+def test_a_host_that_never_answers_holds_no_run_up(cluster, playbook):
+    entries = {"rcron_crontab_entries": [{"user": "root", "entries": [{"job": "a"}]}]}
+    cluster.add("well", entries, rcron_info=WELL, rcron_crontab=TRIED, rcron_wrapper=EXAMINED, any={"changed": False})
+    cluster.add("silent", entries)
+    (cluster.folder / "silent").write_text(SILENT)
+    ran = cluster.play(playbook, "-e", f"{PATIENCE}=3", "-e", "rcron_timeline_cluster=billing", timeout=55)
+    harmless(cluster, ran)
+    if playbook == "timeline":
+        assert (cluster.folder / "timeline.svg").exists(), ran.stdout
+        return
+    assert re.search(r"silent\W.*Timed out after 3 ", ran.stdout), ran.stdout
+    if playbook == "site":
+        assert "Deploy rcron" not in ran.stdout
+
+
+def test_a_host_that_never_answers_holds_a_run_up_without_a_time_limit(cluster):
+    cluster.add("silent")
+    (cluster.folder / "silent").write_text(SILENT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        cluster.play("status", "-e", f"{PATIENCE}=0", timeout=12)
+
+
 @pytest.mark.parametrize("playbook", ["site", "remove"])
 def test_a_deployment_or_removal_ends_with_an_error_that_names_the_host(cluster, playbook):
     """Or goes through, where all that the host has said is that all is well."""
@@ -404,6 +438,82 @@ def test_no_host_writes_into_the_files_of_the_others(cluster, feeder, more):
     assert ran.returncode != 0
     assert "taken: its name or its address is " in ran.stdout
     assert "Deploy rcron" not in ran.stdout
+
+
+#: The first host's file with the cluster's key, by the feeder.
+KEYS = {
+    "heartbeat": "# Written\nauth 1\n1 sha1 {}\n",
+    "pacemaker": "{}",
+}
+PLAIN_KEY = "k" * 128
+#: The second and the third would be lines or words of their own in every host's file.
+KEY_FILES = {
+    "plain": lambda text: text.format(PLAIN_KEY),
+    "more lines": lambda text: text.format(f"{PLAIN_KEY}\nauth 2\n2 crc"),
+    "a carriage return": lambda text: text.format(f"{PLAIN_KEY}\rauth 2"),
+    "a template": lambda text: text.format("{{ lookup('ansible.builtin.pipe', 'touch CANARY') }}" * 3),
+    "nothing": lambda text: "",
+    "no UTF-8": lambda text: text.format("\udcff" * 128),
+}
+
+
+def with_key(cluster: Cluster, feeder: str, name: str, *options: str) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Deploy from a first host that somebody has taken over. Returns the run, and all that was sent to the hosts."""
+    text = KEY_FILES[name](KEYS[feeder]).replace("CANARY", str(cluster.canary))
+    content = base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
+    variables = {"rcron_feeder": feeder, f"rcron_{feeder}_manage": True, "ansible_host": "192.0.2.1"}
+    for host in ("first", "well"):
+        answers = {"rcron_feeder_info": looked_at(feeder), "rcron_wrapper": EXAMINED, "rcron_crontab": TRIED}
+        slurped = {"content": content, "encoding": "base64", "source": "x"}
+        plain = {"changed": False, "stat": {"exists": False}}
+        cluster.add(host, variables, any=plain, slurp=slurped, **answers)
+    sent = cluster.folder / "sent"
+    ran = cluster.play("site", *options, ANSIBLE_REMOTE_TMP=str(sent), ANSIBLE_KEEP_REMOTE_FILES="1")
+    files = [path for path in sent.rglob("*") if path.is_file() and not path.name.startswith("AnsiballZ_")]
+    return ran, "".join(path.read_bytes().decode("utf-8", "replace") for path in files)
+
+
+@pytest.mark.parametrize(
+    ("feeder", "name"),
+    [*(("heartbeat", name) for name in KEY_FILES), ("pacemaker", "more lines")],
+)
+def test_a_key_that_goes_to_all_hosts_is_one_key(cluster, feeder, name):
+    ran, sent = with_key(cluster, feeder, name)
+    harmless(cluster, ran)
+    if name == "plain":
+        assert KEYS[feeder].format(PLAIN_KEY).splitlines()[-1] in sent, ran.stdout
+        return
+    assert ran.returncode != 0
+    assert "Deploy rcron" not in ran.stdout, ran.stdout
+    assert re.search(r"^(fatal|failed): \[first\]", ran.stdout, re.MULTILINE), ran.stdout
+    assert "k" * 20 not in ran.stdout + ran.stderr
+    assert "auth 2" not in sent
+
+
+@pytest.mark.parametrize("feeder", KEYS)
+def test_a_key_would_be_lines_of_every_hosts_file_without_its_grammar(cluster, feeder):
+    before = KEYS[feeder].format("").rstrip("\n")
+    grammar = {f"__rcron_{feeder}_key": {**NO_GRAMMAR, "before": before}}
+    sent = with_key(cluster, feeder, "more lines", "-e", json.dumps(grammar))[1]
+    assert re.search("^auth 2\n2 crc", sent, re.MULTILINE)
+
+
+#: A key of which anything may be a part.
+NO_GRAMMAR = {"given": "", "path": "/x", "kept": True, "option": "x", "grammar": "(?s:.*)", "length": 128}
+
+
+def test_an_address_in_a_cache_of_facts_is_checked_as_the_host_s_own_is(cluster):
+    """Of a host that is not in this run: what it once returned as facts goes before the inventory."""
+    for feeder in ("keepalived", "pacemaker"):
+        one = Cluster(cluster.folder)
+        variables = {"rcron_feeder": feeder, f"rcron_{feeder}_manage": True}
+        for name, more in (("well", {}), ("taken", {f"rcron_{feeder}_address": INJECTED})):
+            answers = {"rcron_feeder_info": looked_at(feeder), "rcron_wrapper": EXAMINED}
+            one.add(name, {**variables, **more}, any={"changed": False}, **answers)
+        ran = one.play("site", "--limit", "well")
+        assert ran.returncode != 0
+        assert " is not an address of another host: correct " in ran.stdout
+        assert "Deploy rcron" not in ran.stdout
 
 
 @pytest.mark.parametrize("node", ["bad", 7, [], {}, {"uid": 0}, {"uid": [[7]], "foreign": {"a": 1}}])

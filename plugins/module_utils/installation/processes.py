@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
+
+#: Seconds that a program has: an interpreter that compiles the package on a slow host needs some.
+TIME_LIMIT = 60.0
 
 
 def run(argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
@@ -20,12 +24,19 @@ def run(argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
         The exit status, standard output and standard error.
 
     Raises:
-        OSError: The program cannot be started.
+        OSError: The program cannot be started, or did not end in time.
     """
-    # Not the module's run_command: this package does not know Ansible.
-    done = subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
-        argv, check=False, capture_output=True, input=text.encode("utf-8", "surrogateescape")
-    )
+    try:
+        # Not the module's run_command: this package does not know Ansible.
+        done = subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
+            argv,
+            check=False,
+            capture_output=True,
+            input=text.encode("utf-8", "surrogateescape"),
+            timeout=TIME_LIMIT,
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError(errno.ETIMEDOUT, f"it did not end within {TIME_LIMIT:g} s", argv[0]) from None
     output, errors = (stream.decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
     return subprocess.CompletedProcess(argv, done.returncode, output, errors)
 

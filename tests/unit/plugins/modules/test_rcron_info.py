@@ -57,7 +57,7 @@ def test_a_cluster_is_what_rcronctl_says(program, tmp_path):
 
 def test_a_cluster_without_rcronctl_says_so(program):
     assert rcron_info.cluster("/nonexistent/rcronctl", "c")["error"] == (
-        "/nonexistent/rcronctl cannot be started: No such file or directory"
+        "/nonexistent/rcronctl cannot be run: No such file or directory"
     )
     assert rcron_info.cluster(program("silent", "exit 3"), "c")["error"].endswith("/silent ended with 3")
 
@@ -239,7 +239,7 @@ def test_a_task_is_told_all_of_it_and_how_far_the_clock_is_off(tmp_path):
     assert told["changed"] is False
     assert "elapsed" not in told
     assert told["clusters"] == [
-        {"conf": "/nonexistent.conf", "error": "/nonexistent cannot be started: No such file or directory"}
+        {"conf": "/nonexistent.conf", "error": "/nonexistent cannot be run: No such file or directory"}
     ]
     assert abs(told["clock_offset"]) <= told["clock_uncertainty"] + 0.01  # it is the same clock
 
