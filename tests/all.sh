@@ -4,8 +4,8 @@
 #
 # all.sh SCENARIO...
 #
-# Runs all checks, two at a time and the soak beside them (lanes.sh), and ends with one line that sums them up. The
-# scenarios are begun in the order given; lint and sanity, which never wait, run at a lower priority.
+# Runs all checks, as many at a time as lanes.sh allows and the soak beside them, and ends with one line that sums them up. The
+# scenarios are begun in the order given; lint, sanity and the fuzz, which never wait, run at a lower priority.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."

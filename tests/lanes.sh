@@ -5,13 +5,14 @@
 # lanes.sh [--beside COMMAND] COMMAND...
 #
 # Runs commands, two at a time, each begun as soon as one before it has ended: a cluster scenario waits for cron and for
-# daemons half of its time. More at a time, and these waits run into the scenarios' own limits. A command is one argument,
+# daemons half of its time. More at a time, and these waits run into the scenarios' own limits. Commands that begin with
+# "nice " never wait, and yield to the others: they run one after the other beside the two. A command is one argument,
 # its words separated by blanks. Says when each begins and ends, and at last shows what they printed, in the order of the
-# arguments. Exits with 1 if one of them failed. The command after --beside starts at once and runs beside the two: one
+# arguments. Exits with 1 if one of them failed. The command after --beside starts at once and runs beside all others: one
 # that a busy machine does not disturb.
 set -euo pipefail
 
-lanes=2
+declare -A room=([beside]=1 [nice]=1 [others]=2)
 beside=
 if [[ ${1:-} == --beside ]]; then
     beside=$2
@@ -43,26 +44,42 @@ end_one() {
     unset "names[$pid]"
 }
 
-# How many may run now.
-room() {
-    local pid
-    for pid in "${!names[@]}"; do
-        [[ ${names[$pid]} != "$beside" ]] || {
-            echo $((lanes + 1))
-            return
-        }
-    done
-    echo "$lanes"
+# Which lane a command belongs in: beside, nice or others.
+lane_of() {
+    if [[ $1 == "$beside" ]]; then
+        lane=beside
+    elif [[ $1 == "nice "* ]]; then
+        lane="nice"
+    else
+        lane=others
+    fi
 }
 
-for command; do
-    while [[ ${#names[@]} -ge $(room) ]]; do
-        end_one
+# Begins what its lane has room for.
+begin_some() {
+    local -A running=([beside]=0 [nice]=0 [others]=0)
+    local lane command later=()
+    for command in "${names[@]}"; do
+        lane_of "$command"
+        running[$lane]=$((running[$lane] + 1))
     done
-    begin "$command"
-done
+    for command in "${waiting[@]}"; do
+        lane_of "$command"
+        if [[ ${running[$lane]} -lt ${room[$lane]} ]]; then
+            begin "$command"
+            running[$lane]=$((running[$lane] + 1))
+        else
+            later+=("$command")
+        fi
+    done
+    waiting=("${later[@]}")
+}
+
+waiting=("$@")
+begin_some
 while [[ ${#names[@]} -gt 0 ]]; do
     end_one
+    begin_some
 done
 
 for command; do
