@@ -686,7 +686,8 @@ def test_a_removal_moves_nothing_out_of_a_folder_whose_owner_swaps_links_in(tmp_
         assert list(theirs.iterdir()) == []
         assert list(roots.iterdir()) == []
     else:
-        with pytest.raises(OSError, match=r"symbolic link|Not a directory"):
+        # Python 3.13 says nothing but the link's name.
+        with pytest.raises(OSError, match=r"symbolic link|Not a directory|\.staging-"):
             remove_by_path(str(planted))
         assert (roots / "library" / "job").read_text() == "theirs\n"
 
