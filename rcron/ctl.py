@@ -31,12 +31,18 @@ _OPERATOR = "operator"
 
 
 class _Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose exit status for a wrong command line is sysexits(3)'s, as rcron's is."""
+    """An ArgumentParser whose exit status for a wrong command line is sysexits(3)'s, as rcron's is.
+
+    Attributes:
+        usage_status (int): that exit status, which is another one if a program of its own kind reads it.
+    """
+
+    usage_status = EX_USAGE
 
     def error(self, message: str) -> NoReturn:
-        """Print usage and the message, and exit with EX_USAGE."""
+        """Print usage and the message, and exit with usage_status."""
         self.print_usage(sys.stderr)
-        self.exit(EX_USAGE, f"{self.prog}: {log.one_line(message)}\n")
+        self.exit(self.usage_status, f"{self.prog}: {log.one_line(message)}\n")
 
     def _get_values(self, action: argparse.Action, arg_strings: "list[str]") -> Any:
         # `--for=--` and `-- --`: before Python 3.13, argparse removes the value and passes an empty list on.
@@ -93,6 +99,20 @@ def _parser() -> _Parser:
     )
     is_active.add_argument("-q", "--quiet", action="store_true", help="print nothing")
     is_active.set_defaults(command=_is_active)
+
+    health = commands.add_parser(
+        "health",
+        help="answer Nagios, Icinga or Checkmk",
+        description="Exits 0 for OK, 1 for WARNING, 2 for CRITICAL and 3 for UNKNOWN, and prints performance data.",
+    )
+    health.usage_status = 3
+    health.add_argument("-w", "--warning", metavar="TIME", type=_duration, help="warn if the feeder is silent so long")
+    health.add_argument("-c", "--critical", metavar="TIME", type=_duration, help="likewise, critical")
+    health.add_argument("--pin-age", metavar="TIME", type=_duration, help="warn of a pin older than this (default: 1d)")
+    health.add_argument("--no-feeder", action="store_true", help="accept that no feeder has reported yet")
+    health.add_argument("--no-clock", action="store_true", help="accept a clock that is not synchronized")
+    health.add_argument("--checkmk", action="store_true", help="print the line of a Checkmk local check, and exit 0")
+    health.set_defaults(command=_health, error=health.error)
 
     set_state = commands.add_parser("set", help="write the state file, as a feeder would")
     set_state.add_argument("state", choices=(settings.ACTIVE, settings.PASSIVE))
@@ -172,6 +192,21 @@ def _is_active(options: argparse.Namespace) -> int:
     if not options.quiet:
         print(verdict.state)
     return EX_OK if verdict.state == settings.ACTIVE else EX_PASSIVE
+
+
+def _health(options: argparse.Namespace) -> int:
+    from rcron import health
+
+    if options.warning is not None and options.critical is not None and options.warning > options.critical:
+        options.error("--warning is longer than --critical; give the shorter time first to --warning")
+    limits = health.Limits(
+        options.warning,
+        options.critical,
+        options.pin_age or health.PIN_AGE,
+        not options.no_feeder,
+        not options.no_clock,
+    )
+    return health.run(options.conf, limits, options.checkmk)
 
 
 def _set(options: argparse.Namespace) -> int:

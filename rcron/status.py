@@ -11,6 +11,9 @@ from rcron.settings import SETTINGS, Config
 _COLOURS = {"active": "\033[32m", "passive": "\033[33m"}
 _PLAIN = "\033[0m"
 
+#: What `facts` returns.
+Facts = dict[str, Any]
+
 
 def facts(config: Config) -> "dict[str, Any]":
     """Collect everything that is known about this node's state in one cluster.
