@@ -47,7 +47,7 @@ test: all-packages $(INSTALLED) $(COLLECTION) ## All checks, about 50 minutes on
 	@RCRON_REQUIRE_ALL=1 tests/all.sh $(SCENARIOS)
 
 .PHONY: test-long
-test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, an hour and a half (PARTS="soak fuzz load"); writes tests/long/*.txt
+test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, an hour and a half (PARTS="soak fuzz load pythons"); writes tests/long/*.txt
 	@tests/long.sh $(PARTS)
 
 .PHONY: lint
@@ -81,6 +81,11 @@ unit: $(INSTALLED) $(COLLECTION) ## pytest of the wrapper and the collection's P
 	pytest -q --junit-xml=$(BUILD)/results/unit.xml tests/unit || failed=1; \
 	tests/pythons.sh || failed=1; \
 	exit $$failed
+
+.PHONY: pythons
+pythons: $(INSTALLED) $(COLLECTION) ## The wrapper's unit tests with every Python from 3.9 to 3.14 that is here
+	@mkdir -p $(BUILD)/results
+	@tests/pythons.sh all
 
 .PHONY: sanity
 sanity: $(INSTALLED) ## ansible-test sanity

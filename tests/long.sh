@@ -8,6 +8,7 @@
 #   soak    three nodes under faults for SOAK seconds (1000)
 #   fuzz    hostile input for FUZZ seconds a subject (300)
 #   load    500 entries due in one minute, half an hour
+#   pythons the wrapper's unit tests with every Python that is here
 # Their output is shown, and kept in .build/long. tests/long/PART.txt gets each part's result with the date, the commit and the
 # number of cores, and is committed as the last result of that part. Exits with 1 if one of them failed, with 64 for a part that
 # there is not.
@@ -34,10 +35,10 @@ run() {
 }
 
 parts=("$@")
-[[ $# -gt 0 ]] || parts=(soak fuzz load)
+[[ $# -gt 0 ]] || parts=(soak fuzz load pythons)
 for part in "${parts[@]}"; do
-    [[ $part =~ ^(soak|fuzz|load)$ ]] || {
-        echo "long.sh: there is no part \"$part\"; the parts are soak, fuzz and load" >&2
+    [[ $part =~ ^(soak|fuzz|load|pythons)$ ]] || {
+        echo "long.sh: there is no part \"$part\"; the parts are soak, fuzz, load and pythons" >&2
         exit 64
     }
 done
@@ -46,6 +47,7 @@ for part in "${parts[@]}"; do
     soak) run soak make soak SECONDS="${SOAK:-1000}" SEED="${SEED:-13}" ;;
     fuzz) run fuzz make fuzz SECONDS="${FUZZ:-300}" ;;
     load) run load make load ;;
+    pythons) run pythons make pythons ;;
     esac
 done
 exit "$failed"

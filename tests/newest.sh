@@ -33,10 +33,13 @@ fi
 case ${1:-} in
 unit)
     mkdir -p .build/results
-    # The prefixing law's hundreds of commands know nothing of Ansible, and ran before.
+    # The prefixing law's hundreds of commands know nothing of Ansible, and ran before. Of the feeder roles' common part, one
+    # test that goes through all of it when it is connected and one when it is removed: each play takes seconds.
     PATH=$PWD/$environment/bin:$PATH "$environment/bin/python" -m pytest -q -p no:cacheprovider \
         --junit-xml=.build/results/unit-newest.xml --ignore=tests/unit/plugins/module_utils/test_crontab_law.py \
-        tests/unit/plugins tests/unit/roles tests/unit/test_collection.py tests/unit/test_hostile_host.py
+        tests/unit/plugins tests/unit/roles/test_rcron_*.py tests/unit/test_collection.py tests/unit/test_hostile_host.py \
+        tests/unit/roles/test_feeder.py::test_a_role_by_itself_checks_first_and_then_writes_the_drop_in_and_its_hook \
+        tests/unit/roles/test_feeder.py::test_a_removal_takes_files_and_folders_away
     ;;
 # Its pylint is the floor's but for the version, which changes what is thought of style and nothing that a user meets, and takes
 # half of the time.

@@ -2,11 +2,11 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
 #
-# pythons.sh
+# pythons.sh [all]
 #
 # Runs the wrapper's unit tests, the feeders' aside, with the oldest and the newest Python of this machine from 3.9 to 3.14
-# that is not .venv's own: both at once, since those tests wait more than they work. They find pytest in a folder in
-# .build. If the machine has no other Python, it says so in one line and succeeds.
+# that is not .venv's own, or with all of them: two at once, since those tests wait more than they work. They find pytest in
+# a folder in .build. If the machine has no other Python, it says so in one line and succeeds.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit
@@ -22,6 +22,7 @@ if [[ ${#found[@]} -eq 0 ]]; then
 fi
 # shellcheck disable=SC2207 # numbers, one a line
 minors=($(printf '%s\n' "${!found[@]}" | sort -n))
+[[ ${1:-} == all || ${#minors[@]} -lt 2 ]] || minors=("${minors[0]}" "${minors[-1]}")
 
 requirements=tests/unit/rcron/requirements.txt
 packages=.build/pythons-$(sha256sum $requirements | cut -c1-12)
