@@ -30,7 +30,7 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 # What a cluster of containers needs of this machine, and what some tests need besides: WHAT:PACKAGE (system_packages.sh).
 FOR_CONTAINERS := podman:podman runc:runc nft:nftables iptables:iptables mmdebstrap:mmdebstrap \
     /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /usr/lib*/podman/netavark:netavark
-FOR_TESTS := python=ensurepip:python3-venv shellcheck:shellcheck chronic:moreutils perl:perl groff:groff-base
+FOR_TESTS := python=ensurepip:python3-venv shellcheck:shellcheck chronic:moreutils perl:perl groff:groff-base promtool:prometheus
 
 # The longest first, so that the last two end at about the same time.
 LONGEST := default suites ucarp pacemaker

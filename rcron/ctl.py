@@ -29,6 +29,9 @@ _FIXES = {
 #: Who sets a state by hand.
 _OPERATOR = "operator"
 
+#: Where metrics keeps what it has counted.
+_COUNTERS = "/var/lib/rcron/metrics.json"
+
 
 class _Parser(argparse.ArgumentParser):
     """An ArgumentParser whose exit status for a wrong command line is sysexits(3)'s, as rcron's is.
@@ -113,6 +116,20 @@ def _parser() -> _Parser:
     health.add_argument("--no-clock", action="store_true", help="accept a clock that is not synchronized")
     health.add_argument("--checkmk", action="store_true", help="print the line of a Checkmk local check, and exit 0")
     health.set_defaults(command=_health, error=health.error)
+
+    metrics = commands.add_parser(
+        "metrics",
+        help="print metrics for Prometheus",
+        description="Of all clusters whose configurations are in the folder of --conf, and of their entries.",
+    )
+    metrics.add_argument("--textfile", metavar="FILE", help="replace FILE, for node_exporter's textfile collector")
+    metrics.add_argument(
+        "--counters",
+        metavar="FILE",
+        default=_COUNTERS,
+        help="keep in FILE what the log has told so far (default: %(default)s)",
+    )
+    metrics.set_defaults(command=_metrics)
 
     set_state = commands.add_parser("set", help="write the state file, as a feeder would")
     set_state.add_argument("state", choices=(settings.ACTIVE, settings.PASSIVE))
@@ -207,6 +224,13 @@ def _health(options: argparse.Namespace) -> int:
         not options.no_clock,
     )
     return health.run(options.conf, limits, options.checkmk)
+
+
+def _metrics(options: argparse.Namespace) -> int:
+    from rcron import metrics
+
+    metrics.run(options.conf, options.textfile, os.path.abspath(options.counters))
+    return EX_OK
 
 
 def _set(options: argparse.Namespace) -> int:

@@ -51,6 +51,7 @@ RUN_BY = {
     "rcronctl status --json": ("tests/unit/rcron/test_ctl.py", '"status", "--json"'),
     "rcronctl is-active": ("molecule/shared/nodes.py", "rcronctl is-active"),
     "rcronctl health": ("tests/unit/rcron/test_health.py", '"health", "--no-clock"'),
+    "rcronctl metrics": ("tests/unit/rcron/test_metrics.py", '"metrics", "--counters"'),
     "rcronctl check FILE": ("tests/unit/rcron/test_ctl.py", '"check", str'),
     "rcronctl feed": ("tests/unit/rcron/feeders", "feed"),
     "rcronctl set": ("molecule/cron/converge.yml", "set active"),

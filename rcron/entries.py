@@ -1,0 +1,300 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The prefixed entries of a node's crontabs, and which log lines are theirs: for `rcronctl metrics`.
+
+The collection's own reader of crontabs rewrites them and is exact. This one only recognizes what rcron logs: it reads
+an entry's words as a shell would, with a gap for what only a shell knows.
+"""
+
+import hashlib
+import os
+import pwd
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from rcron import __main__ as command_line
+from rcron import log
+
+#: Where cron keeps the users' crontabs: Debian's, Red Hat's, SUSE's.
+SPOOLS = ("/var/spool/cron/crontabs", "/var/spool/cron", "/var/spool/cron/tabs")
+
+#: The largest crontab, in bytes.
+MAX_BYTES = 1 << 20
+
+#: A name in /etc/cron.d that editors and packages leave, which no cron reads.
+_LEFT = re.compile(r"\..*|.*(~|\.(dpkg-[a-z]+|rpm(save|new|orig)|swp|cfsaved)|,v)", re.DOTALL)
+
+_SETTING = re.compile(r"""[ \t]*("[^"]*"|'[^']*'|[^\s="']+)[ \t]*=""")
+_SCHEDULE = re.compile(r"[ \t]*-?(@[A-Za-z0-9-]+|[^ \t#@-][^ \t]*(?:[ \t]+[^ \t]+){4})[ \t]+")
+_USER = re.compile(r"([^ \t]+)[ \t]+")
+_VARIABLE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!-]|\{[A-Za-z_][A-Za-z0-9_]*\})")
+_NAME = "#Ansible: "
+
+#: Stands for what only a shell knows. A crontab cannot hold it.
+_GAP = "\0"
+
+
+class Entry(NamedTuple):
+    """A prefixed entry.
+
+    Attributes:
+        name (str): what ansible.builtin.cron wrote above it; else its user and a digest of its command: arguments may
+            be secret.
+        conf (str): the configuration that it names.
+        user (str): who runs it.
+        uid (int): the same as a number.
+        command (str): what rcron logs for it, with _GAP for what only a shell knows.
+        schedule (str): its fields, or a word that begins with `@`.
+        crontab (str): the file.
+        line (int): the line in it, counted from 1.
+    """
+
+    name: str
+    conf: str
+    user: str
+    uid: int
+    command: str
+    schedule: str
+    crontab: str
+    line: int
+
+
+def find(spools: "Iterable[str]" = SPOOLS, etc: str = "/etc") -> "list[Entry]":
+    """Read every crontab of this node.
+
+    Args:
+        spools: the folders of the users' crontabs.
+        etc: the folder of `crontab` and `cron.d`.
+
+    Returns:
+        The prefixed entries. Of two that would have the same name, but have different users, each is called
+        `NAME (USER)`.
+
+    Raises:
+        OSError: a crontab cannot be read.
+    """
+    found: "list[Entry]" = []
+    for path, user in _crontabs(spools, etc):
+        found += entries(_read(path), path, user)
+    users: "dict[tuple[str, str], set[str]]" = {}
+    for entry in found:
+        users.setdefault((entry.conf, entry.name), set()).add(entry.user)
+    return [
+        entry._replace(name=f"{entry.name} ({entry.user})") if len(users[entry.conf, entry.name]) > 1 else entry
+        for entry in found
+    ]
+
+
+def _crontabs(spools: "Iterable[str]", etc: str) -> "Iterator[tuple[str, str | None]]":
+    """Yield each crontab's path, and its user if it is a user's."""
+    for spool in spools:
+        for name in _names(spool):
+            try:
+                pwd.getpwnam(name)
+            except (KeyError, ValueError):
+                continue  # cron does not run it, either
+            yield os.path.join(spool, name), name
+    for path in (os.path.join(etc, "crontab"), *(os.path.join(etc, "cron.d", n) for n in _names(f"{etc}/cron.d"))):
+        if os.path.isfile(path) and not _LEFT.fullmatch(os.path.basename(path)):
+            yield path, None
+
+
+def _names(folder: str) -> "list[str]":
+    try:
+        with os.scandir(folder) as found:
+            return sorted(each.name for each in found if each.is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(MAX_BYTES).decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return ""  # removed since
+
+
+def entries(text: str, path: str, user: "str | None") -> "Iterator[Entry]":
+    """Read one crontab.
+
+    Args:
+        text: what it holds.
+        path: its name.
+        user: whose it is; None if each line names its user.
+
+    Yields:
+        The prefixed entries. A line that cron would not run is not one.
+    """
+    above = ""
+    for number, line in enumerate(text.split("\n"), 1):
+        name, above = (above[len(_NAME) :].strip() if above.startswith(_NAME) else ""), line
+        if "rcron" not in line or _GAP in line or _SETTING.match(line):
+            continue
+        match = _SCHEDULE.match(line)
+        if match is None:
+            continue
+        rest = line[match.end() :]
+        owner = user
+        if owner is None:
+            field = _USER.match(rest)
+            if field is None:
+                continue
+            owner, rest = field[1], rest[field.end() :]
+        request = _request(_command(rest))
+        if request is None:
+            continue
+        try:
+            uid = pwd.getpwnam(owner).pw_uid
+        except (KeyError, ValueError):
+            continue
+        logged = _logged(request.words)
+        digest = hashlib.sha256(logged.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+        label = log.one_line(name) or f"{owner}-{digest}"
+        yield Entry(label, request.conf, owner, uid, logged, " ".join(match[1].split()), path, number)
+
+
+def _command(text: str) -> str:
+    """Return the part of an entry that cron gives to the shell: up to the first `%` without a backslash before it."""
+    found = re.match(r"(?:[^%\\]|\\.|\\\Z)*", text)
+    return (found[0] if found else "").replace("\\%", "%")
+
+
+def _request(text: str) -> "command_line.Request | None":
+    """Return what rcron is asked for if a command begins with it."""
+    given = words(text)
+    if not given or os.path.basename(given[0]) != "rcron":
+        return None
+    try:
+        request = command_line.parse(given[1:])
+    except command_line.UsageError:
+        return None  # rcron refuses it, and runs nothing
+    return None if _GAP in request.conf else request
+
+
+def words(text: str) -> "list[str]":
+    """Split a command as a shell does, up to its first operator or comment.
+
+    Args:
+        text: the command.
+
+    Returns:
+        The words without quotes, with _GAP in place of what only a shell knows: variables, patterns, and everything
+        from a command substitution on.
+    """
+    found: "list[str]" = []
+    pieces: "list[str]" = []  # of the word that has begun
+    at = 0
+    while at < len(text):
+        char = text[at]
+        piece, at = _piece(text, at)
+        if piece is not None:
+            pieces.append(piece)
+        elif char == "#" and pieces:
+            pieces.append(char)
+        elif char in " \t":
+            if pieces:
+                found.append("".join(pieces))
+            pieces = []
+        else:
+            break
+    return [*found, "".join(pieces)] if pieces else found
+
+
+def _piece(text: str, at: int) -> "tuple[str | None, int]":
+    """Read a part of a word. Returns it, None if here is none, and where the rest begins."""
+    char = text[at]
+    if char in " \t#;&|<>()":
+        return None, at + 1
+    if char == "\\":
+        return text[at + 1 : at + 2], at + 2
+    if char == "'":
+        end = text.find("'", at + 1)
+        end = len(text) if end < 0 else end
+        return text[at + 1 : end], end + 1
+    if char == '"':
+        return _quoted(text, at + 1)
+    if char in "$`":
+        return _expansion(text, at)
+    return (_GAP if char in "*?[~" else char), at + 1
+
+
+def _quoted(text: str, at: int) -> "tuple[str, int]":
+    """Read on after a double quote, up to the next one."""
+    found = []
+    while at < len(text) and text[at] != '"':
+        if text[at] == "\\" and text[at + 1 : at + 2] in ("$", "`", '"', "\\"):
+            piece, at = text[at + 1], at + 2
+        elif text[at] in "$`":
+            piece, at = _expansion(text, at)
+        else:
+            piece, at = text[at], at + 1
+        found.append(piece)
+    return "".join(found), at + 1
+
+
+def _expansion(text: str, at: int) -> "tuple[str, int]":
+    match = _VARIABLE.match(text, at)
+    if match:
+        return _GAP, match.end()
+    if text[at] == "$" and text[at + 1 : at + 2] not in ("(", "{", "'", '"'):
+        return "$", at + 1
+    return _GAP, len(text)
+
+
+def _logged(given: "list[str]") -> str:
+    if any(_GAP in word for word in given):
+        return _GAP.join(log.one_line(part) for part in " ".join(given).split(_GAP))
+    return log.command(given)
+
+
+class Index:
+    """Finds the entry that a log line is about.
+
+    Args:
+        found: all entries.
+        clusters: the cluster's name for each configuration.
+    """
+
+    def __init__(self, found: "Iterable[Entry]", clusters: "dict[str, str]") -> None:
+        self._exact: "dict[tuple[str, str], list[Entry]]" = {}
+        self._gapped: "dict[str, list[Entry]]" = {}
+        for entry in found:
+            cluster = clusters.get(entry.conf)
+            if cluster is None:
+                continue
+            if _GAP in entry.command:
+                self._gapped.setdefault(cluster, []).append(entry)
+            else:
+                self._exact.setdefault((cluster, entry.command), []).append(entry)
+
+    def entry(self, cluster: str, command: str, uid: "int | None") -> "Entry | None":
+        """Return the entry whose run a line tells of, or None.
+
+        Args:
+            cluster: the cluster's name.
+            command: the job's command, as it is logged.
+            uid: the user whose process logged it; None if that is not known.
+        """
+        for entry in self._exact.get((cluster, command), ()):
+            if uid in (None, entry.uid):
+                return entry
+        for entry in self._gapped.get(cluster, ()):
+            if uid in (None, entry.uid) and _fits(entry.command, command):
+                return entry
+        return None
+
+
+def _fits(pattern: str, text: str) -> bool:
+    """Return whether a text has a pattern's parts in their order. Linear: a user writes both."""
+    first, *between, last = pattern.split(_GAP)
+    if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for part in between:
+        at = text.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True

@@ -1,0 +1,351 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""`rcronctl metrics`: this node's clusters and their entries in Prometheus' text format.
+
+Jobs do nothing for it: what they log is read from the journal, and what was counted so far is kept in a file. A series
+names an entry, and never shows its arguments, which may be secret.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+import fcntl
+import glob
+import json
+import os
+import posix
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from rcron import __version__, entries, files, state, status
+from rcron.journal import SYSLOG_FILES, Line, Reader
+from rcron.settings import ACTIVE, PASSIVE, Config, ConfigError, load
+
+#: The largest file of counters, in bytes: about 50,000 entries.
+MAX_COUNTERS = 1 << 25
+
+_SOURCES = (state.FILE, state.PIN, state.STALE, state.AGENT, state.DEFAULT)
+
+#: Each metric's type and help, in the order in which they are printed.
+METRICS = {
+    "rcron_conf_valid": ("gauge", "Whether the configuration can be used; no job of its cluster runs if not."),
+    "rcron_info": ("gauge", "Version, configuration and feeder of a cluster on this node."),
+    "rcron_active": ("gauge", "Whether this node is active."),
+    "rcron_state_source": ("gauge", "What decides the state."),
+    "rcron_state_since_timestamp_seconds": ("gauge", "When the feeder gave the state."),
+    "rcron_state_changes_total": ("counter", "Changes of the state by a feeder or by rcronctl set."),
+    "rcron_feeder_spoke_timestamp_seconds": ("gauge", "When the feeder last spoke."),
+    "rcron_feeder_alive": ("gauge", "Whether the feeder's process lives; absent if it has none."),
+    "rcron_pinned": ("gauge", "Whether the node is pinned to this state."),
+    "rcron_pin_set_timestamp_seconds": ("gauge", "When the pin was set; absent if there is none."),
+    "rcron_entry_info": ("gauge", "Where an entry is: a crontab and its line."),
+    "rcron_entry_last_start_timestamp_seconds": ("gauge", "When the entry's job last started on this node."),
+    "rcron_entry_last_success_timestamp_seconds": ("gauge", "When it last ended with exit status 0 on this node."),
+    "rcron_entry_last_duration_seconds": ("gauge", "How long its last finished run on this node took."),
+    "rcron_entry_last_exit_status": ("gauge", "The exit status of its last finished run on this node."),
+    "rcron_entry_runs_total": ("counter", "Its finished runs on this node, ok or fail."),
+    "rcron_entry_demotions_total": ("counter", "Its runs that were ended because this node turned passive."),
+    "rcron_entry_ignored_total": ("counter", "Its runs that were ignored on this node."),
+}
+
+
+class Counted:
+    """What the log has told so far.
+
+    Attributes:
+        position (dict[str, Any]): where the log is read on.
+        changes (dict[str, int]): for each cluster, how often its state changed.
+        jobs (dict[str, dict[str, Any]]): for each `CLUSTER\\nENTRY`, what is known of its runs.
+    """
+
+    def __init__(
+        self, position: "dict[str, Any]", changes: "dict[str, int]", jobs: "dict[str, dict[str, Any]]"
+    ) -> None:
+        self.position = position
+        self.changes = changes
+        self.jobs = jobs
+
+    @classmethod
+    def read(cls, path: str) -> "Counted":
+        """Read what was counted so far; nothing if there is no such file, or if it cannot be used.
+
+        Args:
+            path: the file's name.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        try:
+            data, _modified = files.read_trusted(path, MAX_COUNTERS, (0, posix.geteuid()))
+            found = json.loads(data)
+            return cls(dict(found["position"]), _numbers(found["changes"]), _jobs(found["jobs"]))
+        except FileNotFoundError:
+            return cls({}, {}, {})
+        except (files.UntrustedError, ValueError, KeyError, TypeError, AttributeError):
+            return cls({}, {}, {})  # counted anew from what the log has: Prometheus knows counters that begin anew
+
+    def write(self, path: str) -> None:
+        """Keep it.
+
+        Args:
+            path: the file's name.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        kept = {"position": self.position, "changes": self.changes, "jobs": self.jobs}
+        files.replace(path, json.dumps(kept, separators=(",", ":")) + "\n")
+
+    def count(self, lines: "Iterable[Line]", clusters: "Iterable[Cluster]", index: entries.Index) -> None:
+        """Count lines.
+
+        Args:
+            lines: the log's, the oldest first.
+            clusters: the clusters; a line of another one is not counted.
+            index: finds a line's entry.
+        """
+        feeders = {cluster.name: cluster.feeders for cluster in clusters}
+        for line in lines:
+            cluster = next((name for name in feeders if line.text.startswith(f"cluster={name} state=")), None)
+            if cluster is None:
+                continue
+            fields, command = _read(line.text[len(f"cluster={cluster} ") :])
+            outcome = fields.get("status", "")
+            if command is None:
+                # An entry's user may run rcron, but not say what the node is.
+                if outcome == "changed" and (line.uid is None or line.uid in feeders[cluster]):
+                    self.changes[cluster] = self.changes.get(cluster, 0) + 1
+                continue
+            entry = index.entry(cluster, command, line.uid)
+            if entry is not None:
+                self._count_job(self.jobs.setdefault(f"{cluster}\n{entry.name}", {}), outcome, fields, line.when)
+
+    def _count_job(self, job: "dict[str, Any]", outcome: str, fields: "dict[str, str]", when: float) -> None:
+        if outcome == "start":
+            job["started"] = when
+        elif outcome in ("ok", "fail"):
+            _one_more(job, "runs", outcome)
+            if outcome == "ok":
+                job["succeeded"] = when
+            for name, field in (("duration", "dur"), ("exit", "exit")):
+                if fields.get(field, "").isdecimal():
+                    job[name] = int(fields[field][:9])
+        elif outcome == "demoted":
+            job["demotions"] = job.get("demotions", 0) + 1
+        elif outcome in ("ignore", "stale"):
+            _one_more(job, "ignored", fields.get("reason", outcome))
+
+    def keep_only(self, clusters: "Iterable[str]", names: "Iterable[str]") -> None:
+        """Forget the clusters and entries that are not there any more.
+
+        Args:
+            clusters: the names of those that are.
+            names: `CLUSTER\\nENTRY` likewise.
+        """
+        there, named = set(clusters), set(names)
+        self.changes = {name: count for name, count in self.changes.items() if name in there}
+        self.jobs = {name: job for name, job in self.jobs.items() if name in named}
+
+
+def _one_more(job: "dict[str, Any]", name: str, key: str) -> None:
+    counts = job.setdefault(name, {})
+    counts[key] = counts.get(key, 0) + 1
+
+
+def _numbers(found: "dict[str, Any]") -> "dict[str, int]":
+    return {str(name): int(count) for name, count in found.items()}
+
+
+def _jobs(found: "dict[str, Any]") -> "dict[str, dict[str, Any]]":
+    return {
+        str(name): {key: _numbers(value) if isinstance(value, dict) else float(value) for key, value in job.items()}
+        for name, job in found.items()
+    }
+
+
+def _read(text: str) -> "tuple[dict[str, str], str | None]":
+    """Read a log line after `cluster=C`. Returns the fields, and the job's command, or None if it is about a state."""
+    head, has_command, command = text.partition(" cmd=")
+    fields = dict(word.partition("=")[::2] for word in head.split())
+    return fields, None if "event" in fields or "until" in fields or not has_command else command
+
+
+class Cluster:
+    """A cluster of this node.
+
+    Attributes:
+        conf (str): its configuration's path.
+        config (Config | None): the same, read; None if it cannot be used.
+        name (str): its name; empty if that is not known.
+        feeders (set[int]): the users who may set its state.
+    """
+
+    def __init__(self, conf: str) -> None:
+        self.conf = conf
+        self.config: "Config | None" = None
+        self.name = ""
+        self.feeders = {0}
+        try:
+            self.config = load(conf)
+        except ConfigError:
+            return
+        self.name = self.config.cluster_name
+        try:
+            self.feeders.add(os.stat(files.folder_of(self.config.state_file)).st_uid)
+        except OSError:
+            pass
+
+
+class Sample(NamedTuple):
+    """One line of the answer.
+
+    Attributes:
+        metric (str): its name.
+        labels (dict[str, str]): its labels.
+        value (float): the value.
+    """
+
+    metric: str
+    labels: "dict[str, str]"
+    value: float
+
+
+def _state_samples(cluster: Cluster) -> "Iterator[Sample]":
+    config = cluster.config
+    yield Sample("rcron_conf_valid", {"conf": cluster.conf}, config is not None)
+    if config is None:
+        return
+    facts = status.facts(config)
+    labels = {"cluster_name": cluster.name}
+    feeder = facts["feeder"]
+    name = feeder["name"] if feeder else ""
+    yield Sample("rcron_info", {**labels, "version": __version__, "conf": cluster.conf, "feeder": name}, 1)
+    yield Sample("rcron_active", labels, facts["state"] == ACTIVE)
+    for source in _SOURCES:
+        yield Sample("rcron_state_source", {**labels, "source": source}, facts["source"] == source)
+    if facts["since"] is not None:
+        yield Sample("rcron_state_since_timestamp_seconds", labels, facts["since"])
+    if feeder:
+        yield Sample("rcron_feeder_spoke_timestamp_seconds", labels, feeder["spoke"])
+        if feeder["alive"] is not None:
+            yield Sample("rcron_feeder_alive", {**labels, "feeder": name}, feeder["alive"])
+    held = facts["pin"]
+    for word in (ACTIVE, PASSIVE):
+        yield Sample("rcron_pinned", {**labels, "state": word}, held is not None and held["state"] == word)
+    if held is not None:
+        try:
+            yield Sample("rcron_pin_set_timestamp_seconds", labels, os.stat(config.pin_file).st_mtime)
+        except OSError:
+            pass  # removed since
+
+
+def _entry_samples(cluster: str, found: "list[entries.Entry]", counted: Counted) -> "Iterator[Sample]":
+    for name in sorted({entry.name for entry in found}):
+        labels = {"cluster_name": cluster, "entry": name}
+        for entry in found:
+            if entry.name == name:
+                yield Sample("rcron_entry_info", {**labels, "crontab": entry.crontab, "line": str(entry.line)}, 1)
+        job = counted.jobs.get(f"{cluster}\n{name}", {})
+        for key, metric in (
+            ("started", "rcron_entry_last_start_timestamp_seconds"),
+            ("succeeded", "rcron_entry_last_success_timestamp_seconds"),
+            ("duration", "rcron_entry_last_duration_seconds"),
+            ("exit", "rcron_entry_last_exit_status"),
+        ):
+            if key in job:
+                yield Sample(metric, labels, job[key])
+        for outcome in ("ok", "fail"):
+            yield Sample("rcron_entry_runs_total", {**labels, "status": outcome}, job.get("runs", {}).get(outcome, 0))
+        yield Sample("rcron_entry_demotions_total", labels, job.get("demotions", 0))
+        for reason, count in sorted({"ignore": 0, "stale": 0, **job.get("ignored", {})}.items()):
+            yield Sample("rcron_entry_ignored_total", {**labels, "reason": reason}, count)
+
+
+def text(samples: "Iterable[Sample]") -> str:
+    """Return samples in Prometheus' text format, sorted by metric.
+
+    Args:
+        samples: the samples.
+    """
+    grouped: "dict[str, list[Sample]]" = {}
+    for sample in samples:
+        grouped.setdefault(sample.metric, []).append(sample)
+    lines = []
+    for metric, (kind, about) in METRICS.items():
+        if metric not in grouped:
+            continue
+        lines += [f"# HELP {metric} {about}", f"# TYPE {metric} {kind}"]
+        series: "dict[str, float]" = {}
+        for sample in grouped[metric]:
+            labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in sample.labels.items())
+            # Two configurations may name the same cluster. A series that comes twice would cost all of them.
+            series.setdefault(f"{metric}{{{labels}}}", sample.value)
+        lines += [f"{name} {_number(value)}" for name, value in series.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(value: str) -> str:
+    plain = value.encode("utf-8", "backslashreplace").decode()
+    return plain.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    return f"{float(value):.3f}".rstrip("0").rstrip(".")
+
+
+def collect(
+    confs: "Iterable[str]", found: "list[entries.Entry]", counters: str, syslog_files: "Iterable[str]"
+) -> "list[Sample]":
+    """Count what was logged since the last time, keep it, and return everything.
+
+    Args:
+        confs: the clusters' configurations.
+        found: the entries of all crontabs.
+        counters: the file that the counters are kept in.
+        syslog_files: read if there is no journal.
+
+    Raises:
+        OSError: the counters cannot be kept, or the log cannot be read.
+    """
+    clusters = [Cluster(conf) for conf in confs]
+    names = {cluster.conf: cluster.name for cluster in clusters if cluster.config is not None}
+    of_cluster: "dict[str, list[entries.Entry]]" = {name: [] for name in names.values()}
+    for entry in found:
+        if entry.conf in names:
+            of_cluster[names[entry.conf]].append(entry)
+    os.makedirs(os.path.dirname(counters), exist_ok=True)
+    lock = posix.open(f"{counters}.lock", posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # somebody may look by hand at the same moment
+        counted = Counted.read(counters)
+        reader = Reader(counted.position, syslog_files)
+        counted.count(reader.lines(), clusters, entries.Index(found, names))
+        counted.position = reader.position
+        counted.keep_only(of_cluster, [f"{name}\n{entry.name}" for name in of_cluster for entry in of_cluster[name]])
+        counted.write(counters)
+    finally:
+        posix.close(lock)
+    samples = [sample for cluster in clusters for sample in _state_samples(cluster)]
+    for name, own in of_cluster.items():
+        samples.append(Sample("rcron_state_changes_total", {"cluster_name": name}, counted.changes.get(name, 0)))
+        samples += _entry_samples(name, own, counted)
+    return samples
+
+
+def run(conf: str, textfile: "str | None", counters: str) -> None:
+    """Print this node's metrics, or write them into a file.
+
+    Args:
+        conf: a configuration; all `*.conf` beside it are clusters of this node.
+        textfile: the file, which is replaced; None for standard output.
+        counters: the file that the counters are kept in.
+
+    Raises:
+        OSError: a crontab or the log cannot be read, or a file cannot be written.
+    """
+    conf = os.path.abspath(conf)
+    confs = sorted({conf, *glob.glob(os.path.join(glob.escape(os.path.dirname(conf)), "*.conf"))})
+    answer = text(collect(confs, entries.find(), counters, SYSLOG_FILES))
+    if textfile is None:
+        print(answer, end="")
+    else:
+        files.replace(textfile, answer)

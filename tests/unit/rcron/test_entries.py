@@ -1,0 +1,145 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The prefixed entries of crontabs, and the log lines that they lead to."""
+
+import os
+import pathlib
+import pwd
+import subprocess
+from typing import Any
+
+import pytest
+
+from rcron import entries
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+def found(text: str, user: "str | None" = ME) -> list[entries.Entry]:
+    return list(entries.entries(text, "/spool", user))
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("* * * * * /usr/bin/rcron job", "job"),
+        ("* * * * * rcron job 'a b' c", "job a b c"),
+        ("-*/5 1-3 * jan mon rcron job", "job"),
+        ("@daily\trcron\tjob", "job"),
+        ("* * * * * rcron -c 'cd /app && ./job > out'", "cd /app && ./job > out"),
+        (r"* * * * * rcron -c 'a '\''b'\'''", "a 'b'"),
+        ("* * * * * rcron --conf /etc/rcron/b.conf --takeover-wait=5 job", "job"),
+        ("* * * * * rcron job%standard input", "job"),
+        (r"* * * * * rcron date +\%s", "date +%s"),
+        ("* * * * * rcron job > out", "job"),
+        ("* * * * * rcron job # comment", "job"),
+        ("* * * * * rcron job a#b", "job a#b"),
+        ('* * * * * rcron job "$HOME/x"', "job \0/x"),
+        ("* * * * * rcron job ${A}b *.txt", "job \0b \0.txt"),
+        ("* * * * * rcron job $(date) more", "job \0"),
+        ("* * * * * rcron job $ '$A'", "job $ $A"),
+        ('* * * * * rcron job "\\$A"', "job $A"),
+    ],
+)
+def test_a_prefixed_entry_and_what_is_logged_for_it(line: str, command: str) -> None:
+    (entry,) = found(line)
+    assert entry.command == command
+    assert entry.uid == os.geteuid()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "# * * * * * rcron job",
+        "MAILTO=rcron",
+        "A = * * * * * rcron job",
+        "* * * * * job",
+        "* * * * * rcron",
+        "* * * * * rcron --unknown job",
+        "* * * * * rcron --conf $CONF job",
+        "* * * * rcron",
+    ],
+)
+def test_what_is_no_prefixed_entry(line: str) -> None:
+    assert found(line) == []
+
+
+def test_a_word_may_be_empty() -> None:
+    assert entries.words("a '' b \"\"") == ["a", "", "b", ""]
+
+
+def test_a_long_line_takes_no_longer_for_each_character() -> None:
+    (entry,) = found(f"* * * * * rcron {'x' * 500_000}")
+    assert entry.command.startswith("xxx")
+
+
+def test_schedule_line_and_configuration() -> None:
+    (entry,) = found("X=1\n\n*/5  1\t2 3 4 rcron --conf /b.conf job\n")
+    assert (entry.schedule, entry.line, entry.conf) == ("*/5 1 2 3 4", 3, "/b.conf")
+    (entry,) = found("@reboot rcron job")
+    assert (entry.schedule, entry.conf) == ("@reboot", "/etc/rcron/rcron.conf")
+
+
+def test_a_system_crontab_has_a_user_field() -> None:
+    (entry,) = found(f"* * * * * {ME} rcron job\n* * * * * nobody-of-that-name rcron job\n", None)
+    assert (entry.user, entry.command) == (ME, "job")
+
+
+def test_a_name_is_that_of_the_line_above() -> None:
+    named, unnamed = found("#Ansible: a\x01b\n* * * * * rcron job\n* * * * * rcron job --password=x\n")
+    assert named.name == "a\\x01b"
+    assert unnamed.name.startswith(f"{ME}-")
+    assert len(unnamed.name) == len(ME) + 9
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root knows two users' crontabs")
+def test_all_crontabs_are_read_and_equal_names_of_two_users_are_kept_apart(tmp_path: pathlib.Path) -> None:
+    spool, etc = tmp_path / "spool", tmp_path / "etc"
+    (etc / "cron.d").mkdir(parents=True)
+    spool.mkdir()
+    (spool / "root").write_text("#Ansible: a\n* * * * * rcron one\n")
+    (spool / "no-such-user").write_text("* * * * * rcron job\n")
+    (etc / "crontab").write_text("#Ansible: a\n* * * * * daemon rcron two\n")
+    (etc / "cron.d" / "app").write_text("#Ansible: b\n* * * * * root rcron three\n")
+    for name in (".hidden", "old~", "app.dpkg-old", "app.rpmsave"):
+        (etc / "cron.d" / name).write_text("* * * * * root rcron never\n")
+    named = {entry.name: entry.command for entry in entries.find([str(spool), f"{tmp_path}/none"], str(etc))}
+    assert named == {"a (root)": "one", "a (daemon)": "two", "b": "three"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "fits"),
+    [
+        ("job \0", "job x y", True),
+        ("job \0/x", "job /home/x", True),
+        ("job \0/x", "job /home/y", False),
+        ("\0 a \0 b", "job a x b", True),
+        ("\0 a \0 a b", "job a b", False),
+        ("a\0a", "a", False),
+    ],
+)
+def test_a_gap_fits_anything(pattern: str, text: str, fits: bool) -> None:
+    (entry,) = found("* * * * * rcron job")
+    index = entries.Index([entry._replace(command=pattern)], {entry.conf: "c1"})
+    assert (index.entry("c1", text, os.geteuid()) is not None) == fits
+
+
+def test_a_line_is_its_users_entry_in_its_cluster_and_no_others() -> None:
+    (entry,) = found("* * * * * rcron job")
+    index = entries.Index([entry], {entry.conf: "c1"})
+    assert index.entry("c1", "job", entry.uid) == entry
+    assert index.entry("c1", "job", None) == entry
+    assert index.entry("c1", "job", entry.uid + 1) is None
+    assert index.entry("c2", "job", entry.uid) is None
+    assert index.entry("c1", "job x", entry.uid) is None
+
+
+@pytest.mark.parametrize("job", ["echo 'a  b' \"c\\\\\" d\\ e", "printf %%s 'x%'", "echo '' \"\"", "echo a\\#b a=b"])
+def test_words_are_a_shells(job: str, node: Any) -> None:
+    """What rcron really logs, if a shell reads the entry, is what the entry is looked for by."""
+    node.become("passive")
+    subprocess.run(["sh", "-c", f"{node.rcron} --conf {node.conf} {job}"], check=True)
+    logged = node.log()[-1].partition(" cmd=")[2]
+    (entry,) = found(f"* * * * * rcron {job.replace('%', chr(92) + '%')}")
+    assert entry.command == logged

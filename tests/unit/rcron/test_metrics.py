@@ -1,0 +1,336 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""rcronctl metrics: what the journal tells, counted once, under names that show no arguments."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from rcron import entries, feed, files, journal, metrics, settings
+from rcron import pin as pins
+
+ROOT = "root"
+
+#: A journalctl of its own: the entries of a file after a cursor, as JSON. FAIL makes a cursor unusable.
+JOURNALCTL = """\
+#!/usr/bin/env python3
+import json, os, sys
+entries = [json.loads(line) for line in open({path!r})]
+for at, word in enumerate(sys.argv):
+    if word == "--after-cursor":
+        cursors = [entry["__CURSOR"] for entry in entries]
+        if sys.argv[at + 1] not in cursors:
+            sys.exit("Failed to seek to cursor: Invalid argument")
+        entries = entries[cursors.index(sys.argv[at + 1]) + 1:]
+    if word.startswith("--since=@"):
+        entries = [entry for entry in entries if int(entry["__REALTIME_TIMESTAMP"]) / 1e6 >= int(word[9:])]
+    if word == "--lines=1":
+        entries = entries[-1:]
+for entry in entries:
+    print(json.dumps(entry))
+"""
+
+CRONTAB = """\
+MAILTO=root
+#Ansible: nightly backup
+5 0 * * * /usr/bin/rcron /usr/local/bin/backup --password=secret
+* * * * * /usr/bin/rcron -c 'cd /app && ./run > out'
+#Ansible: not prefixed
+* * * * * /usr/local/bin/other
+"""
+
+
+class Host:
+    """A node with a configuration, a crontab of root's, and a journal."""
+
+    def __init__(self, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.conf = folder / "rcron.conf"
+        self.conf.write_text(f"cluster_name = c1\nstate_file = {folder}/state\n")
+        self.counters = folder / "lib" / "metrics.json"
+        self.journal = folder / "journal"
+        self.journal.write_text("")
+        self.logged = 0
+        program = folder / "bin" / "journalctl"
+        program.parent.mkdir()
+        program.write_text(JOURNALCTL.format(path=str(self.journal)))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        self.crontab = CRONTAB
+
+    def log(self, *lines: str, uid: int = 0, when: float = 1000.0) -> None:
+        """Let processes of a user log lines, a second apart."""
+        with self.journal.open("a") as stream:
+            for at, line in enumerate(lines):
+                self.logged += 1
+                stamp = str(int((when + at) * 1e6))
+                found = {
+                    "MESSAGE": line,
+                    "_UID": str(uid),
+                    "__CURSOR": f"s={self.logged}",
+                    "__REALTIME_TIMESTAMP": stamp,
+                }
+                stream.write(json.dumps(found) + "\n")
+
+    def entries(self) -> list[entries.Entry]:
+        conf = f"/usr/bin/rcron --conf {self.conf}"
+        return list(entries.entries(self.crontab.replace("/usr/bin/rcron", conf), "/spool/root", ROOT))
+
+    def samples(self, syslog_files: Iterable[str] = ()) -> dict[str, str]:
+        """The answer: series -> value."""
+        found = metrics.text(metrics.collect([str(self.conf)], self.entries(), str(self.counters), syslog_files))
+        return dict(line.rsplit(" ", 1) for line in found.splitlines() if not line.startswith("#"))
+
+    def of(self, metric: str, entry: str = "nightly backup", **labels: str) -> "str | None":
+        """The value of an entry's series, or None."""
+        more = "".join(f',{name}="{value}"' for name, value in labels.items())
+        return self.samples().get(f'rcron_entry_{metric}{{cluster_name="c1",entry="{entry}"{more}}}')
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(settings, "RUNTIME", str(tmp_path))
+    return Host(tmp_path, monkeypatch)
+
+
+START = "cluster=c1 state=active status=start cmd=/usr/local/bin/backup --password=secret"
+OK = "cluster=c1 state=active status=ok dur=41 exit=0 cmd=/usr/local/bin/backup --password=secret"
+FAIL = "cluster=c1 state=active pin=unpin status=fail dur=2 exit=3 cmd=/usr/local/bin/backup --password=secret"
+IGNORED = "cluster=c1 state=passive status=ignore cmd=/usr/local/bin/backup --password=secret"
+
+
+def test_a_run_is_counted_with_its_times_duration_and_exit_status(host: Host) -> None:
+    host.log(START, OK, when=5000)
+    assert host.of("runs_total", status="ok") == "1"
+    assert host.of("last_start_timestamp_seconds") == "5000"
+    assert host.of("last_success_timestamp_seconds") == "5001"
+    assert host.of("last_duration_seconds") == "41"
+    assert host.of("last_exit_status") == "0"
+    host.log(START, FAIL, when=6000)
+    assert host.of("runs_total", status="fail") == "1"
+    assert host.of("last_start_timestamp_seconds") == "6000"
+    assert host.of("last_success_timestamp_seconds") == "5001"
+    assert host.of("last_exit_status") == "3"
+
+
+def test_a_line_is_counted_once_however_often_one_asks(host: Host) -> None:
+    host.log(START, OK)
+    host.log(IGNORED)
+    for _turn in range(3):
+        assert host.of("runs_total", status="ok") == "1"
+        assert host.of("ignored_total", reason="ignore") == "1"
+
+
+def test_an_entry_that_never_ran_has_counters_of_0_and_no_times(host: Host) -> None:
+    assert host.of("runs_total", status="ok") == "0"
+    assert host.of("last_start_timestamp_seconds") is None
+
+
+def test_ignored_runs_are_counted_by_their_reason(host: Host) -> None:
+    host.log(IGNORED, IGNORED.replace("ignore", "stale"), IGNORED.replace("ignore", "ignore reason=claimed"))
+    assert [host.of("ignored_total", reason=reason) for reason in ("ignore", "stale", "claimed")] == ["1", "1", "1"]
+
+
+def test_a_demotion_is_not_a_second_end_of_the_run(host: Host) -> None:
+    host.log(START, OK.replace("status=ok dur=41 exit=0", "status=demoted dur=3"), FAIL)
+    assert host.of("demotions_total") == "1"
+    assert [host.of("runs_total", status=status) for status in ("ok", "fail")] == ["0", "1"]
+
+
+def test_another_users_line_is_not_believed(host: Host) -> None:
+    host.log(START, OK, uid=1)
+    host.log("cluster=c1 state=active status=changed event=x:y", uid=1)
+    assert host.of("runs_total", status="ok") == "0"
+    assert host.samples()['rcron_state_changes_total{cluster_name="c1"}'] == "0"
+    host.log(OK, "cluster=c1 state=active status=changed event=x:y")
+    assert host.of("runs_total", status="ok") == "1"
+    assert host.samples()['rcron_state_changes_total{cluster_name="c1"}'] == "1"
+
+
+def test_changes_are_counted_and_confirmations_are_not(host: Host) -> None:
+    for outcome in ("changed", "confirmed", "overtaken", "changed"):
+        host.log(f"cluster=c1 state=active status={outcome} event=keepalived:MASTER cmd=x")
+    host.log("cluster=c2 state=active status=changed event=x:y")
+    assert host.samples()['rcron_state_changes_total{cluster_name="c1"}'] == "2"
+
+
+def test_a_command_that_holds_fields_tells_nothing_of_the_state(host: Host) -> None:
+    host.crontab = "* * * * * /usr/bin/rcron job state=active status=changed event=a:b cmd=c\n"
+    host.log("cluster=c1 state=active status=start cmd=job state=active status=changed event=a:b cmd=c")
+    assert host.samples()['rcron_state_changes_total{cluster_name="c1"}'] == "0"
+
+
+def test_no_argument_is_shown(host: Host) -> None:
+    host.log(START, OK)
+    shown = metrics.text(metrics.collect([str(host.conf)], host.entries(), str(host.counters), ()))
+    assert "secret" not in shown
+    assert "/app" not in shown
+    (name,) = set(re.findall(r'entry="(root-[0-9a-f]{8})"', shown))
+    assert f'rcron_entry_info{{cluster_name="c1",entry="{name}",crontab="/spool/root",line="4"}} 1' in shown
+
+
+def test_an_entry_without_a_name_is_counted_under_its_digest(host: Host) -> None:
+    host.log("cluster=c1 state=active status=ok dur=0 exit=0 cmd=cd /app && ./run > out")
+    (name,) = {entry.name for entry in host.entries()} - {"nightly backup"}
+    assert host.of("runs_total", name, status="ok") == "1"
+
+
+def test_an_entry_that_was_removed_is_forgotten(host: Host) -> None:
+    host.log(START, OK)
+    assert host.of("runs_total", status="ok") == "1"
+    host.crontab = ""
+    assert not [series for series in host.samples() if "entry=" in series]
+    assert "nightly" not in host.counters.read_text()
+
+
+def test_a_journal_that_was_replaced_is_read_from_the_last_second_on(host: Host) -> None:
+    host.log(START, OK, when=5000)
+    host.samples()
+    host.journal.write_text("")
+    host.log(OK, when=4000)  # known already
+    host.log(OK, when=6000)
+    assert host.of("runs_total", status="ok") == "2"
+    assert host.of("runs_total", status="ok") == "2"
+
+
+@pytest.mark.parametrize("kept", ["garbage", "{}", '{"position":{},"changes":{"c1":"x"},"jobs":{}}', "[]"])
+def test_counters_that_cannot_be_used_begin_anew(host: Host, kept: str) -> None:
+    host.log(START, OK)
+    host.samples()
+    host.counters.write_text(kept)
+    assert host.of("runs_total", status="ok") == "1"
+
+
+def test_bytes_that_are_not_utf8_and_entries_of_others_are_no_end(host: Host) -> None:
+    with host.journal.open("a") as stream:
+        for message in ([255, 254], None, 3):
+            found = {"MESSAGE": message, "_UID": "0", "__CURSOR": "s=0", "__REALTIME_TIMESTAMP": "1"}
+            stream.write(json.dumps(found) + "\n")
+    host.log(OK)
+    assert host.of("runs_total", status="ok") == "1"
+
+
+def syslog_line(text: str) -> str:
+    return f"2026-11-28T10:00:00+00:00 {os.uname().nodename} rcron[12]: {text}\n"
+
+
+def test_syslogs_file_is_read_without_a_journal_and_over_its_rotation(host: Host) -> None:
+    log = host.folder / "cron.log"
+    log.write_text(syslog_line(OK) + syslog_line(OK).replace(os.uname().nodename, "elsewhere"))
+    series = 'rcron_entry_runs_total{cluster_name="c1",entry="nightly backup",status="ok"}'
+    assert host.samples([str(log)])[series] == "1"
+    with log.open("a") as stream:
+        stream.write(syslog_line(OK) + syslog_line(OK).rstrip("\n"))
+    assert host.samples([str(log)])[series] == "2", "a line that is not complete is read later"
+    with log.open("a") as stream:
+        stream.write("\n" + syslog_line(OK))
+    log.rename(host.folder / "cron.log.1")
+    log.write_text(syslog_line(OK))
+    assert host.samples([str(log)])[series] == "5"
+    assert host.samples([str(log)])[series] == "5"
+
+
+def test_old_syslog_times_have_no_year(host: Host) -> None:
+    log = host.folder / "cron.log"
+    log.write_text(f"Jan  2 03:04:05 {os.uname().nodename} rcron[12]: {OK}\n")
+    ((line),) = list(journal.Reader({}, [str(log)]).lines())
+    assert (line.uid, line.text) == (None, OK)
+    assert line.when > 0
+
+
+def test_state_feeder_and_pin(host: Host) -> None:
+    config = settings.load(str(host.conf))
+    feed.accept_event(config, settings.ACTIVE, "keepalived", "MASTER", pid=os.getpid())
+    found = host.samples()
+    labels = 'cluster_name="c1"'
+    assert found[f"rcron_active{{{labels}}}"] == "1"
+    assert found[f'rcron_state_source{{{labels},source="file"}}'] == "1"
+    assert found[f'rcron_feeder_alive{{{labels},feeder="keepalived"}}'] == "1"
+    assert f"rcron_pin_set_timestamp_seconds{{{labels}}}" not in found
+    pins.write(config, settings.PASSIVE, None)
+    os.utime(config.pin_file, (0, 777))
+    found = host.samples()
+    assert found[f"rcron_active{{{labels}}}"] == "0"
+    assert found[f'rcron_pinned{{{labels},state="passive"}}'] == "1"
+    assert found[f"rcron_pin_set_timestamp_seconds{{{labels}}}"] == "777"
+    assert f"rcron_state_since_timestamp_seconds{{{labels}}}" not in found
+
+
+def test_an_invalid_configuration_is_shown_and_hides_no_other(host: Host) -> None:
+    bad = host.folder / "bad.conf"
+    bad.write_text("nonsense\n")
+    found = metrics.text(metrics.collect([str(bad), str(host.conf)], [], str(host.counters), ()))
+    assert f'rcron_conf_valid{{conf="{bad}"}} 0' in found
+    assert f'rcron_conf_valid{{conf="{host.conf}"}} 1' in found
+    assert 'rcron_active{cluster_name="c1"}' in found
+
+
+def test_a_series_never_comes_twice(host: Host) -> None:
+    second = host.folder / "second.conf"
+    second.write_bytes(host.conf.read_bytes())
+    found = metrics.text(metrics.collect([str(host.conf), str(second)], host.entries(), str(host.counters), ()))
+    series = [line.rpartition(" ")[0] for line in found.splitlines() if line[0] != "#"]
+    assert len(series) == len(set(series))
+
+
+def test_labels_are_escaped() -> None:
+    sample = metrics.Sample("rcron_active", {"cluster_name": 'a"b\\c\nd'}, 1)
+    assert metrics.text([sample]).splitlines()[-1] == 'rcron_active{cluster_name="a\\"b\\\\c\\nd"} 1'
+
+
+@pytest.mark.needs("promtool", "prometheus")
+def test_promtool_accepts_it(host: Host) -> None:
+    config = settings.load(str(host.conf))
+    feed.accept_event(config, settings.ACTIVE, "keepalived", "MASTER", pid=os.getpid())
+    pins.write(config, settings.PASSIVE, None)
+    host.log(START, OK)
+    samples = metrics.collect([str(host.conf)], host.entries(), str(host.counters), ())
+    samples.append(metrics.Sample("rcron_state_since_timestamp_seconds", {"cluster_name": "c1"}, 1))
+    assert {sample.metric for sample in samples} == set(metrics.METRICS), "all of them"
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=metrics.text(samples), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_command_prints_or_replaces_a_file(node: Any, tmp_path: pathlib.Path) -> None:
+    node.ctl("set", "active")
+    out = node.ctl("metrics", "--counters", f"{tmp_path}/lib/metrics.json")
+    assert (out.returncode, out.stderr) == (0, "")
+    assert 'rcron_active{cluster_name="c1"} 1\n' in out.stdout
+    target = tmp_path / "rcron.prom"
+    target.write_text("old")
+    out = node.ctl("metrics", "--counters", f"{tmp_path}/lib/metrics.json", "--textfile", str(target))
+    assert (out.returncode, out.stdout, out.stderr) == (0, "", "")
+    assert 'rcron_active{cluster_name="c1"} 1\n' in target.read_text()
+    assert target.stat().st_mode & 0o777 == 0o644
+    assert [path.name for path in tmp_path.glob("rcron.prom*")] == ["rcron.prom"]
+
+
+def test_a_folder_that_is_missing_is_named(node: Any, tmp_path: pathlib.Path) -> None:
+    out = node.ctl("metrics", "--counters", f"{tmp_path}/lib/metrics.json", "--textfile", f"{tmp_path}/no/rcron.prom")
+    assert out.returncode == 73
+    assert f"{tmp_path}/no/rcron.prom" in out.stderr
+
+
+def test_counters_of_another_user_are_not_believed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.log(START, OK)
+    host.samples()
+    kept = json.loads(host.counters.read_text())
+    kept["jobs"]["c1\nnightly backup"]["runs"]["ok"] = 99
+    host.counters.write_text(json.dumps(kept))
+    assert host.of("runs_total", status="ok") == "99"
+    kept["jobs"]["c1\nnightly backup"]["runs"]["ok"] = 77
+    host.counters.write_text(json.dumps(kept))
+
+    def refuse(*_arguments: Any) -> Any:
+        raise files.UntrustedError("belongs to the user with UID 1, so it cannot be trusted")
+
+    monkeypatch.setattr(files, "read_trusted", refuse)
+    assert metrics.Counted.read(str(host.counters)).jobs == {}
