@@ -225,7 +225,9 @@ class _Event:
                 write_state(config, PASSIVE)
             except OSError as error:
                 failure = error
-        is_sent = ask.now(config, f"{self._feeder}:{self._event}", passive=True)
+        # A later hook may have made the node active since then, and the agent would take this for later still.
+        is_late = failure is None and self._is_overtaken(read_record(config))
+        is_sent = not is_late and ask.now(config, f"{self._feeder}:{self._event}", passive=True)
         if failure is not None and not self._agent_takes_over(is_sent):
             raise failure
         is_overtaken = False

@@ -168,6 +168,32 @@ def test_an_older_passive_that_comes_over_a_later_active_is_taken_back(
     assert node.state_file.read_text() == ("passive\n" if is_served else "active\n")
 
 
+def test_the_agent_does_not_hear_of_a_passive_that_a_later_active_has_overtaken(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older hook has written its state, and is slow: the agent would take its message for later than the active."""
+    conf = settings.load(str(node.conf))
+    node.become("active")
+    older = feed.Moment.now()
+    write = feed.write_state
+    told = []
+
+    def slow(config: settings.Config, new: str) -> None:
+        write(config, new)
+        monkeypatch.setattr(feed, "write_state", write)
+        assert feed.accept_event(conf, "active", "mine", "up", moment=feed.Moment(older.ticks, older.pid + 1))
+
+    def tell(_config: settings.Config, words: str, passive: bool = False) -> bool:
+        told.append((words, passive))
+        return True
+
+    monkeypatch.setattr(feed, "write_state", slow)
+    monkeypatch.setattr(feed.ask, "now", tell)
+    assert not feed.accept_event(conf, "passive", "mine", "down", moment=older)
+    assert node.state_file.read_text() == "active\n"
+    assert told == [("mine:up", False), ("mine:down", False)]
+
+
 def test_an_older_active_that_comes_over_a_later_passive_is_taken_back(
     node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
