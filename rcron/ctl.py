@@ -13,7 +13,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from rcron import __version__, ask, feeders, hook, log, pin, process, settings, state, status, utf8
+from rcron import __version__, ask, feeders, guard, hook, log, pin, process, settings, state, status, utf8
 from rcron.hook import EX_CANTCREAT, EX_CONFIG, EX_TEMPFAIL, EX_USAGE
 
 EX_OK = 0
@@ -69,6 +69,9 @@ def main(argv: "list[str] | None" = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A cluster's name may hold letters that the terminal's encoding lacks.
             stream.reconfigure(errors="backslashreplace")
+    argv = sys.argv[1:] if argv is None else argv
+    if guard.is_meant(argv):
+        return guard.main(argv)  # it reads its own options: see rcron/launcher.py
     options = _parser().parse_args(argv)
     try:
         return int(options.command(options))
@@ -98,10 +101,15 @@ def _parser() -> _Parser:
     is_active = commands.add_parser(
         "is-active",
         help="exit 0 if this node is active, 1 if it is passive",
-        description="For scripts, monitoring and systemd's ExecCondition=. Prints the state.",
+        description="For scripts and monitoring. Prints the state.",
     )
     is_active.add_argument("-q", "--quiet", action="store_true", help="print nothing")
     is_active.set_defaults(command=_is_active)
+
+    # For the list of commands only: main leaves it to the module guard, which has a help of its own.
+    guarded = commands.add_parser("guard", help="for systemd's ExecCondition=: start a service, or skip it if passive")
+    for option in ("--takeover-wait", "--passive-status", "--ended", "--user"):
+        guarded.add_argument(option)
 
     health = commands.add_parser(
         "health",

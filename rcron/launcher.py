@@ -4,6 +4,9 @@
 
 `python` and `library` are paths, for str.format. Python compiles a launcher anew each time: hence so short.
 
+`rcronctl guard` has a way of its own: systemd starts it for each guarded service, so it must not take the time that
+ctl's imports take; and whatever keeps it from answering must not end with 1, which means passive.
+
 Python ignores an -X option that it does not know. This one shows, in a process's command line, which folder the process
 still needs.
 """
@@ -23,6 +26,18 @@ CTL_LAUNCHER = """\
 import sys
 
 sys.path.insert(0, "{library}")
+try:
+    from rcron import guard
+
+    if guard.is_meant(sys.argv[1:]):
+        guard.launch()
+except BaseException:
+    if "guard" in sys.argv:
+        import posix
+
+        sys.excepthook(*sys.exc_info())
+        posix._exit(255)
+    raise
 from rcron.ctl import main
 
 sys.exit(main())

@@ -53,6 +53,8 @@ RUN_BY = {
     "rcronctl health": ("tests/unit/rcron/test_health.py", '"health", "--no-clock"'),
     "rcronctl metrics": ("tests/unit/rcron/test_metrics.py", '"metrics", "--counters"'),
     "rcronctl check FILE": ("tests/unit/rcron/test_ctl.py", '"check", str'),
+    "rcronctl guard": ("tests/unit/rcron/test_guard.py", '"guard"'),
+    "systemctl stop": ("tests/unit/rcron/test_guard.py", "systemctl stop"),
     "rcronctl feed": ("tests/unit/rcron/feeders", "feed"),
     "rcronctl set": ("molecule/cron/converge.yml", "set active"),
     "rcronctl set active": ("molecule/cron/converge.yml", "set active"),
@@ -139,22 +141,33 @@ def test_the_readmes_inventory_has_only_variables_that_the_roles_know() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "status"), [("exit 0", 0), ("exit 1", 1), ("exit 64", 255), ("exit 78", 255), (None, 255)]
+    ("answer", "status"),
+    [
+        ("exit 0", 0),
+        ("exit 75", 1),
+        ("exit 1", 255),
+        ("exit 78", 255),
+        ("exit 255", 255),
+        ("kill -9 $$", 255),
+        (None, 255),
+    ],
 )
 def test_the_timers_condition_skips_on_passive_nodes_only(
     answer: str | None, status: int, tmp_path: pathlib.Path
 ) -> None:
     """systemd skips a service for the exit statuses 1 to 254 of its condition, and reports 255 as a failure."""
-    (condition,) = re.findall(r"^ExecCondition=(.*)$", PAGES["crontabs.md"], re.MULTILINE)
-    assert f"ExecCondition={condition}\n" in (CHECKOUT / "man" / "rcronctl.8.rst").read_text()
+    (condition,) = re.findall(r"^ExecCondition=\+(.*) %n$", PAGES["timers.md"], re.MULTILINE)
     rcronctl = tmp_path / "rcronctl"  # without an answer it is missing: the shell's status is 127
     if answer:
-        rcronctl.write_text(f"#!/bin/sh\n[ \"$*\" = 'is-active --quiet' ] || exit 99\n{answer}\n")
+        rcronctl.write_text(
+            f"#!/bin/sh\n[ \"$*\" = 'guard --passive-status 75 a\\x2db@c.service' ] || exit 0\n{answer}\n"
+        )
         rcronctl.chmod(0o755)
     assert condition.count("/usr/bin/rcronctl") == 1
     # systemd's quotes are the shell's here; it takes $$ for a $ that is not a variable of its own.
     words = [word.replace("$$", "$") for word in shlex.split(condition.replace("/usr/bin/rcronctl", str(rcronctl)))]
-    assert subprocess.run(words, check=False, stderr=subprocess.DEVNULL).returncode == status
+    ran = subprocess.run([*words, r"a\x2db@c.service"], check=False, stderr=subprocess.DEVNULL)
+    assert ran.returncode == status
 
 
 #: What docs/comparison.md says of the C rcron's configuration: forms that are refused here, and forms that only work
