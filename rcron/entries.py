@@ -25,7 +25,7 @@ MAX_BYTES = 1 << 20
 #: A name in /etc/cron.d that editors and packages leave, which no cron reads.
 _LEFT = re.compile(r"\..*|.*(~|\.(dpkg-[a-z]+|rpm(save|new|orig)|swp|cfsaved)|,v)", re.DOTALL)
 
-_SETTING = re.compile(r"""[ \t]*("[^"]*"|'[^']*'|[^\s="']+)[ \t]*=""")
+_SETTING = re.compile(r"""[ \t]*("[^"]*"|'[^']*'|[^\s="']+)[ \t]*=[ \t]*(.*)""")
 _SCHEDULE = re.compile(r"[ \t]*-?(@[A-Za-z0-9-]+|[^ \t#@-][^ \t]*(?:[ \t]+[^ \t]+){4})[ \t]+")
 _USER = re.compile(r"([^ \t]+)[ \t]+")
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!-]|\{[A-Za-z_][A-Za-z0-9_]*\})")
@@ -46,6 +46,8 @@ class Entry(NamedTuple):
         uid (int): the same as a number.
         command (str): what rcron logs for it, with _GAP for what only a shell knows.
         schedule (str): its fields, or a word that begins with `@`.
+        zone (str): the time zone that its crontab sets with CRON_TZ, or an empty string.
+        takeover_wait (int | None): seconds, or None for the configuration's value.
         crontab (str): the file.
         line (int): the line in it, counted from 1.
     """
@@ -56,6 +58,8 @@ class Entry(NamedTuple):
     uid: int
     command: str
     schedule: str
+    zone: str
+    takeover_wait: "int | None"
     crontab: str
     line: int
 
@@ -127,10 +131,13 @@ def entries(text: str, path: str, user: "str | None") -> "Iterator[Entry]":
     Yields:
         The prefixed entries. A line that cron would not run is not one.
     """
-    above = ""
+    above = zone = ""
     for number, line in enumerate(text.split("\n"), 1):
         name, above = (above[len(_NAME) :].strip() if above.startswith(_NAME) else ""), line
-        if "rcron" not in line or _GAP in line or _SETTING.match(line):
+        setting = _SETTING.match(line)
+        if setting and setting[1].strip("\"'") == "CRON_TZ":
+            zone = setting[2].strip().strip("\"'")
+        if "rcron" not in line or _GAP in line or setting:
             continue
         match = _SCHEDULE.match(line)
         if match is None:
@@ -152,7 +159,8 @@ def entries(text: str, path: str, user: "str | None") -> "Iterator[Entry]":
         logged = _logged(request.words)
         digest = hashlib.sha256(logged.encode("utf-8", "backslashreplace")).hexdigest()[:8]
         label = log.one_line(name) or f"{owner}-{digest}"
-        yield Entry(label, request.conf, owner, uid, logged, " ".join(match[1].split()), path, number)
+        when = " ".join(match[1].split())
+        yield Entry(label, request.conf, owner, uid, logged, when, zone, request.takeover_wait, path, number)
 
 
 def _command(text: str) -> str:

@@ -13,15 +13,22 @@ import glob
 import json
 import os
 import posix
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from rcron import __version__, entries, files, state, status
+from rcron import __version__, entries, files, schedule, state, status
 from rcron.journal import SYSLOG_FILES, Line, Reader
 from rcron.settings import ACTIVE, PASSIVE, Config, ConfigError, load
 
 #: The largest file of counters, in bytes: about 50,000 entries.
 MAX_COUNTERS = 1 << 25
+
+#: A run that was due is not missed before so many seconds have passed: cron, the job and the log take their time.
+_GRACE = 60
+
+#: The daemon that knows CRON_TZ: cronie is called so, and Debian's cron is not.
+_CRONIE = "/usr/sbin/crond"
 
 _SOURCES = (state.FILE, state.PIN, state.STALE, state.AGENT, state.DEFAULT)
 
@@ -38,6 +45,10 @@ METRICS = {
     "rcron_pinned": ("gauge", "Whether the node is pinned to this state."),
     "rcron_pin_set_timestamp_seconds": ("gauge", "When the pin was set; absent if there is none."),
     "rcron_entry_info": ("gauge", "Where an entry is: a crontab and its line."),
+    "rcron_entry_due_timestamp_seconds": (
+        "gauge",
+        "When the entry was last due, by its schedule; absent until it was since this node has it.",
+    ),
     "rcron_entry_last_start_timestamp_seconds": ("gauge", "When the entry's job last started on this node."),
     "rcron_entry_last_success_timestamp_seconds": ("gauge", "When it last ended with exit status 0 on this node."),
     "rcron_entry_last_duration_seconds": ("gauge", "How long its last finished run on this node took."),
@@ -134,16 +145,58 @@ class Counted:
         elif outcome in ("ignore", "stale"):
             _one_more(job, "ignored", fields.get("reason", outcome))
 
-    def keep_only(self, clusters: "Iterable[str]", names: "Iterable[str]") -> None:
-        """Forget the clusters and entries that are not there any more.
+    def seen_since(self, cluster: str, entry: entries.Entry, now: float) -> float:
+        """Return since when this node has an entry with its present schedule, and note it if that is now.
 
         Args:
-            clusters: the names of those that are.
-            names: `CLUSTER\\nENTRY` likewise.
+            cluster: the cluster's name.
+            entry: the entry.
+            now: this moment, in seconds since the epoch.
         """
-        there, named = set(clusters), set(names)
-        self.changes = {name: count for name, count in self.changes.items() if name in there}
-        self.jobs = {name: job for name, job in self.jobs.items() if name in named}
+        seen = self.jobs.setdefault(f"{cluster}\n{entry.name}", {}).setdefault("seen", {})
+        return float(seen.setdefault(_schedule_key(entry), int(now)))
+
+    def keep_only(self, found: "dict[str, list[entries.Entry]]") -> None:
+        """Forget the clusters, entries and schedules that are not there any more.
+
+        Args:
+            found: the entries of each cluster.
+        """
+        schedules: "dict[str, set[str]]" = {}
+        for cluster, own in found.items():
+            for entry in own:
+                schedules.setdefault(f"{cluster}\n{entry.name}", set()).add(_schedule_key(entry))
+        self.changes = {name: count for name, count in self.changes.items() if name in found}
+        self.jobs = {name: job for name, job in self.jobs.items() if name in schedules}
+        for name, job in self.jobs.items():
+            job["seen"] = {key: when for key, when in job.get("seen", {}).items() if key in schedules[name]}
+
+
+def _schedule_key(entry: entries.Entry) -> str:
+    return f"{entry.schedule} {entry.zone}"
+
+
+def _due(entry: entries.Entry, wait: int, now: float) -> "float | None":
+    """Return when an entry was last due, long enough ago for its run to be in the log.
+
+    Args:
+        entry: the entry.
+        wait: the cluster's takeover_wait.
+        now: this moment, in seconds since the epoch.
+    """
+    times = schedule.parse(entry.schedule)
+    if times is None:
+        return None
+    zone = None
+    if entry.zone and os.path.exists(_CRONIE):
+        import zoneinfo  # only then: Debian's python3-minimal lacks it
+
+        try:
+            zone = zoneinfo.ZoneInfo(entry.zone)
+        except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+            return None
+    wait = wait if entry.takeover_wait is None else entry.takeover_wait
+    return schedule.last_due(times, now - _GRACE - wait, zone)
 
 
 def _one_more(job: "dict[str, Any]", name: str, key: str) -> None:
@@ -238,12 +291,21 @@ def _state_samples(cluster: Cluster) -> "Iterator[Sample]":
             pass  # removed since
 
 
-def _entry_samples(cluster: str, found: "list[entries.Entry]", counted: Counted) -> "Iterator[Sample]":
+def _entry_samples(cluster: str, found: "list[entries.Entry]", counted: Counted, wait: int) -> "Iterator[Sample]":
+    now = time.time()
+    due: "dict[str, float]" = {}
+    for entry in found:
+        moment = _due(entry, wait, now)
+        # A new entry was due before it was there, and so was one whose schedule was changed.
+        if moment is not None and moment >= counted.seen_since(cluster, entry, now):
+            due[entry.name] = max(moment, due.get(entry.name, 0.0))
     for name in sorted({entry.name for entry in found}):
         labels = {"cluster_name": cluster, "entry": name}
         for entry in found:
             if entry.name == name:
                 yield Sample("rcron_entry_info", {**labels, "crontab": entry.crontab, "line": str(entry.line)}, 1)
+        if name in due:
+            yield Sample("rcron_entry_due_timestamp_seconds", labels, due[name])
         job = counted.jobs.get(f"{cluster}\n{name}", {})
         for key, metric in (
             ("started", "rcron_entry_last_start_timestamp_seconds"),
@@ -258,6 +320,11 @@ def _entry_samples(cluster: str, found: "list[entries.Entry]", counted: Counted)
         yield Sample("rcron_entry_demotions_total", labels, job.get("demotions", 0))
         for reason, count in sorted({"ignore": 0, "stale": 0, **job.get("ignored", {})}.items()):
             yield Sample("rcron_entry_ignored_total", {**labels, "reason": reason}, count)
+
+
+def _counted_samples(cluster: str, found: "list[entries.Entry]", counted: Counted, wait: int) -> "Iterator[Sample]":
+    yield Sample("rcron_state_changes_total", {"cluster_name": cluster}, counted.changes.get(cluster, 0))
+    yield from _entry_samples(cluster, found, counted, wait)
 
 
 def text(samples: "Iterable[Sample]") -> str:
@@ -308,6 +375,7 @@ def collect(
     """
     clusters = [Cluster(conf) for conf in confs]
     names = {cluster.conf: cluster.name for cluster in clusters if cluster.config is not None}
+    waits = {cluster.name: cluster.config.takeover_wait for cluster in clusters if cluster.config is not None}
     of_cluster: "dict[str, list[entries.Entry]]" = {name: [] for name in names.values()}
     for entry in found:
         if entry.conf in names:
@@ -320,15 +388,15 @@ def collect(
         reader = Reader(counted.position, syslog_files)
         counted.count(reader.lines(), clusters, entries.Index(found, names))
         counted.position = reader.position
-        counted.keep_only(of_cluster, [f"{name}\n{entry.name}" for name in of_cluster for entry in of_cluster[name]])
+        counted.keep_only(of_cluster)
+        counted_samples = [
+            sample for name, own in of_cluster.items() for sample in _counted_samples(name, own, counted, waits[name])
+        ]
         counted.write(counters)
     finally:
         posix.close(lock)
     samples = [sample for cluster in clusters for sample in _state_samples(cluster)]
-    for name, own in of_cluster.items():
-        samples.append(Sample("rcron_state_changes_total", {"cluster_name": name}, counted.changes.get(name, 0)))
-        samples += _entry_samples(name, own, counted)
-    return samples
+    return samples + counted_samples
 
 
 def run(conf: str, textfile: "str | None", counters: str) -> None:

@@ -62,14 +62,20 @@ GOOD = [
     *(series("rcron_conf_valid", f"1x{STEPS}", instance=node, conf="/etc/rcron/rcron.conf") for node in "abc"),
     of("rcron_entry_last_exit_status", f"0x{STEPS}", instance="a", entry="backup"),
     of("rcron_entry_last_start_timestamp_seconds", f"100x{STEPS}", instance="a", entry="backup"),
+    *(of("rcron_entry_due_timestamp_seconds", f"99x{STEPS}", instance=node, entry="backup") for node in "abc"),
 ]
 
 
-def with_(*others: dict[str, str]) -> list[dict[str, str]]:
-    """The good day, with other values for some series."""
-    found = {each["series"]: each for each in GOOD}
+def with_(*others: dict[str, str], base: "list[dict[str, str]] | None" = None) -> list[dict[str, str]]:
+    """The good day, or another base, with other values for some series."""
+    found = {each["series"]: each for each in (GOOD if base is None else base)}
     found.update({each["series"]: each for each in others})
     return list(found.values())
+
+
+def minutely(late: int) -> str:
+    """The last full minute, seen so many seconds too late, at each step."""
+    return " ".join(str(max(0, 15 * step - late) // 60 * 60) for step in range(STEPS))
 
 
 def without(node: str, after: int = 0) -> list[dict[str, str]]:
@@ -87,6 +93,10 @@ def entry(exit_status: str, start: str, node: str = "a") -> list[dict[str, str]]
         of("rcron_entry_last_exit_status", exit_status, instance=node, entry="backup"),
         of("rcron_entry_last_start_timestamp_seconds", start, instance=node, entry="backup"),
     ]
+
+
+def due(node: str, values: str) -> list[dict[str, str]]:
+    return [of("rcron_entry_due_timestamp_seconds", values, instance=node, entry="backup")]
 
 
 #: For each alert: the name of a case, when it is looked at in seconds, and the series.
@@ -144,6 +154,10 @@ FIRES: dict[str, list[tuple[str, int, list[dict[str, str]]]]] = {
             ],
         )
     ],
+    "RcronEntryOverdue": [
+        ("it was due, and no node ran it", 240, with_(*due("b", f"99x8 240x{STEPS}"))),
+        ("no node has ever run it", 240, [*written("a"), *due("a", f"_x8 120x{STEPS}")]),
+    ],
     "RcronLastRunFailed": [
         ("a job fails", 120, with_(*entry(f"3x{STEPS}", f"100x{STEPS}"))),
         (
@@ -174,8 +188,7 @@ QUIET = {
         of("rcron_feeder_alive", f"1x5 _x4 0x2 1x{STEPS}", instance="b", feeder="keepalived"),
         of("rcron_state_source", f"0x5 1x8 0x{STEPS}", instance="b", source="default"),
     ),
-    "a deployment: each node gets the new version, and its feeder is restarted": [
-        *(each for each in GOOD if not each["series"].startswith("rcron_info")),
+    "a deployment: each node gets the new version, and its feeder is restarted": with_(
         *(
             of("rcron_info", f"1x{10 + 20 * at} stale", instance=n, version="1.0", feeder="k")
             for at, n in enumerate("abc")
@@ -189,7 +202,19 @@ QUIET = {
             for at, n in enumerate("abc")
         ),
         of("rcron_state_changes_total", f"3x10 4x20 5x20 6x{STEPS}", instance="a"),
-    ],
+        base=[each for each in GOOD if not each["series"].startswith("rcron_info")],
+    ),
+    # Without its minute of grace: the due time is seen at once, and the start half a minute later.
+    "an entry of every minute": with_(
+        *(each for node in "abc" for each in due(node, minutely(0))), *entry(f"0x{STEPS}", minutely(30))
+    ),
+    "the node that ran an entry last is switched off": with_(
+        *without("a", after=10),
+        of("rcron_active", f"0x9 1x{STEPS}", instance="b"),
+        *entry("0x10 stale", "150x10 stale"),
+        *due("a", "99x10 stale"),
+        *due("c", f"99x8 149x{STEPS}"),
+    ),
     "a pin of an hour": with_(of("rcron_pin_set_timestamp_seconds", f"-3600x{STEPS}", instance="b")),
     "a job that failed on a node, and succeeded on another since": with_(
         *entry(f"3x{STEPS}", f"100x{STEPS}"), *entry(f"0x{STEPS}", f"200x{STEPS}", "b")
@@ -217,6 +242,12 @@ def promtool(folder: pathlib.Path, tests: list[dict[str, Any]]) -> "subprocess.C
 def firing(name: str, at: int) -> dict[str, Any]:
     """promtool's question whether an alert fires at a moment."""
     return {"expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}})', "eval_time": f"{at}s"}
+
+
+def test_a_series_is_given_once() -> None:
+    for given in [each for cases in FIRES.values() for *_case, each in cases] + list(QUIET.values()):
+        names = [one["series"] for one in given]
+        assert len(names) == len(set(names)), given
 
 
 def test_promtool_has_no_complaint() -> None:

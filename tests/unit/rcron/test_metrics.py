@@ -7,7 +7,8 @@ import os
 import pathlib
 import re
 import subprocess
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -97,6 +98,12 @@ class Host:
 def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(settings, "RUNTIME", str(tmp_path))
     return Host(tmp_path, monkeypatch)
+
+
+def at(monkeypatch: pytest.MonkeyPatch, minute: int) -> None:
+    """Set the clock that metrics goes by: minutes after midnight of 1 June 2026, UTC, and ten seconds."""
+    now = 1780272000 + 60 * minute + 10
+    monkeypatch.setattr(metrics, "time", type("Clock", (), {"time": staticmethod(lambda: now)}))
 
 
 START = "cluster=c1 state=active status=start cmd=/usr/local/bin/backup --password=secret"
@@ -244,6 +251,84 @@ def test_old_syslog_times_have_no_year(host: Host) -> None:
     assert line.when > 0
 
 
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+MIDNIGHT = 1780272000
+
+
+def test_an_entry_is_due_once_its_time_has_come_since_it_is_there(
+    host: Host, monkeypatch: pytest.MonkeyPatch, utc: None
+) -> None:
+    at(monkeypatch, 3)
+    assert host.of("due_timestamp_seconds") is None, "it was due at 00:05 yesterday, but who knows whether it was there"
+    at(monkeypatch, 5)
+    assert host.of("due_timestamp_seconds") is None, "its run may not be in the log yet"
+    at(monkeypatch, 6)
+    assert host.of("due_timestamp_seconds") == str(MIDNIGHT + 300)
+    at(monkeypatch, 600)
+    assert host.of("due_timestamp_seconds") == str(MIDNIGHT + 300)
+    at(monkeypatch, 1500)
+    assert host.of("due_timestamp_seconds") == str(MIDNIGHT + 86700)
+
+
+def test_a_new_schedule_begins_anew(host: Host, monkeypatch: pytest.MonkeyPatch, utc: None) -> None:
+    at(monkeypatch, 3)
+    host.samples()
+    at(monkeypatch, 60)
+    host.crontab = CRONTAB.replace("5 0 * * *", "5 3 * * *")
+    assert host.of("due_timestamp_seconds") is None
+    at(monkeypatch, 190)
+    assert host.of("due_timestamp_seconds") == str(MIDNIGHT + 3 * 3600 + 300)
+
+
+@pytest.mark.parametrize("option", [" --takeover-wait 120", ""])
+def test_an_entry_that_waits_for_a_promotion_is_due_later(
+    host: Host, monkeypatch: pytest.MonkeyPatch, utc: None, option: str
+) -> None:
+    if option:
+        host.crontab = CRONTAB.replace("rcron /usr", f"rcron{option} /usr")
+    else:
+        host.conf.write_text(host.conf.read_text() + "takeover_wait = 120\n")
+    for minute, due in ((3, None), (7, None), (8, str(MIDNIGHT + 300))):
+        at(monkeypatch, minute)
+        assert host.of("due_timestamp_seconds") == due
+
+
+def test_an_entry_without_times_is_never_due(host: Host, monkeypatch: pytest.MonkeyPatch, utc: None) -> None:
+    host.crontab = CRONTAB.replace("5 0 * * *", "@reboot")
+    for minute in (3, 600):
+        at(monkeypatch, minute)
+        assert host.of("due_timestamp_seconds") is None
+        assert host.of("runs_total", status="ok") == "0"
+
+
+@pytest.mark.parametrize(("cronie", "due"), [(True, MIDNIGHT + 300 - 7200), (False, None)])
+def test_cronie_has_time_zones_of_its_own(
+    host: Host, monkeypatch: pytest.MonkeyPatch, utc: None, cronie: bool, due: "int | None"
+) -> None:
+    monkeypatch.setattr(metrics, "_CRONIE", "/" if cronie else "/nonexistent")
+    host.crontab = f"CRON_TZ=Europe/Berlin\n{CRONTAB}"
+    at(monkeypatch, -130)
+    host.samples()
+    at(monkeypatch, -60)
+    assert host.of("due_timestamp_seconds") == (None if due is None else str(due))
+
+
+def test_an_unknown_time_zone_is_not_guessed(host: Host, monkeypatch: pytest.MonkeyPatch, utc: None) -> None:
+    monkeypatch.setattr(metrics, "_CRONIE", "/")
+    host.crontab = f"CRON_TZ='Mars/Olympus'\n{CRONTAB}"
+    for minute in (3, 600):
+        at(monkeypatch, minute)
+        assert host.of("due_timestamp_seconds") is None
+
+
 def test_state_feeder_and_pin(host: Host) -> None:
     config = settings.load(str(host.conf))
     feed.accept_event(config, settings.ACTIVE, "keepalived", "MASTER", pid=os.getpid())
@@ -292,6 +377,7 @@ def test_promtool_accepts_it(host: Host) -> None:
     host.log(START, OK)
     samples = metrics.collect([str(host.conf)], host.entries(), str(host.counters), ())
     samples.append(metrics.Sample("rcron_state_since_timestamp_seconds", {"cluster_name": "c1"}, 1))
+    samples.append(metrics.Sample("rcron_entry_due_timestamp_seconds", {"cluster_name": "c1", "entry": "a"}, 1))
     assert {sample.metric for sample in samples} == set(metrics.METRICS), "all of them"
     done = subprocess.run(
         ["promtool", "check", "metrics"], input=metrics.text(samples), capture_output=True, text=True, check=False
