@@ -94,7 +94,7 @@ def text(found: "dict[str, Any]", colour: bool = False) -> str:
 def _feeder(feeder: "dict[str, Any] | None") -> str:
     if feeder is None:
         return "none has reported yet"
-    alive = {True: "alive", False: "gone", None: "a hook that ends"}[feeder["alive"]]
+    alive = {True: "alive", False: "gone", None: "no process to watch"}[feeder["alive"]]
     if feeder["hidden"]:
         alive = "a process that this user cannot see"
     return log.one_line(f"{feeder['name']}, {alive}, spoke {_ago(feeder['spoke'])}: {feeder['event']}")

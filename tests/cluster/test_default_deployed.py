@@ -127,5 +127,5 @@ def test_an_operators_script_sets_the_state_of_a_cluster_without_a_feeder(cluste
     """)
     lines = said.splitlines()
     assert lines[0] == "ran while active"
-    assert [line.partition("script, ")[2].partition(",")[0] for line in lines[1:]] == ["a hook that ends"] * 2
+    assert [line.partition("script, ")[2].partition(",")[0] for line in lines[1:]] == ["no process to watch"] * 2
     assert [line.rpartition(": ")[2] for line in lines[1:]] == ["set active", "set passive"]

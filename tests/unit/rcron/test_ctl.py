@@ -89,7 +89,7 @@ def test_status_shows_an_operators_set(node: Any) -> None:
     status = json.loads(node.ctl("status", "--json").stdout)
     assert (status["feeder"]["name"], status["feeder"]["event"]) == ("operator", "set passive")
     assert status["feeder"]["alive"] is None
-    assert re.search(r"operator, a hook that ends, spoke \d+ s ago: set passive\n", node.ctl("status").stdout)
+    assert re.search(r"operator, no process to watch, spoke \d+ s ago: set passive\n", node.ctl("status").stdout)
 
 
 def test_status_without_a_state_file_says_why(node: Any) -> None:
