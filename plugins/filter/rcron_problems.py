@@ -40,7 +40,7 @@ def problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None = None)
 
     Args:
         hosts: What rcron_info's task registered for each host, failures and unreachable hosts included.
-        tried: What a loop over rcron_crontab in check mode registered for each host.
+        tried: What rcron_crontab in check mode registered for each host.
     """
     found = []
     answered = {}
@@ -54,7 +54,10 @@ def problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None = None)
             if not info["clusters"]:
                 found.append(Problem(host, "", "rcron is not deployed there: it has no configuration"))
             found += [Problem(host, "", sentence) for sentence in info["unreadable"]]
-    found += [Problem(host, "", what) for host, loop in (tried or {}).items() for what in _unprefixed(loop)]
+    for host, result in (tried or {}).items():
+        # A host that has not answered once is one problem, however often it was asked.
+        if result and not result.get("skipped") and host in answered:
+            found += [Problem(host, "", what) for what in _unprefixed(result)]
 
     clusters: dict[str, dict[str, Info]] = {}
     for host, info in answered.items():
@@ -72,6 +75,7 @@ def problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None = None)
         found += [Problem(host, name, what) for host, what in _disagreements(members)]
         entries = {host: _guarded(answered[host], cluster["conf"]) for host, cluster in members.items()}
         found += [Problem(host, name, what) for host, what in _entries(entries)]
+    found += [Problem(host, "", what) for host, what in _strangers(answered)]
     found += [Problem(host, "", what) for host, what in _clocks(answered)]
     return found
 
@@ -80,22 +84,27 @@ def _sentence(info: Info) -> str:
     return " ".join(str(info.get("msg", "")).split())
 
 
-def _unprefixed(loop: Info) -> list[str]:
-    found = []
-    for result in loop.get("results", []):
-        if "entries" not in result:
-            found.append(_sentence(result))
-            continue
-        wrong = answer.mismatch(result, answer.REWRITTEN)
-        if wrong:
-            found.append(f"its answer to the crontabs' check is not one of rcron_crontab ({wrong})")
-            continue
-        item = result.get("item", {})
-        where = item.get("user") or item.get("cron_file")
-        for entry in result["entries"]:
-            if entry["before"] != entry["after"]:
-                found.append(f"{where}: line {entry['line']} is {entry['before']!r}; it should be {entry['after']!r}")
-    return found
+def _unprefixed(tried: Info) -> list[str]:
+    """Return what a deployment would change in a host's crontabs, or why it could not."""
+    if "crontabs" not in tried:
+        failures = tried.get("failures")
+        is_list = isinstance(failures, list) and all(isinstance(failure, str) for failure in failures)
+        return failures if failures and is_list else [_sentence(tried) or "the check of its crontabs gave no answer"]
+    wrong = answer.mismatch(tried, answer.REWRITTEN)
+    if wrong:
+        return [f"its answer to the crontabs' check is not one of rcron_crontab ({wrong})"]
+    found = [
+        f"{crontab['crontab']}: line {entry['line']} is {entry['before']!r}; it should be {entry['after']!r}"
+        for crontab in tried["crontabs"]
+        for entry in crontab["entries"]
+        if entry["before"] != entry["after"]
+    ]
+    return found + [
+        f"{entry['crontab']}: line {entry['line']}, {entry['command']!r}, is not in rcron_crontab_entries any more, "
+        f"and is still prefixed: the playbook site takes the prefix off"
+        for entry in tried["unselected"]
+        if entry["released"]
+    ]
 
 
 def _active(members: Mapping[str, Info]) -> list[tuple[str, str]]:
@@ -178,6 +187,21 @@ def _entries(members: Mapping[str, set[tuple[str, str, str, Any]]]) -> list[tupl
     return found
 
 
+def _strangers(hosts: Mapping[str, Info]) -> list[tuple[str, str]]:
+    """Return the hosts that hear from somebody who takes part in the election, and is not one of them."""
+    own = {address for info in hosts.values() for address in info.get("addresses", [])}
+    return [
+        (
+            host,
+            f"keepalived hears {address}, which is none of the hosts that answered: one that has left the inventory "
+            f"and still takes part (run the playbook remove on it), or another cluster with the same virtual_router_id",
+        )
+        for host, info in hosts.items()
+        for address in info.get("heard", [])
+        if own and address not in own
+    ]
+
+
 def _clocks(hosts: Mapping[str, Info]) -> list[tuple[str, str]]:
     offsets = {host: info["clock_offset"] for host, info in hosts.items() if "clock_offset" in info}
     if len(offsets) < 2:
@@ -197,7 +221,7 @@ def rcron_problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None =
 
     Args:
         hosts: What rcron_info's task registered for each host, failures included.
-        tried: What a loop over rcron_crontab in check mode registered for each host.
+        tried: What rcron_crontab in check mode registered for each host.
 
     Returns:
         The lines of a table with a heading; nothing if nothing is wrong.

@@ -20,6 +20,7 @@ OF_PLAYBOOKS = frozenset(
         "rcron_feeder",
         "rcron_max_fail_percentage",
         "rcron_serial",
+        "rcron_skip_unreachable",
         "rcron_timeline_cluster",
         "rcron_timeline_file",
         "rcron_timeline_hours",

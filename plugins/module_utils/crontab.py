@@ -20,7 +20,7 @@ nothing. Three things lie outside what rewriting one command can reach:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 DEFAULT_RCRON_PATH = b"/usr/bin/rcron"
@@ -68,6 +68,7 @@ class Change(NamedTuple):
     before: bytes  # the command as it stood
     after: bytes
     selected_by: list[Selector]
+    at_boot: bool = False  # the entry runs when cron is started, and at no other time
 
 
 class Rewritten(NamedTuple):
@@ -390,8 +391,7 @@ def rewrite(
         raise CrontabError(f"state is {state!r}; it can be present or absent")
     guard = _checked_guard(rcron_path, conf, takeover_wait)
     selectors = list(dict.fromkeys(selectors))
-    rank = {selector: number for number, selector in enumerate(selectors)}
-    expressions = [(selector, _compiled(selector.value)) for selector in selectors if selector.kind == "regexp"]
+    selecting = _selecting(selectors)
 
     entries = []
     matched = set()
@@ -399,16 +399,9 @@ def rewrite(
     copied = 0
     for line in _lines(crontab, system):
         entry = line.entry
-        # In a crontab with CRLF, the CR is the command's last byte; nobody would write it in a selector.
-        command = entry.command.rstrip(b"\r")
-        exact = [Selector("job", command)]
-        if entry.name is not None:
-            exact.append(Selector("name", entry.name))
-        selected_by = [selector for selector in exact if selector in rank]
-        selected_by += [selector for selector, expression in expressions if expression.search(command)]
+        selected_by = selecting(entry)
         if not selected_by:
             continue
-        selected_by.sort(key=rank.__getitem__)
         matched.update(selected_by)
         before = crontab[entry.start : entry.end]
         after = before
@@ -416,12 +409,67 @@ def rewrite(
             after = _present(line, before, guard, max_command)
         elif entry.guard is not None and configuration(entry.guard.conf) == configuration(conf):
             after = entry.command
-        entries.append(Change(entry.line, entry.user, before, after, selected_by))
+        entries.append(Change(entry.line, entry.user, before, after, selected_by, _is_at_boot(crontab, entry)))
         if after != before:
             pieces += [crontab[copied : entry.start], after]
             copied = entry.end
     pieces.append(crontab[copied:])
     return Rewritten(b"".join(pieces), entries, [selector for selector in selectors if selector not in matched])
+
+
+def _is_at_boot(crontab: bytes, entry: Entry) -> bool:
+    line = crontab[crontab.rfind(b"\n", 0, entry.start) + 1 : entry.start]
+    return line.lstrip(_WHITE_SPACE + b"-").lower().startswith((b"@reboot", b"@boot"))
+
+
+def unselected(crontab: bytes, selectors: Iterable[Selector], *, system: bool) -> list[Entry]:
+    """Find the entries that have a prefix, and that no selector picks.
+
+    Args:
+        crontab: The crontab's text.
+        selectors: The selectors.
+        system: Whether the lines have a user field.
+
+    Raises:
+        CrontabError: The crontab contains a NUL byte, or a regular expression is not valid.
+    """
+    selecting = _selecting(list(selectors))
+    return [entry for entry in parse(crontab, system=system) if entry.guard is not None and not selecting(entry)]
+
+
+def release(crontab: bytes, entries: Iterable[Entry]) -> Rewritten:
+    """Take the prefix off entries; every other byte stays as it is.
+
+    Args:
+        crontab: The crontab's text.
+        entries: Entries of this very text, in its order.
+    """
+    pieces = []
+    copied = 0
+    changes = []
+    for entry in entries:
+        changes.append(Change(entry.line, entry.user, crontab[entry.start : entry.end], entry.command, []))
+        pieces += [crontab[copied : entry.start], entry.command]
+        copied = entry.end
+    return Rewritten(b"".join([*pieces, crontab[copied:]]), changes, [])
+
+
+def _selecting(selectors: list[Selector]) -> Callable[[Entry], list[Selector]]:
+    """Return a function that finds those selectors that pick an entry, in their order."""
+    rank = {selector: number for number, selector in enumerate(selectors)}
+    expressions = [(selector, _compiled(selector.value)) for selector in selectors if selector.kind == "regexp"]
+
+    def selecting(entry: Entry) -> list[Selector]:
+        # In a crontab with CRLF, the CR is the command's last byte; nobody would write it in a selector.
+        command = entry.command.rstrip(b"\r")
+        exact = [Selector("job", command)]
+        if entry.name is not None:
+            exact.append(Selector("name", entry.name))
+        found = [selector for selector in exact if selector in rank]
+        found += [selector for selector, expression in expressions if expression.search(command)]
+        return sorted(found, key=rank.__getitem__)
+
+    return selecting
 
 
 def _compiled(expression: bytes) -> re.Pattern[bytes]:

@@ -309,6 +309,21 @@ boots:
       description: The last sign of life before the next boot, in seconds since the epoch.
       type: float
       sample: 1767323985.0
+addresses:
+  description: The host's addresses, but for those of its loopback interface.
+  returned: success
+  type: list
+  elements: str
+  sample: ["192.0.2.11"]
+heard:
+  description:
+    - The addresses of which keepalived has logged in the last minute that it heard from them. It logs adverts that it
+      did not expect.
+    - Empty if the host has no journal.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 time:
   description: The host's clock when the module began, in seconds since the epoch.
   returned: success
@@ -330,6 +345,7 @@ clock_uncertainty:
 import glob
 import json
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -351,10 +367,11 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
     UserCrontab,
     all_crontabs,
 )
-from ansible_collections.rcron.cluster.plugins.module_utils.node import programs
+from ansible_collections.rcron.cluster.plugins.module_utils.node import network, programs
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
 
 HOUR = 3600
+ADVERT = re.compile(r"[Rr]eceived advert from ([0-9A-Fa-f.:]{3,45})")
 MOST_EVENTS = 50000  # ten minutes of 500 jobs are 10,000 lines on an active node
 EARLIER = 50  # lines of the log, for the state that a host is in when the history begins
 LONGEST = 300  # characters of what an event tells
@@ -421,6 +438,19 @@ def entries() -> tuple[list[dict], list[str]]:
                 }
             )
     return found, unreadable
+
+
+def heard() -> list[str]:
+    """Return the addresses that keepalived says it has heard from in the last minute, sorted.
+
+    It logs an advert that it did not expect: from a second master, or from a host that is not one of its peers.
+    """
+    command = ["journalctl", "--quiet", "--no-pager", "--output=cat", "--identifier=Keepalived_vrrp"]
+    try:
+        said = programs.run(*command, "--since=-60s", "--lines=1000").stdout
+    except programs.ProgramError:
+        return []  # no journal
+    return sorted({address.rstrip(".:") for address in ADVERT.findall(said)})
 
 
 def logged(history: int, now: float, files: list[str], events: bool) -> dict:
@@ -511,6 +541,8 @@ def main() -> None:
                 "clusters": [cluster(given["rcronctl_path"], conf) for conf in confs],
                 "entries": found,
                 "unreadable": unreadable,
+                "addresses": network.own_addresses(),
+                "heard": heard(),
                 "time": now,
             }
             if given["history"]:

@@ -51,6 +51,8 @@ options:
       - V(present) installs the wrapper and configures it for one cluster.
       - V(absent) removes what belongs to that cluster and, unless another cluster of the host has its file in
         O(tmpfiles_dir), the wrapper itself. A folder that holds anything else stays.
+      - V(absent) fails, and removes nothing, if an entry of any crontab of the host calls what would be removed. In
+        check mode, the entries whose prefix names O(conf) do not count, because they are to lose it first.
     type: str
     choices: [present, absent]
     default: present
@@ -165,6 +167,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.callers import callers, sentence
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.errors import (
     InstallError,
     Refusal,
@@ -207,6 +210,8 @@ def main() -> None:
     try:
         with within("looking at what is installed"):
             plan = planned(given)
+            if given["state"] == "absent":
+                refuse_if_called(given, plan, released=module.check_mode)
         if not module.check_mode:
             plan.apply()
     except RefusedError as error:
@@ -242,6 +247,22 @@ def planned(given: dict) -> Plan:
         return present(places, wanted)
     message = f"the task runs as uid {uid()}, and only root may install the wrapper: set become: true"
     raise RefusedError([Refusal("", message), *examine(places, wanted)[1]])
+
+
+def refuse_if_called(given: dict, plan: Plan, released: bool) -> None:
+    """Keep what a crontab entry still calls.
+
+    Args:
+        given: The task's options.
+        plan: The removal.
+        released: Whether the entries of this cluster will have lost their prefix by then, which check mode cannot see.
+
+    Raises:
+        InstallError: An entry calls what is to be removed.
+    """
+    found = callers(Places(**{name: given[name] for name in PLACES}), plan.steps, released)
+    if found:
+        raise InstallError(sentence(found))
 
 
 def uid() -> int:

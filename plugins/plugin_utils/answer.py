@@ -81,10 +81,15 @@ MORE = {
     "running": [int],
     "boots": [{"begin": SECONDS, "end": SECONDS}],
     "elapsed": SECONDS,
+    "addresses": [str],
+    "heard": [str],
 }
 
 #: What rcron_crontab returns unless it fails, as far as a report needs it.
-REWRITTEN = {"entries": [{"line": int, "before": str, "after": str}]}
+REWRITTEN = {
+    "crontabs": [{"crontab": str, "entries": [{"line": int, "before": str, "after": str}]}],
+    "unselected": [{"crontab": str, "line": int, "command": str, "recorded": bool, "released": bool}],
+}
 
 #: What any module's result may hold as well. Not facts, which would take precedence over the inventory's variables.
 COMMON = frozenset(

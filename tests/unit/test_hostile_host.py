@@ -184,7 +184,13 @@ WELL = {
 #: What rcron_crontab answers in check mode.
 TRIED = {
     "changed": False,
-    "entries": [{"line": 1, "user": "root", "before": "a", "after": "b", "selected_by": ["job: a"]}],
+    "crontabs": [
+        {
+            "crontab": "root",
+            "entries": [{"line": 1, "user": "root", "before": "a", "after": "b", "selected_by": ["job: a"]}],
+        }
+    ],
+    "unselected": [],
 }
 
 
@@ -246,6 +252,15 @@ def hostile(cluster: Cluster) -> dict[str, Any]:
     }
 
 
+def tries(answer: object) -> object:
+    """Return what a host that means harm answers to the crontabs' check: the same, under that check's names."""
+    return (
+        {**answer, "crontabs": answer["entries"], "unselected": []}
+        if isinstance(answer, dict) and "entries" in answer
+        else answer
+    )
+
+
 @pytest.fixture
 def taken(cluster):
     """One host that is well, and the others. The first one's variables are those of what is done once for all."""
@@ -253,8 +268,9 @@ def taken(cluster):
     entries = {"rcron_crontab_entries": [{"user": "root", "entries": [{"job": "a"}]}]}
     cluster.add("facts", entries, rcron_info=answers.pop("facts"), rcron_crontab=TRIED)
     cluster.add("well", entries, rcron_info=WELL, rcron_crontab=TRIED)
+    cluster.add("crontabs", entries, rcron_info=WELL, rcron_crontab={**TRIED, "crontabs": "x"})
     for name, answer in answers.items():
-        cluster.add(name, entries, rcron_info=answer, rcron_crontab=answer if name != "plausible" else TRIED)
+        cluster.add(name, entries, rcron_info=answer, rcron_crontab=TRIED if name == "plausible" else tries(answer))
     return cluster
 
 
@@ -276,7 +292,7 @@ def test_check_names_each_host_whatever_another_one_answers(taken):
     for name in taken.hosts:
         assert re.search(rf'^ +"{name} ', ran.stdout, re.MULTILINE), name
     assert "problems; the table is above" in ran.stdout
-    assert "its answer to the crontabs' check is not one of rcron_crontab (entries[0] is not a dict)" in ran.stdout
+    assert "its answer to the crontabs' check is not one of rcron_crontab (crontabs is not a list)" in ran.stdout
 
 
 def test_timeline_draws_what_it_can_and_nowhere_else(taken):
@@ -318,7 +334,14 @@ def site_answers(cluster: Cluster) -> dict[str, dict[str, Any]]:
             **well,
             "any": {"changed": True, "msg": bad},
             "rcron_wrapper": {"changed": True, "library": bad, "paths": bad, "diff": bad, "msg": bad, "refusals": []},
-            "rcron_crontab": {"changed": True, "entries": bad, "diff": bad, "msg": bad, "results": bad},
+            "rcron_crontab": {
+                "changed": True,
+                "crontabs": bad,
+                "unselected": bad,
+                "diff": bad,
+                "msg": bad,
+                "results": bad,
+            },
         },
     }
 

@@ -9,6 +9,7 @@ import pathlib
 import re
 import shlex
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -37,12 +38,21 @@ RUN_BY = {
     "make help": ("tests/unit/test_readme.py", "make.*help"),
     "ansible-galaxy collection build": ("tests/tarball.sh", "ansible-galaxy collection build"),
     "ansible-galaxy collection install": ("tests/tarball.sh", "ansible-galaxy collection install"),
+    "ansible rcron --become -m rcron.cluster.rcron_info -a history=0": (
+        "tests/unit/test_readme.py",
+        '"rcron.cluster.rcron_info"',
+    ),
     "ansible-playbook rcron.cluster.site": ("molecule/shared/converge.yml", "rcron.cluster.site"),
     "ansible-playbook rcron.cluster.site --check --diff": (
         "tests/cluster/test_default_check_mode.py",
         '"--check", "--diff"',
     ),
     "ansible-playbook rcron.cluster.site -e rcron_serial=1": ("tests", "rcron_serial"),
+    "ansible-playbook rcron.cluster.site -e rcron_skip_unreachable=true": ("tests", "rcron_skip_unreachable=true"),
+    "ansible-playbook rcron.cluster.remove --limit node3.example.com": (
+        "tests/unit/test_site.py",
+        '"--limit", "two", playbook="remove"',
+    ),
     "ansible-playbook rcron.cluster.check": ("tests/cluster/test_default_reports.py", "rcron.cluster.check"),
     "ansible-playbook rcron.cluster.status": ("tests/cluster/test_default_reports.py", "rcron.cluster.status"),
     "ansible-playbook rcron.cluster.timeline": ("tests/cluster/test_default_reports.py", "rcron.cluster.timeline"),
@@ -114,6 +124,19 @@ def test_make_help_lists_the_targets_that_the_pages_show() -> None:
     shown = set(re.findall(r"(?:`|^    )make ([a-z-]+)", pages, re.MULTILINE))
     listed = subprocess.run(["make", "help"], cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
     assert shown <= set(re.findall(r"^make ([a-z-]+)", listed, re.MULTILINE))
+
+
+def test_a_module_works_without_a_playbook(tmp_path: pathlib.Path) -> None:
+    python = f"ansible_python_interpreter={sys.executable}"
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"[rcron]\nlocalhost ansible_connection=local {python}\n")
+    module = ["-m", "rcron.cluster.rcron_info", "-a", "history=0"]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"), "ANSIBLE_NOCOLOR": "1"}
+    ran = subprocess.run(
+        ["ansible", "rcron", "-i", hosts, *module], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert '"clock_offset"' in ran.stdout
 
 
 def test_ansible_doc_shows_a_roles_variables() -> None:

@@ -27,7 +27,7 @@ def root(tmp_path):
 def site(tmp_path, root):
     """Return a function that runs the playbook on hosts, each with its own variables, and returns the process."""
 
-    def run(hosts: dict[str, dict], *options: str) -> subprocess.CompletedProcess[str]:
+    def run(hosts: dict[str, dict], *options: str, playbook: str = "site") -> subprocess.CompletedProcess[str]:
         places = {
             "rcron_conf": "etc/rcron.conf",
             "rcron_bin_dir": "bin",
@@ -35,21 +35,27 @@ def site(tmp_path, root):
             "rcron_man_dir": "man",
             "rcron_tmpfiles_dir": "tmpfiles.d",
             "rcron_state_file": "run/state",
+            "rcron_crontab_record_dir": "record",
         }
         variables = {name: f"{root}/{{{{ inventory_hostname }}}}/{path}" for name, path in places.items()}
         variables |= {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         variables |= {"ansible_become": False, "rcron_feeder": "none", "rcron_python": sys.executable}
         inventory = {"rcron": {"hosts": hosts, "vars": variables}}
         (tmp_path / "inventory.json").write_text(json.dumps(inventory))
+        # Of crontab(1), system crontabs need only its usage text.
+        (tmp_path / "path").mkdir(exist_ok=True)
+        (tmp_path / "path" / "crontab").write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / "path" / "crontab").chmod(0o755)
         return subprocess.run(
             [
                 pathlib.Path(sys.executable).parent / "ansible-playbook",
                 f"--inventory={tmp_path / 'inventory.json'}",
-                "rcron.cluster.site",
+                f"rcron.cluster.{playbook}",
                 *options,
             ],
             env={
                 **os.environ,
+                "PATH": f"{tmp_path / 'path'}:{os.environ['PATH']}",
                 "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"),
                 "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
                 "ANSIBLE_NOCOLOR": "1",
@@ -127,3 +133,69 @@ def test_a_host_alone_knows_the_others_defaults(root, site):
     assert deployed(root) == ["one", "two"]
     for host in deployed(root):
         assert "default_state = passive" in (root / host / "etc" / "rcron.conf").read_text()
+    # A host that leaves the cluster.
+    assert site(hosts, "--limit", "two", playbook="remove").returncode == 0
+    assert deployed(root) == ["one"]
+
+
+def test_a_job_that_leaves_the_inventory_is_reported_and_set_free_and_a_removal_frees_all(root, site, tmp_path):
+    """Also one that somebody has prefixed by hand."""
+    crontab = tmp_path / "app"
+    free = "1 1 * * * root /bin/one\n2 2 * * * root cd / && ./two | mail x\n"
+    crontab.write_text(free)
+    path = f"{root}/one/bin/rcron --conf {root}/one/etc/rcron.conf"
+
+    def host(*jobs: str) -> dict[str, dict]:
+        return {
+            "one": {"rcron_crontab_entries": [{"cron_file": str(crontab), "entries": [{"job": job} for job in jobs]}]}
+        }
+
+    both, first = host("/bin/one", "cd / && ./two | mail x"), host("/bin/one")
+    done = site(both)
+    assert done.returncode == 0, done.stdout
+    assert crontab.read_text() == f"1 1 * * * root {path} /bin/one\n2 2 * * * root {path} -c 'cd / && ./two | mail x'\n"
+    crontab.write_text(crontab.read_text() + f"3 3 * * * root {path} /bin/by-hand\n")
+    said = " ".join(site(first, playbook="check").stdout.split())
+    assert f"{crontab}: line 2, 'cd / && ./two | mail x', is not in rcron_crontab_entries any more" in said
+    assert "PREFIXED, BUT NOT IN RCRON_CRONTAB_ENTRIES" in said
+    assert "/bin/by-hand" in said
+
+    done = site(first, "--check", "--diff")
+    assert f"-2 2 * * * root {path} -c 'cd / && ./two | mail x'\n" in done.stdout
+    assert "+2 2 * * * root cd / && ./two | mail x\n" in done.stdout
+    assert "./two | mail x'" in crontab.read_text()
+    assert site(first).returncode == 0
+    assert "2 2 * * * root cd / && ./two | mail x\n" in crontab.read_text()
+
+    done = site(first, playbook="remove")
+    assert done.returncode == 0, done.stdout
+    assert crontab.read_text() == free + "3 3 * * * root /bin/by-hand\n"
+    assert deployed(root) == []
+    assert not (root / "one" / "record").exists()
+
+
+def test_an_entry_of_a_configuration_that_is_not_there_stops_the_deployment_before_it_begins(root, site, tmp_path):
+    crontab = tmp_path / "app"
+    crontab.write_text("1 1 * * * root /bin/one\n")
+    item = {"cron_file": str(crontab), "entries": [{"job": "/bin/one"}], "conf": "/etc/rcron/biling.conf"}
+    done = site({"one": {"rcron_crontab_entries": [item]}})
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "one: conf is /etc/rcron/biling.conf, and this host has no such file" in said
+    assert "one: the check above has failed. Nothing was changed on any host" in said
+    assert not root.exists()
+
+
+#: A host that nobody answers for.
+DOWN = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+
+
+def test_a_host_that_is_down_keeps_the_others_from_being_deployed_to_unless_it_is_to_be_left_out(root, site):
+    hosts = {"one": {}, "two": DOWN}
+    assert site(hosts).returncode != 0
+    assert not root.exists()
+    done = site(hosts, "-e", "rcron_skip_unreachable=true")
+    assert done.returncode == 0, done.stdout
+    assert "two is left out, because it cannot be reached" in done.stdout
+    assert "one is left out" not in done.stdout
+    assert deployed(root) == ["one"]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -29,6 +30,22 @@ def address(interface: str) -> str:
         except OSError:
             return ""
     return socket.inet_ntoa(answer[20:24])
+
+
+def own_addresses(proc: str = "/proc/net") -> list[str]:
+    """Return all addresses of the node, but for those of the loopback interface, sorted.
+
+    Args:
+        proc: The folder of the kernel's `fib_trie` and `if_inet6`.
+    """
+    found = set()
+    with contextlib.suppress(OSError):
+        trie = files.read_text(f"{proc}/fib_trie")
+        found = set(re.findall(r"^ +\|-- ([0-9.]+)\n +/32 host LOCAL$", trie, re.MULTILINE))
+    with contextlib.suppress(OSError, ValueError):
+        lines = files.read_text(f"{proc}/if_inet6").splitlines()
+        found |= {socket.inet_ntop(socket.AF_INET6, bytes.fromhex(line.split()[0])) for line in lines if line}
+    return sorted(one for one in found if not one.startswith("127.") and one != "::1")
 
 
 def overview() -> dict[str, Any]:

@@ -33,6 +33,9 @@ def role(tmp_path, playbook):
 
     def run(*options: str, tasks_from: str = "main", **variables):
         include = {"name": "rcron.cluster.rcron_crontab", "tasks_from": tasks_from}
+        later = ["/usr/bin/rcron", "/etc/rcron/rcron.conf", "/opt/bin/rcron", "/etc/rcron/billing.conf"]
+        variables.setdefault("rcron_crontab_later", later)
+        variables.setdefault("rcron_crontab_record_dir", str(tmp_path / "record"))
         play = {"vars": variables, "tasks": [{"name": "Run the role", "ansible.builtin.include_role": include}]}
         return playbook(play, *options, path=f"{tmp_path}:{os.environ['PATH']}")
 
@@ -120,3 +123,24 @@ def test_no_entries_are_nothing_to_do(role):
     done = role()
     assert done.returncode == 0, done.stdout
     assert "changed=0" in done.stdout
+
+
+def test_the_role_alone_keeps_what_it_does_not_select_and_releases_it_if_asked_to(role, crontabs, tmp_path):
+    role(rcron_crontab_entries=items(crontabs))
+    done = role(rcron_crontab_entries=items(crontabs)[:1])
+    assert "changed=0" in done.stdout, done.stdout
+    done = role("--check", "--diff", rcron_crontab_entries=items(crontabs)[:1], rcron_crontab_unselected="release")
+    assert done.stdout.count("-5 5 * * * root /usr/bin/rcron -c 'cd / && x > y'") == 1, done.stdout
+    assert [path.read_bytes() for path in crontabs] == [PREFIXED, PREFIXED]
+    role(rcron_crontab_entries=items(crontabs)[:1], rcron_crontab_unselected="release")
+    assert [path.read_bytes() for path in crontabs] == [PREFIXED, TEXT]
+    role(rcron_crontab_state="absent", rcron_crontab_unselected="release_all")
+    assert [path.read_bytes() for path in crontabs] == [TEXT, TEXT]
+    assert not (tmp_path / "record").exists()
+
+
+def test_a_value_that_the_variable_does_not_have_is_refused(role, crontabs):
+    done = role(rcron_crontab_entries=items(crontabs), rcron_crontab_unselected="drop")
+    assert done.returncode != 0
+    assert "drop" in done.stdout
+    assert crontabs[0].read_bytes() == TEXT

@@ -8,6 +8,7 @@ import copy
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible_collections.rcron.cluster.plugins.filter.rcron_notes import rcron_notes
 from ansible_collections.rcron.cluster.plugins.filter.rcron_problems import FilterModule, problems
 
 CLUSTER = {
@@ -150,23 +151,52 @@ def test_an_entry_of_another_cluster_does_not_count(hosts):
 def test_an_entry_that_a_run_would_change_is_a_problem(hosts):
     tried = {
         "n1": {
-            "results": [
+            "crontabs": [
                 {
-                    "item": {"user": "alice"},
+                    "crontab": "alice",
                     "entries": [
                         {"line": 4, "before": "/bin/a", "after": "/usr/bin/rcron /bin/a"},
                         {"line": 5, "before": "/usr/bin/rcron /bin/b", "after": "/usr/bin/rcron /bin/b"},
                     ],
                 },
-                {"item": {"cron_file": "app"}, "msg": "name: x selects nothing"},
-            ]
+            ],
+            "unselected": [
+                {"crontab": "root", "line": 7, "command": "/bin/c", "recorded": True, "released": True},
+                {"crontab": "root", "line": 8, "command": "/bin/d", "recorded": False, "released": False},
+            ],
         },
         "n2": {},
+        "n3": {"msg": "x y", "failures": ["name: x selects nothing", "no user y"]},
     }
     assert problems(hosts, tried) == [
         ("n1", "", "alice: line 4 is '/bin/a'; it should be '/usr/bin/rcron /bin/a'"),
-        ("n1", "", "name: x selects nothing"),
+        (
+            "n1",
+            "",
+            "root: line 7, '/bin/c', is not in rcron_crontab_entries any more, and is still prefixed: the playbook "
+            "site takes the prefix off",
+        ),
+        ("n3", "", "name: x selects nothing"),
+        ("n3", "", "no user y"),
     ]
+    assert rcron_notes(tried) == [
+        "HOST  CRONTAB  LINE  PREFIXED, BUT NOT IN RCRON_CRONTAB_ENTRIES",
+        "n1    root     8     /bin/d",
+    ]
+
+
+def test_crontabs_that_could_not_be_tried_are_a_problem(hosts):
+    tried = {
+        "n1": {"msg": "MODULE FAILURE\nsee stdout"},
+        "n2": {"failures": "x", "rc": 1},
+        "n3": {"crontabs": 7, "unselected": []},
+    }
+    assert [problem[::2] for problem in problems(hosts, tried)] == [
+        ("n1", "MODULE FAILURE see stdout"),
+        ("n2", "the check of its crontabs gave no answer"),
+        ("n3", "its answer to the crontabs' check is not one of rcron_crontab (crontabs is not a list)"),
+    ]
+    assert rcron_notes(tried) == []
 
 
 @pytest.mark.parametrize(
@@ -189,6 +219,15 @@ def test_a_host_without_an_answer_is_a_problem(hosts, info, what):
     assert ("n3", "", what) in found
 
 
+def test_a_host_that_is_down_is_one_problem(hosts):
+    down = {"unreachable": True, "msg": "Connection timed out"}
+    hosts["n3"] = down
+    assert problems(hosts, {"n1": {}, "n3": down}) == [("n3", "", "unreachable: Connection timed out")]
+    hosts["n3"] = {"failed": True, "msg": "no python"}
+    assert problems(hosts, {"n3": {"msg": "no python"}}) == [("n3", "", "no python")]
+    assert problems({**hosts, "n3": host()}, {"n3": {"skipped": True}}) == []
+
+
 def test_two_configurations_of_one_cluster_on_a_host(hosts):
     hosts["n2"]["clusters"].append({**copy.deepcopy(CLUSTER), "conf": "/etc/rcron/second.conf"})
     assert problems(hosts) == [
@@ -198,6 +237,16 @@ def test_two_configurations_of_one_cluster_on_a_host(hosts):
             "/etc/rcron/second.conf is a second configuration of this cluster; give it a cluster_name of its own",
         )
     ]
+
+
+def test_a_host_that_has_left_the_inventory_and_still_takes_part_is_reported_by_who_hears_it(hosts):
+    for number, name in enumerate(hosts):
+        hosts[name].update(addresses=[f"192.0.2.{number}", "2001:db8::1"], heard=["192.0.2.2"])
+    assert problems(hosts) == []
+    hosts["n2"]["heard"] = ["192.0.2.0", "192.0.2.24"]
+    (problem,) = problems(hosts)
+    assert problem[0] == "n2"
+    assert problem[2].startswith("keepalived hears 192.0.2.24, which is none of the hosts that answered: ")
 
 
 def test_a_clock_that_is_off_by_more_than_the_request_took(hosts):

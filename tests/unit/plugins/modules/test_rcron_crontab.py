@@ -30,11 +30,19 @@ AS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root may name the us
 
 SYSTEM = b"SHELL=/bin/sh\n# k\xe4se\r\n#Ansible: nightly\n5 5 * * *\troot  cd / && x > y\n0 1 * * * bob /bin/true\n"
 PREFIXED = SYSTEM.replace(b"cd / && x > y", b"/usr/bin/rcron -c 'cd / && x > y'")
+LATER = ["/usr/bin/rcron", "/etc/rcron/rcron.conf"]
 NIGHTLY = Selector("name", b"nightly")
 
 
 def entries_of(store, *selectors, command=None, **options) -> PrefixedEntries:
-    options = {"state": "present", "rcron_path": b"/usr/bin/rcron", "conf": None, "may_be_missing": False, **options}
+    options = {
+        "state": "present",
+        "rcron_path": b"/usr/bin/rcron",
+        "conf": None,
+        "may_be_missing": False,
+        "later": None,
+        **options,
+    }
     return PrefixedEntries(store=store, command=command, selectors=list(selectors), **options)
 
 
@@ -302,7 +310,7 @@ def test_that_test_would_notice_a_missing_lock(path, monkeypatch):
 def test_the_module_tells_what_it_changed_and_then_that_nothing_changes(module, path, fake_crontab, monkeypatch):
     monkeypatch.setenv("PATH", fake_crontab("debian").search_path)
     monkeypatch.setattr(rcron_crontab, "locked", contextlib.nullcontext)
-    options = {"cron_file": str(path), "entries": [{"name": "nightly"}]}
+    options = {"cron_file": str(path), "entries": [{"name": "nightly"}], "later": LATER}
     previewed = module(rcron_crontab.main, check_mode=True, diff=True, **options)
     assert path.read_bytes() == SYSTEM
     told = module(rcron_crontab.main, diff=True, **options)
@@ -317,7 +325,7 @@ def test_a_terminal_has_nothing_of_a_crontab_to_obey(module, path, fake_crontab,
     monkeypatch.setenv("PATH", fake_crontab("cronie").search_path)
     hostile = "\x1b]0;taken\x07\x9b1m\u2028\u202e\r\x7f".encode()
     path.write_bytes(SYSTEM + b"#Ansible: x" + hostile + b"\n* * * * * root\tjob " + hostile + b"\n")
-    options = {"cron_file": str(path), "entries": [{"regexp": "job"}], "on_missing": "warn"}
+    options = {"cron_file": str(path), "entries": [{"regexp": "job"}], "on_missing": "warn", "later": LATER}
     answer = module(rcron_crontab.main, diff=True, **options)
     written = json.dumps([answer["diff"], answer["entries"]], ensure_ascii=False)
     assert [char for char in written if not char.isprintable()] == []
@@ -330,7 +338,7 @@ def test_the_module_tells_where_the_backup_is(module, path, fake_crontab, monkey
     monkeypatch.setenv("PATH", fake_crontab("debian").search_path)
     monkeypatch.setattr(rcron_crontab, "locked", contextlib.nullcontext)
     monkeypatch.setattr(rcron_crontab, "backup_folder", lambda: str(tmp_path / "backups"))
-    told = module(rcron_crontab.main, cron_file=str(path), entries=[{"name": "nightly"}], backup=True)
+    told = module(rcron_crontab.main, cron_file=str(path), entries=[{"name": "nightly"}], backup=True, later=LATER)
     assert pathlib.Path(told["backup_file"]).read_bytes() == SYSTEM
 
 
@@ -345,7 +353,7 @@ def test_the_module_tells_where_the_backup_is(module, path, fake_crontab, monkey
 def test_the_module_fails_with_a_reason(module, path, fake_crontab, monkeypatch, options, message):
     monkeypatch.setenv("PATH", fake_crontab("debian").search_path)
     monkeypatch.setattr(rcron_crontab, "locked", contextlib.nullcontext)
-    told = module(rcron_crontab.main, **{"cron_file": str(path), **options})
+    told = module(rcron_crontab.main, **{"cron_file": str(path), "later": LATER, **options})
     assert told["failed"] is True
     assert message in told["msg"]
     assert path.read_bytes() == SYSTEM
@@ -356,7 +364,9 @@ def test_the_module_warns_where_it_is_asked_to(module, path, fake_crontab, monke
     monkeypatch.setattr(rcron_crontab, "locked", contextlib.nullcontext)
     warned = []
     monkeypatch.setattr(rcron_crontab.AnsibleModule, "warn", lambda self, text: warned.append(text))
-    told = module(rcron_crontab.main, cron_file=str(path), entries=[{"job": "/bin/none"}], on_missing="warn")
+    told = module(
+        rcron_crontab.main, cron_file=str(path), entries=[{"job": "/bin/none"}], on_missing="warn", later=LATER
+    )
     assert told["changed"] is False
     assert [text.partition(":")[0] for text in warned] == ["job"]
 
@@ -369,3 +379,80 @@ def test_a_host_without_crontab_is_no_matter_where_a_prefix_is_taken_away(monkey
     assert rcron_crontab.find_command(needed=False) is None
     with pytest.raises(StoreError):
         rcron_crontab.find_command(needed=True)
+
+
+# --- entries that would run on no host ---
+
+
+@pytest.fixture
+def on_host(tmp_path):
+    """A wrapper and a configuration that are there."""
+    (tmp_path / "rcron").write_text("#!/bin/sh\n")
+    (tmp_path / "rcron").chmod(0o755)
+    (tmp_path / "rcron.conf").write_text("takeover_wait = 0\n")
+    return {"rcron_path": os.fsencode(tmp_path / "rcron"), "conf": os.fsencode(tmp_path / "rcron.conf")}
+
+
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        (
+            "rcron",
+            r"rcron_path is .*/rcron, and this host has no such program: .* status 127 everywhere\. Deploy rcron",
+        ),
+        (
+            "rcron.conf",
+            r"conf is .*/rcron\.conf, and this host has no such file: .* 78 everywhere\. .*there is .*other",
+        ),
+    ],
+)
+def test_an_entry_that_would_call_what_is_not_there_is_refused(path, tmp_path, on_host, gone, message):
+    (tmp_path / "other.conf").touch()
+    crontab = CrontabFile(str(path))
+    assert entries_of(crontab, NIGHTLY, later=frozenset(), **on_host).preview().changed
+    (tmp_path / gone).unlink()
+    with pytest.raises(StoreError, match=message):
+        entries_of(crontab, NIGHTLY, later=frozenset(), **on_host).apply()
+    assert path.read_bytes() == SYSTEM
+    later = frozenset([os.fsencode(tmp_path / gone)])
+    assert entries_of(crontab, NIGHTLY, later=later, **on_host).preview().changed
+    # A prefix is taken off whatever is there.
+    assert not entries_of(crontab, NIGHTLY, later=frozenset(), state="absent", **on_host).apply().changed
+
+
+def test_a_program_that_cannot_be_run_is_not_there(path, tmp_path, on_host):
+    (tmp_path / "rcron").unlink()
+    (tmp_path / "rcron").mkdir()
+    with pytest.raises(StoreError, match="no such program"):
+        entries_of(CrontabFile(str(path)), NIGHTLY, later=frozenset(), **on_host).preview()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "wait", "conf", "is_warned"),
+    [
+        ("@reboot", None, "", True),
+        ("  -@Reboot", None, "takeover_wait = 0", True),
+        ("@reboot", 0, "takeover_wait = 9", True),
+        ("@reboot", 60, "", False),
+        ("@reboot", None, "takeover_wait '60'", False),
+        ("@daily", None, "", False),
+    ],
+)
+def test_an_entry_that_runs_at_boot_is_warned_of_unless_it_waits(
+    module, path, tmp_path, fake_crontab, monkeypatch, on_host, schedule, wait, conf, is_warned
+):
+    monkeypatch.setenv("PATH", fake_crontab("cronie").search_path)
+    monkeypatch.setattr(rcron_crontab, "locked", contextlib.nullcontext)
+    warned = []
+    monkeypatch.setattr(rcron_crontab.AnsibleModule, "warn", lambda self, text: warned.append(text))
+    path.write_text(f"{schedule} root /bin/boot --all\n")
+    (tmp_path / "rcron.conf").write_text(f"{conf}\n")
+    options = {name: value.decode() for name, value in on_host.items()}
+    options |= {} if wait is None else {"takeover_wait": wait}
+    told = module(rcron_crontab.main, cron_file=str(path), entries=[{"regexp": "boot"}], **options)
+    assert told["changed"]
+    assert [f"{path}, line 1: an entry with @reboot" in text and "/bin/boot --all" in text for text in warned] == [
+        True for _again in range(is_warned)
+    ]
+    module(rcron_crontab.main, cron_file=str(path), entries=[{"regexp": "boot"}], **options, state="absent")
+    assert len(warned) == is_warned

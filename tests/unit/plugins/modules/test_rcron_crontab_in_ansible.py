@@ -51,7 +51,8 @@ def play(play, stand_in):
 
 
 def task(path, *entries, check_mode=False, diff=False, **options) -> dict:
-    options = {"cron_file": str(path), "entries": list(entries), **options}
+    later = ["/usr/bin/rcron", "/etc/rcron/rcron.conf"]
+    options = {"cron_file": str(path), "entries": list(entries), "later": later, **options}
     return {"rcron.cluster.rcron_crontab": options, "check_mode": check_mode, "diff": diff}
 
 
@@ -95,7 +96,8 @@ def test_a_task_is_told_the_truth(tmp_path, play):
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may name the user of a crontab")
 def test_a_users_crontab_is_told_by_its_user(play, stand_in):
     stand_in.crontab.write_bytes(b"* * * * * /bin/true\n")
-    of_user = {"user": stand_in.user, "entries": [{"job": "/bin/true"}]}
+    later = ["/usr/bin/rcron", "/etc/rcron/rcron.conf"]
+    of_user = {"user": stand_in.user, "entries": [{"job": "/bin/true"}], "later": later}
     preview, real = play([{"rcron.cluster.rcron_crontab": of_user, "check_mode": check} for check in (True, False)])
     assert preview["entries"] == real["entries"]
     assert real["entries"][0]["user"] == stand_in.user

@@ -256,3 +256,19 @@ def test_all_that_is_documented_is_returned_and_nothing_else(module, crontabs, p
         assert set(told[name][0]) == set(documented[name]["contains"])
     assert "events" not in module(rcron_info.main, conf=[])
     assert "runs" not in module(rcron_info.main, conf=[], history=0)
+
+
+def test_who_keepalived_hears_without_expecting_it_comes_from_the_last_minute_of_its_journal(program):
+    said = [
+        "(VI_1) Received advert from 10.89.2.24 with lower priority 99, ours 100, forcing new election",
+        "(VI_1) received advert from 10.89.2.24.",
+        "(VI_6) Received advert from 2001:db8::7 with higher priority",
+        "(VI_1) Entering BACKUP STATE",
+    ]
+    program("journalctl", f'echo "$*" >"$(dirname "$0")/asked"; cat <<\'EOF\'\n{chr(10).join(said)}\nEOF')
+    assert rcron_info.heard() == ["10.89.2.24", "2001:db8::7"]
+
+
+def test_a_host_without_a_journal_hears_nobody(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert rcron_info.heard() == []

@@ -12,6 +12,8 @@ import sys
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import CrontabFile
+from ansible_collections.rcron.cluster.plugins.module_utils.installation import callers
 from ansible_collections.rcron.cluster.plugins.modules import rcron_wrapper
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
@@ -139,3 +141,58 @@ def test_the_packages_own_parser_decides(run):
     failed = run(check_mode=True, package=package)
     assert "rcron/settings.py cannot be loaded" in failed["msg"]
     assert "broken" in failed["msg"]
+
+
+@pytest.fixture
+def crontab(tmp_path, monkeypatch):
+    """The host's only crontab, a system one."""
+    path = tmp_path / "app"
+    monkeypatch.setattr(callers, "all_crontabs", lambda command: [CrontabFile(str(path))])
+    return path
+
+
+def test_a_wrapper_that_an_entry_still_calls_is_not_removed(run, tmp_path, crontab):
+    run()
+    rcron, conf = tmp_path / "bin_dir" / "rcron", tmp_path / "etc" / "rcron.conf"
+    lines = [
+        f"1 * * * * root {rcron} --conf {conf} /bin/ours",
+        f"2 * * * * root cd /srv && {rcron} -c 'a | b'",
+        "3 * * * * root nice rcron /bin/bare",
+        f"4 * * * * root rcron --conf {conf} /bin/by-path",
+        f"5 * * * * root {rcron} --conf /etc/rcron/another.conf /bin/another",
+        "6 * * * * root /opt/rcron /bin/foreign; /opt/bin/rcron x; rcronctl status; pgrep rcron || true",
+        f"7 * * * * root {rcron}ctl status; ls {rcron}-agent; cat {rcron}.conf",
+        "# 8 * * * * root rcron /bin/comment",
+    ]
+    crontab.write_text("".join(f"{line}\n" for line in lines))
+    done = run(state="absent")
+    assert done["failed"]
+    assert done["msg"].startswith("5 crontab entries call what is to be removed, and would never run again: ")
+    for number, command in ((1, "/bin/ours"), (2, "'a | b'"), (3, "bare"), (4, "by-path"), (5, "another")):
+        assert any(
+            part.startswith(f"{crontab}, line {number}: ") and command in part
+            for part in done["msg"].split("run again: ")[1].split("; ")
+        ), done["msg"]
+    assert (rcron.is_symlink(), conf.exists()) == (True, True)
+    # In a preview, those of this cluster are to lose their prefix first.
+    assert "3 crontab entries" in run(state="absent", check_mode=True)["msg"]
+    crontab.write_text("".join(f"{line}\n" for line in [lines[0], *lines[5:]]))
+    assert run(state="absent", check_mode=True)["changed"]
+    assert "1 crontab entry calls" in run(state="absent")["msg"]
+    crontab.write_text("".join(f"{line}\n" for line in lines[5:]))
+    assert run(state="absent")["changed"]
+    assert not rcron.exists()
+    crontab.write_text(f"{lines[0]}\n")
+    assert not run(state="absent")["changed"], "there is nothing left to be called"
+
+
+def test_an_entry_of_another_cluster_does_not_keep_this_one(run, tmp_path, crontab):
+    run()
+    other = tmp_path / "etc" / "other.conf"
+    run(conf=str(other), state_file=str(tmp_path / "run-other" / "state"))
+    crontab.write_text(f"* * * * * root {tmp_path}/bin_dir/rcron --conf {other} /bin/other\n")
+    assert run(state="absent")["changed"]
+    assert (tmp_path / "bin_dir" / "rcron").is_symlink()
+    assert (
+        "1 crontab entry calls" in run(state="absent", conf=str(other), state_file=f"{tmp_path}/run-other/state")["msg"]
+    )
