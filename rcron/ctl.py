@@ -13,7 +13,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from rcron import __version__, ask, feeders, guard, hook, log, pin, process, settings, state, status, utf8
+from rcron import __version__, ask, feeders, files, guard, hook, log, pin, process, settings, state, status, utf8
 from rcron.hook import EX_CANTCREAT, EX_CONFIG, EX_TEMPFAIL, EX_USAGE
 
 EX_OK = 0
@@ -265,7 +265,11 @@ def _pin(options: argparse.Namespace) -> int:
     config = settings.load(options.conf)
     folder = os.path.dirname(config.pin_file)
     os.umask(0o022)  # the administrator's may be stricter, but every user's jobs look for a pin
-    os.makedirs(folder, exist_ok=True)
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    try:
+        os.mkdir(folder, files.FOLDER_MODE)
+    except FileExistsError:
+        pass
     try:
         pin.check_folder(config)
     except ValueError as error:

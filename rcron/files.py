@@ -7,6 +7,11 @@ Every `rcron` reads such files, so nothing is imported here that the interpreter
 
 import posix
 
+#: The mode of a folder for states, pins or the agent's files: every user may open what is in it by its name. Whoever
+#: may read a folder may have the kernel announce its changes to him (rcron/watch.py), and each such request delays
+#: whoever changes something there.
+FOLDER_MODE = 0o711
+
 #: How a file is opened for reading. O_NONBLOCK: opening a FIFO of that name must not wait for a writer.
 _READ = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY
 

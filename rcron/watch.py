@@ -3,9 +3,12 @@
 """Wait for signals and for a change of this node's state at once, at almost no cost.
 
 The kernel announces a change in a folder by SIGIO (dnotify: fcntl(2), F_NOTIFY), the only such notice that is available
-to Python without extensions. If the file system or the kernel cannot announce changes, the state is looked at once a
-second. If they are announced, an occasional look covers the changes that are not, such as a mount: a look each second
-by thousands of waiting jobs took a sixth of a processor.
+to Python without extensions. Whoever changes something there has to send all these signals, and 32,000 requests made
+the writing of a state a thousand times slower. So ordinary users may not read the folders (files.FOLDER_MODE): only
+the jobs of root and of the feeder's user are notified, if the file system and the kernel can announce changes.
+
+All others look at the state once a second. If changes are announced, an occasional look covers the changes that are
+not, such as a mount: a look each second by thousands of waiting jobs took a sixth of a processor.
 """
 
 import _signal

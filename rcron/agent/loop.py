@@ -15,7 +15,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from rcron import ask, log, settings
+from rcron import ask, files, log, settings
 from rcron.agent import clusters
 from rcron.agent.answer import Answer, boottime
 from rcron.agent.clusters import Cluster
@@ -120,7 +120,8 @@ class Loop:
         signal.signal(signal.SIGHUP, self._reread)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
-        os.makedirs(settings.RUNTIME, mode=0o755, exist_ok=True)
+        os.makedirs(settings.RUNTIME, exist_ok=True)
+        os.chmod(settings.RUNTIME, files.FOLDER_MODE)
         seen = boottime()
         looked = seen - LOOK
         clock = time.time() - seen

@@ -36,7 +36,7 @@ class Store:
         self._feeder = feeder
         self._folder = os.path.dirname(config.state_file)
         self._owner = owner
-        self._mode = 0o755
+        self._mode = files.FOLDER_MODE
         self._written: "tuple[str | None, str] | None" = None
         self.look_at_folder()
 

@@ -114,6 +114,6 @@ def test_the_user_cannot_influence_the_pin(node: Node) -> None:
     for user in ("alice", "postgres"):
         assert as_user(node, f"rcronctl --conf {CONF} is-active", user).stdout == "passive\n"
     assert node.run("stat -c '%U %a' /var/lib/rcron-theirs /var/lib/rcron-theirs/state.pin").split() == [
-        *("root", "755"),
+        *("root", "711"),
         *("root", "644"),
     ]

@@ -14,11 +14,14 @@ from pathlib import Path
 import pytest
 from nodes import Node
 
+from tests.cluster import measurement
 from tests.cluster.attacker import Attempt, as_user, outcome, outcome_without_protection
 from tests.cluster.playbooks import Play
 
 EVENT = 'INSTANCE "VI_rcron" BACKUP 100'
 IS_PASSIVE = "grep -q passive /run/rcron/state"
+#: Requests a signal for each change in a folder (F_NOTIFY).
+WATCH = "import fcntl, os, sys; fcntl.fcntl(os.open(sys.argv[1], os.O_RDONLY), fcntl.F_NOTIFY, fcntl.DN_RENAME)"
 
 ATTEMPTS = {
     "state file, written": Attempt("echo passive >/run/rcron/state", IS_PASSIVE, "chmod 666 /run/rcron/state"),
@@ -67,6 +70,17 @@ ATTEMPTS = {
         "echo '# mine' >>/etc/systemd/system/keepalived.service.d/rcron.conf",
         "grep -q mine /etc/systemd/system/keepalived.service.d/rcron.conf",
         "chmod 666 /etc/systemd/system/keepalived.service.d/rcron.conf",
+    ),
+    # Each such request delays whoever changes something in the folder.
+    "state's folder, watched": Attempt(
+        f"/usr/bin/python3 -c {shlex.quote(WATCH)} /run/rcron && touch mine",
+        "test -e $HOME/mine",
+        "chmod 755 /run/rcron",
+    ),
+    "pin's folder, watched": Attempt(
+        f"/usr/bin/python3 -c {shlex.quote(WATCH)} /var/lib/rcron && touch mine",
+        "test -e $HOME/mine",
+        "mkdir -p /var/lib/rcron; chmod 755 /var/lib/rcron",
     ),
     "pin": Attempt(
         "mkdir -p /var/lib/rcron; echo passive >/var/lib/rcron/state.pin",
@@ -137,6 +151,8 @@ ATTEMPTS = {
 
 @pytest.mark.parametrize("name", ATTEMPTS)
 def test_no_user_changes_what_decides_or_runs(node: Node, name: str) -> None:
+    if name.startswith("pin's folder, w"):
+        node.run("rcronctl pin active; rcronctl unpin")  # makes the folder
     done, said = outcome(node, ATTEMPTS[name])
     assert not done, said
     assert re.search("permission denied|not permitted", said, re.IGNORECASE), said
@@ -168,17 +184,75 @@ def test_locks_on_files_that_everybody_may_read_block_no_feeder(node: Node) -> N
         """
         cd /run/rcron
         for place in . state state.feeder /etc/rcron/rcron.conf /usr/bin/rcronctl; do
-            su alice -c "exec flock --nonblock $place sleep 4" &
+            su alice -c "exec flock --nonblock $place sleep 4" 2>/dev/null &
         done
         sleep 1
         for place in . state state.feeder; do flock --nonblock $place true || echo held; done
         timeout 20 rcronctl set active --feeder test; echo $?
-        for place in . /usr/bin/rcronctl; do flock --nonblock $place true || echo held; done
+        for place in /etc/rcron/rcron.conf /usr/bin/rcronctl; do flock --nonblock $place true || echo held; done
         wait
         """
     )
-    # root had finished while they were still held.
-    assert said.split() == ["held", "held", "held", "0", "held", "held"]
+    # root had finished while they were still held; the folder cannot be opened, and so not be locked.
+    assert said.split() == ["held", "held", "0", "held", "held"]
+
+
+#: Four processes with thousands of such requests each; each request is to signal all four. The file `ready` then says
+#: how many were granted.
+MANY = """
+import fcntl, os, signal, time
+if os.getpgrp() != os.getpid():
+    os.setpgrp()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
+reading, writing = os.pipe()
+for _process in range(4):
+    if os.fork() == 0:
+        granted = 0
+        for _request in range(8000):
+            try:
+                fd = os.open("/run/rcron", os.O_RDONLY)
+            except OSError:
+                break
+            fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpgrp())
+            fcntl.fcntl(fd, fcntl.F_NOTIFY, fcntl.DN_CREATE | fcntl.DN_MODIFY | fcntl.DN_RENAME | fcntl.DN_MULTISHOT)
+            granted += 1
+        os.write(writing, b"%8d" % granted)
+        time.sleep(60)
+        os._exit(0)
+granted = sum(int(os.read(reading, 8)) for _process in range(4))
+with open("ready.new", "w") as file:
+    print(granted, file=file)
+os.rename("ready.new", "ready")
+time.sleep(60)
+"""
+
+
+def test_no_user_delays_who_decides_by_waiting_for_it(node: Node) -> None:
+    """The kernel serves each request at each change. How long that takes is measured, with and without protection."""
+    node.run(f"printf %s {shlex.quote(MANY)} >~alice/many; chown alice ~alice/many")
+
+    def requests_and_seconds(weaken: str) -> "tuple[int, float]":
+        said = node.run(
+            f"""
+            cd ~alice; {weaken}
+            su -s /bin/sh alice -c "exec /usr/bin/python3 many" </dev/null >/dev/null 2>&1 &
+            timeout 20 sh -c 'until test -e ready; do sleep 0.1; done'
+            echo $(cat ready) $(date +%s.%N)
+            for state in passive active passive active passive active; do rcronctl set $state >/dev/null; done
+            date +%s.%N
+            pkill -u alice -f 'python3 many'; chmod 711 /run/rcron; rm -f ready
+            """
+        ).split()
+        return int(said[0]), float(said[2]) - float(said[1])
+
+    granted, seconds = requests_and_seconds("true")
+    assert granted == 0
+    granted, more = requests_and_seconds("chmod 755 /run/rcron")
+    node.run("rm ~alice/many")
+    assert granted > 500
+    measurement.report(
+        f"rcronctl set takes {seconds / 6:.2f} s, and {more / 6:.2f} s beside {granted} requests in a readable folder"
+    )
 
 
 def test_a_lock_that_is_never_released_blocks_nobody_forever(node: Node) -> None:

@@ -46,7 +46,7 @@ def test_everybody_may_read_the_state_and_only_root_may_write_it(host: Host) -> 
     state = host.file("/var/run/rcron/state")
     assert (state.user, state.mode) == ("root", 0o644)
     assert state.content in (b"active\n", b"passive\n")
-    assert (host.file("/run/rcron").user, host.file("/run/rcron").mode) == ("root", 0o755)
+    assert (host.file("/run/rcron").user, host.file("/run/rcron").mode) == ("root", 0o711)
 
 
 def test_job_of_an_ordinary_user_runs_on_the_active_node_only(cluster: Cluster) -> None:

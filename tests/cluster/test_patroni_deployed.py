@@ -73,7 +73,7 @@ def until_passive(node: Node) -> float:
 
 def test_the_leader_is_active_and_watched_and_only_the_state_is_postgres_s(cluster: Cluster, active: Node) -> None:
     assert "patroni, alive, " in active.run("rcronctl status")
-    assert active.run("stat -c '%U %a' /run/rcron /run/rcron/state").split() == ["postgres", "755", "postgres", "644"]
+    assert active.run("stat -c '%U %a' /run/rcron /run/rcron/state").split() == ["postgres", "711", "postgres", "644"]
 
     passive = other(cluster, active)
     passive.run("runuser -u postgres -- rcronctl set passive")

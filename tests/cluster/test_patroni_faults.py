@@ -75,7 +75,7 @@ def test_folder_that_is_read_only(cluster: Cluster, active: Node, watch: Watch) 
 def test_folder_that_is_removed(cluster: Cluster, active: Node, watch: Watch) -> None:
     suffer("patroni", "folders removed", watch, lambda: cluster.on_all(faults.remove_folder))
     assert cluster.active() is active
-    assert cluster.on_all(lambda node: node.run("stat -c '%U %a' /run/rcron").split()) == [["postgres", "755"]] * 2
+    assert cluster.on_all(lambda node: node.run("stat -c '%U %a' /run/rcron").split()) == [["postgres", "711"]] * 2
 
 
 def test_agent_that_is_killed(cluster: Cluster, active: Node, watch: Watch) -> None:

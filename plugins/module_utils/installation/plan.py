@@ -24,6 +24,9 @@ from .processes import run, users_of
 from .steps import Remove, RemoveFolder, RemoveLauncher, RemoveUnused, Step, owner_of_all
 from .trust import exposure
 
+#: The mode of the folders for state and pin: rcron.files.FOLDER_MODE says why.
+SEARCHABLE = 0o711
+
 
 @dataclass
 class Plan:
@@ -71,6 +74,7 @@ def present(places: Places, wanted: Wanted) -> Plan:
     if refusals:
         raise RefusedError(refusals)
     state_owner = (pwd.getpwnam(wanted.state_user).pw_uid, owner_of_all()[1])
+    states, pins = (os.path.dirname(path) for path in (places.state_path, places.pin_path))
     library = os.path.join(places.lib_dir, wanted.package.name)
     links = [link_step(path, f"{library}/{to}") for path, to in places.links.items()]
     launchers, pages = links[-len(PROGRAMS) :], links[: -len(PROGRAMS)]
@@ -79,8 +83,10 @@ def present(places: Places, wanted: Wanted) -> Plan:
         library_step(wanted.package, library, cache_tag),
         folder_step(os.path.dirname(places.conf), 0o755, owner_of_all()),
         file_step(places.tmpfiles, _tmpfiles_text(places, wanted.state_user)),
-        folder_step(os.path.dirname(places.state_path), 0o755, state_owner),
+        folder_step(states, SEARCHABLE, state_owner),
         _lock_step(places, state_owner[0]),
+        # rcronctl creates it with the first pin.
+        folder_step(pins, SEARCHABLE, owner_of_all()) if os.path.isdir(pins) and pins != states else None,
         *(folder_step(path) for path in [*places.man_folders, places.bin_dir]),
         *pages,
         *([*launchers, conf] if _are_launchers_first(places, conf, library) else [conf, *launchers]),
@@ -133,7 +139,7 @@ def _tmpfiles_text(places: Places, user: str) -> str:
 # Written by Ansible, role rcron.cluster.rcron, for {places.conf}.
 # A node comes up passive, and stays so until its feeder or its operator says otherwise: cron starts before they do.
 # The second line is for boot alone (!), so that systemd-tmpfiles --create leaves a running node's state as it is.
-d {os.path.dirname(places.state_path)} 0755 {user} root -
+d {os.path.dirname(places.state_path)} {SEARCHABLE:04o} {user} root -
 f+! {places.state_path} 0644 {user} root - passive\\n
 """
 

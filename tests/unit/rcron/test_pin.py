@@ -175,8 +175,8 @@ def test_a_bad_time_is_wrong_usage_and_pins_nothing(node: Any, pin_file: pathlib
 def test_every_user_may_look_for_a_pin_whatever_the_administrators_umask(node: Any, umask: int) -> None:
     node.conf.write_text(f"state_file = {node.folder}/new/below/state\n")
     assert node.ctl("pin", "passive", umask=umask).returncode == 0
-    for path in (node.folder / "new", node.folder / "new" / "below"):
-        assert path.stat().st_mode & 0o777 == 0o755
+    for path, mode in ((node.folder / "new", 0o755), (node.folder / "new" / "below", 0o711)):
+        assert path.stat().st_mode & 0o777 == mode
 
 
 def test_a_pin_that_everyone_could_replace_is_ignored(node: Any, pin_file: pathlib.Path) -> None:
