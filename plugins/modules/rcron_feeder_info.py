@@ -72,6 +72,12 @@ options:
       - Further files that the role writes, whatever the feeder, each with the comment at its top.
     type: dict
     default: {}
+  writes:
+    description:
+      - The paths of all files that the role writes, apart from those that the look itself finds.
+    type: list
+    elements: path
+    default: []
 seealso:
   - module: rcron.cluster.rcron_info
 """
@@ -181,6 +187,12 @@ node:
       description: For V(patroni), whether the configuration is a folder.
       type: bool
       sample: false
+    exposed:
+      description:
+        - Who, apart from root, could replace what the role writes or have it written elsewhere, and how to prevent it.
+          Empty if nobody could.
+      type: str
+      sample: "/etc/patroni belongs to postgres, who could replace what the role writes: chown root /etc/patroni"
     foreign:
       description: The paths of the role's files at which there is something that the role did not write.
       type: list
@@ -353,6 +365,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.feeders import (
     ucarp,
     wackamole,
 )
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.trust import exposure
 from ansible_collections.rcron.cluster.plugins.module_utils.node.files import foreign, printable
 from ansible_collections.rcron.cluster.plugins.module_utils.node.programs import ProgramError
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TIME_LIMIT, TimeLimitError, within
@@ -379,6 +392,7 @@ def main() -> None:
             "feeder": {"type": "str", "required": True, "choices": sorted(FEEDERS)},
             "options": {"type": "dict", "required": True},
             "files": {"type": "dict", "default": {}},
+            "writes": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
@@ -388,6 +402,9 @@ def main() -> None:
         module.fail_json(msg=str(error))
     for path, mark in module.params["files"].items():
         node["foreign"] += foreign([path], mark)
+    # For Patroni, the look has found the path.
+    written = [*module.params["writes"], *module.params["files"], node.get("file")]
+    node["exposed"] = next(filter(None, (exposed(path) for path in written if path)), "")
     module.exit_json(changed=False, node=node)
 
 
@@ -420,6 +437,11 @@ def look(feeder: str, options: dict, time_limit: int) -> dict:
     except OSError as error:
         raise InspectionError(printable(f"{error.filename or feeder}: {error.strerror or error}")) from error
     return readable(answer)
+
+
+def exposed(path: str) -> str:
+    """Say who, apart from root, could replace what a role writes at a path, and how to prevent it; or return ""."""
+    return printable(exposure(path, "what the role writes there") or "").replace(", or name another place", "")
 
 
 def readable(value: object) -> object:

@@ -440,7 +440,7 @@ NETWORK = {"interfaces": {"eth0": "192.0.2.1"}, "default_interface": "eth0"}
 def looked_at(feeder: str, **more: Any) -> dict[str, Any]:
     """What rcron_feeder_info answers."""
     network = {} if feeder == "pacemaker" else NETWORK
-    return {"changed": False, "node": {"uid": 0, "foreign": [], **network, **NODES[feeder], **more}}
+    return {"changed": False, "node": {"uid": 0, "foreign": [], "exposed": "", **network, **NODES[feeder], **more}}
 
 
 @pytest.mark.parametrize(

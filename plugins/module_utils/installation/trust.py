@@ -43,11 +43,15 @@ def exposures(places: Places) -> dict[str, str]:
     return {option: why for option, why in found.items() if why}
 
 
-def exposure(path: str) -> str | None:
+def exposure(path: str, aim: str = "what root runs") -> str | None:
     """Find out who could replace the file or folder at a path, apart from root and the user who runs this.
 
     If links are part of the path, both their folders and those that they lead to count. Folders that do not exist yet
     are not examined, because the installation creates them.
+
+    Args:
+        path: The path of a file or folder, which need not exist.
+        aim: What could be replaced there, for the answer.
 
     Returns:
         Who could do it and how to prevent it, or None.
@@ -64,7 +68,7 @@ def exposure(path: str) -> str | None:
                 continue  # reported elsewhere, as something in the way
             if status.st_uid not in (0, os.geteuid()):
                 return (
-                    f"{place} belongs to {_user(status.st_uid)}, who could replace what root runs: "
+                    f"{place} belongs to {_user(status.st_uid)}, who could replace {aim}: "
                     f"chown root {place}, or name another place"
                 )
             # In a sticky folder (/tmp) nobody can replace what is root's, but anybody can be there first.
@@ -72,7 +76,7 @@ def exposure(path: str) -> str | None:
             if is_sticky and above and _is_roots(above):
                 continue
             for who, fix in _writers(place, status):
-                what = "put something there before root does" if is_sticky else "replace what root runs"
+                what = "put something there before root does" if is_sticky else f"replace {aim}"
                 fix = "" if is_sticky else f"{fix} {place}, or "
                 return f"{who} may write {place}, and so {what}: {fix}name another place"
     return None

@@ -33,7 +33,7 @@ module=${1##*/AnsiballZ_}
 cat "$0.${module%.py}" 2>/dev/null || cat "$0.any"
 """
 
-NODE = {"uid": 0, "foreign": [], "perl": True, "lacks": ["PerlUse Rcron"]}
+NODE = {"uid": 0, "foreign": [], "exposed": "", "perl": True, "lacks": ["PerlUse Rcron"]}
 NOT_NAMED = [
     f"PerlUseLib {FOLDER}",
     "PerlUse Rcron",
@@ -211,6 +211,13 @@ def test_somebody_s_file_of_the_agent_is_refused(served, path):
     ran = served({"roles": [ROLE]}, node={"foreign": [path]})
     assert ran.returncode != 0
     assert f"localhost: {path} is there already, and not from this role: remove it, with the feeder's" in ran.stdout
+    assert "Write" not in ran.stdout
+
+
+def test_a_folder_in_which_another_user_could_replace_what_is_written_is_refused(play):
+    ran = play({"roles": [ROLE]}, node={"exposed": "/x belongs to postgres"})
+    assert ran.returncode != 0
+    assert "localhost: /x belongs to postgres" in ran.stdout
     assert "Write" not in ran.stdout
 
 

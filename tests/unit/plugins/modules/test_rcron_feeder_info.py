@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 
@@ -102,6 +103,30 @@ def test_examples_are_taken(run):
         assert "node" in run(**task["rcron.cluster.rcron_feeder_info"])
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_a_user_in_whose_folder_a_role_would_write_is_named(run, options, tmp_path, play):
+    """With a link in his folder, he decides where root writes."""
+    home, roots = tmp_path / "home", tmp_path / "roots"
+    for folder in (home, roots):
+        folder.mkdir()
+    os.chown(home, 12345, 12345)
+    (home / "conf.d").symlink_to(roots)
+    path = str(home / "conf.d" / "zz-rcron.yml")
+    why = f"{home} belongs to uid 12345, who could replace what the role writes there: chown root {home}"
+    for feeder, given in (
+        ("ucarp", {"writes": [path]}),
+        ("ucarp", {"files": {path: MARK}}),
+        ("patroni", {"options": {**options["patroni"], "conf": str(home / "conf.d")}}),
+    ):
+        assert run(**{"feeder": feeder, "options": options[feeder], **given})["node"]["exposed"] == why
+    os.chown(home, 0, 0)
+    assert run(feeder="ucarp", options=options["ucarp"], writes=[path])["node"]["exposed"] == ""
+    # Without the protection: as the roles write.
+    os.chown(home, 12345, 12345)
+    play([{"ansible.builtin.copy": {"content": "mine", "dest": path, "owner": "root", "mode": "0644"}}])
+    assert (roots / "zz-rcron.yml").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -150,7 +175,7 @@ def test_a_look_without_an_end_is_given_up(run, options, monkeypatch):
 def test_a_byte_that_is_not_utf8_is_shown(run, options, monkeypatch):
     answer = {"users": ["/etc/\udce4:1"], "times": {"\udce4": None}, "uid": 0}
     monkeypatch.setattr(rcron_feeder_info.ucarp, "inspect", lambda options: answer)
-    shown = {"users": ["/etc/\\xe4:1"], "times": {"\\xe4": None}, "uid": 0}
+    shown = {"users": ["/etc/\\xe4:1"], "times": {"\\xe4": None}, "uid": 0, "exposed": ""}
     assert run(feeder="ucarp", options=options["ucarp"])["node"] == shown
 
 
