@@ -5,6 +5,7 @@ nothing else, and can neither mislead nor block root, who reads and writes the s
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -96,10 +97,42 @@ def test_other_things_in_a_files_place_neither_block_nor_mislead_root(node: Node
     assert node.run("stat -c '%U %a' /dev/zero").split() == ["root", "666"]
 
 
-def test_a_file_of_root_with_the_locks_name_remains_roots(node: Node) -> None:
+@pytest.mark.parametrize("name", ["state", "state.feeder", "state.lock"])
+def test_a_file_of_root_with_one_of_the_names_remains_roots(node: Node, name: str) -> None:
     """A hard link, as an older kernel lets anybody make one (fs.protected_hardlinks=0): made by root here."""
-    node.run(f"echo kept >/run/kept; chmod 600 /run/kept; ln -f /run/kept {FOLDER}/state.lock; {CTL} set passive")
+    node.run("echo kept >/run/kept; chmod 600 /run/kept")
+    assert as_user(node, f"ln -f /run/kept {FOLDER}/{name}", "postgres").returncode != 0
+    node.run(f"ln -f /run/kept {FOLDER}/{name}; {CTL} set passive; {CTL} set active || true; {CTL} set passive")
     assert node.run("cat /run/kept; stat -c '%U %a' /run/kept").split() == ["kept", "root", "600"]
+
+
+#: Takes a lease on a file (fcntl(2)), says so, and does not give it up.
+LEASE = """
+import fcntl, os, signal, sys, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fcntl.fcntl(os.open(sys.argv[1], os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("leased", flush=True)
+time.sleep(40)
+"""
+
+
+@pytest.mark.parametrize("name", ["state", "state.feeder", "state.lock"])
+def test_a_lease_on_a_file_makes_nobody_wait(node: Node, name: str) -> None:
+    """Whoever opens the file otherwise waits for fs.lease-break-time, 45 s."""
+    holder = (
+        f"su -s /bin/sh postgres -c {shlex.quote(f'exec /usr/bin/python3 -c {shlex.quote(LEASE)} {FOLDER}/{name}')}"
+    )
+    said = node.run(
+        f"""
+        {holder} </dev/null >/run/kept & timeout 10 sh -c 'until grep -q leased /run/kept; do sleep 0.1; done'
+        timeout 5 {CTL} status >/dev/null; echo $?
+        timeout 2 cat {FOLDER}/{name} >/dev/null; echo $?
+        timeout 9 {CTL} set passive; echo $?
+        timeout 5 rcron --conf {CONF} echo ran; {CTL} is-active || true
+        pkill -u postgres -f F_SETLEASE
+        """
+    )
+    assert said.split() == ["0", "124", "0", "passive"]
 
 
 def test_files_that_root_writes_there_belong_to_the_user(node: Node) -> None:

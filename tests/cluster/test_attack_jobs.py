@@ -5,12 +5,15 @@ the names of their own jobs, through signals, and by looking into processes."""
 
 import json
 import shlex
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from nodes import Node
 from waiting import wait_until
 
+from tests.cluster import measurement
 from tests.cluster.attacker import Attempt, as_user, outcome, outcome_without_protection
 
 # --- the environment ---
@@ -222,3 +225,153 @@ def test_no_user_reaches_into_roots_processes(node: Node, name: str) -> None:
 def test_a_user_reaches_into_his_own(node: Node, name: str) -> None:
     done, said = outcome_without_protection(node, INTO[name])
     assert done, said
+
+
+def test_mounts_of_a_users_own_deceive_nobody_else(node: Node) -> None:
+    """In a user namespace everybody is root, over nothing but what he has mounted himself."""
+    node.run("rcronctl set active")
+    own = (
+        "cd /run/rcron; mount -t tmpfs none .; cd .; echo passive >state; rcronctl is-active; grep -c $PWD /proc/mounts"
+    )
+    ran = as_user(
+        node,
+        f"unshare -Urm sh -c {shlex.quote(own)}; unshare -Ur rcronctl set passive; unshare -Ur rcronctl pin passive",
+    )
+    assert ran.stdout.split("\n")[:2] == ["passive", "1"]  # his own processes see it
+    assert ran.stdout.count("ermission denied") == 2
+    assert node.state() == "active"
+    assert "/run/rcron" not in node.run("cat /proc/1/mounts")
+
+
+# --- starvation ---
+
+#: Root's process that keeps a state fresh on one processor, beside a user's busy processes on the same one. Prints how
+#: old the state was at most within 6 s.
+BESIDE = """
+cpu=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
+taskset -c $cpu sh -c 'exec rcronctl --conf /etc/rcron/attack.conf set active --while '$waited
+su -s /bin/sh alice -c "{busy}" </dev/null >/dev/null 2>&1 &
+{more}
+/usr/bin/python3 -c '
+import os, time
+oldest, end = 0.0, time.time() + 6
+while time.time() < end:
+    oldest = max(oldest, time.time() - os.stat("/run/attack/state").st_mtime)
+    time.sleep(0.01)
+print(oldest)'
+rcronctl --conf /etc/rcron/attack.conf is-active
+"""
+BUSY = "for process in $(seq 20); do taskset -c $cpu timeout 6 sh -c 'while :; do :; done' & done; wait"
+
+
+@pytest.fixture
+def kept_fresh(node: Node) -> Iterator[str]:
+    """A state that is fresh for 3 s. Yields the shell's words that begin a process for it to depend on."""
+    settings = "state_file = /run/attack/state\nstate_max_age = 3\ndefault_state = passive\n"
+    node.run(f"mkdir -m 755 /run/attack; printf '{settings}' >/etc/rcron/attack.conf")
+    yield "sleep 60 >/dev/null 2>&1 & waited=$!"
+    node.run("pkill -9 -u alice; pkill -9 -f 'sleep 6[0]'; rm -r /run/attack /etc/rcron/attack.conf")
+
+
+def oldest(node: Node, begin: str, more: str) -> "tuple[float, str]":
+    """Return how old the state was at most beside a user's busy processes, in seconds, and what it was then."""
+    said = node.try_run(f"{begin}\n{BESIDE.format(busy=BUSY, more=more)}").stdout.split()
+    return float(said[0]), said[1]
+
+
+def test_busy_processes_do_not_keep_a_state_from_being_refreshed(node: Node, kept_fresh: str) -> None:
+    """The kernel shares a processor fairly, and a refresh takes little of it."""
+    age, state = oldest(node, kept_fresh, "true")
+    measurement.report(f"beside 20 busy processes on its processor, a state that is fresh for 3 s was {age:.2f} s old")
+    assert age < 3
+    assert state == "active"
+
+
+def test_a_state_that_is_not_refreshed_is_passive(node: Node, kept_fresh: str) -> None:
+    """What a user could come to who starves the process for good: here it is stopped."""
+    age, state = oldest(node, kept_fresh, "kill -STOP $(sed -n 's/^pid=//p' /run/attack/state.feeder)")
+    assert age > 3
+    assert state == "passive"
+
+
+#: Takes all processes that the node may have, and notes it in the file `full`. Never more than these: outside of the
+#: node's limit it would take the machine's.
+HOG = """
+import os, time
+try:
+    for _process in range(400):
+        if os.fork() == 0:
+            time.sleep(30)
+            os._exit(0)
+except OSError:
+    os.close(os.open("full", os.O_CREAT))
+time.sleep(30)
+"""
+
+#: Root, who has his programs started before; they go on once no other process can be created.
+AMONG = """
+import os, subprocess, sys, time
+home = "/home/alice"
+held = [sys.argv[1].split(), sys.argv[2].split()]
+def started(command):
+    return subprocess.Popen(
+        ["/bin/sh", "-c", 'read go; exec "$@" 2>&1', "x", *command],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )
+waiting = [started(command) for command in held]
+words = ["su", "-s", "/bin/sh", "alice", "-c", "cd; exec /usr/bin/python3 hog"]
+hog = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+end = time.time() + 20
+while not os.path.exists(home + "/full") and time.time() < end:
+    time.sleep(0.1)
+try:
+    if os.fork() == 0:
+        os._exit(0)
+    print("a process was created")
+except BlockingIOError:
+    print("no process can be created")
+before = os.stat("/run/attack/state").st_mtime
+time.sleep(3)
+print("refreshed" if os.stat("/run/attack/state").st_mtime > before else "not refreshed")
+for process in waiting:
+    print(process.communicate("go\\n", timeout=20)[0].strip(), process.returncode)
+for name in os.listdir("/proc"):
+    try:
+        if name.isdigit() and os.stat("/proc/" + name).st_uid == 1000:
+            os.kill(int(name), 9)
+    except OSError:
+        pass
+"""
+
+
+def processes_allowed(node: Node) -> Path:
+    """Return the file of this machine's that limits how many processes the node may have."""
+    show = ["podman", "container", "inspect", "--format", "{{.State.CgroupPath}}", node.container]
+    group = subprocess.run(show, check=True, capture_output=True, text=True).stdout.strip()
+    # cgroups version 1, and version 2.
+    files = [Path(f"/sys/fs/cgroup{controller}{group}/pids.max") for controller in ("/pids", "")]
+    return next(file for file in files if file.exists())
+
+
+def test_a_user_who_takes_all_processes_stops_jobs_but_no_decision(node: Node, kept_fresh: str) -> None:
+    """A fork bomb, in a node that may have 200 processes."""
+    node.run(f"{kept_fresh}; rcronctl --conf /etc/rcron/attack.conf set active --while $waited")
+    node.run(f"printf %s {shlex.quote(HOG)} >~alice/hog; chmod 644 ~alice/hog")
+    commands = [f"{program} --conf /etc/rcron/attack.conf {rest}" for program, rest in AT_LAST]
+    allowed = processes_allowed(node)
+    allowed.write_text("200")
+    try:
+        # Not in-node.sh, whose processes are not the node's.
+        words = ["podman", "exec", node.container, "/usr/bin/python3", "-c", AMONG, *commands]
+        said = subprocess.run(words, check=True, capture_output=True, text=True, timeout=100).stdout.splitlines()
+    finally:
+        allowed.write_text("max")
+        node.run("rm -f ~alice/hog ~alice/full")
+    assert said[:2] == ["no process can be created", "refreshed"]
+    assert said[2].startswith("rcron: echo: cannot fork")
+    assert said[3] == " 0"
+    assert node.run("cat /run/attack/state") == "passive\n"
+
+
+#: What root runs then: a job, and a feeder's word.
+AT_LAST = [("rcron", "echo ran"), ("rcronctl", "set passive")]
