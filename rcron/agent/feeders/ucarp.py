@@ -29,7 +29,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from rcron import process
+from rcron import files, process
 from rcron.agent.answer import Answer, boottime
 from rcron.agent.truth import Truth, cannot_tell
 from rcron.settings import ACTIVE, PASSIVE, Config
@@ -160,10 +160,9 @@ def settings_of(options: "dict[str, str]") -> Settings:
     password: "bytes | None" = options["p"].encode("utf-8", "surrogateescape") if "p" in options else None
     if "o" in options:
         try:
-            with open(options["o"], "rb", buffering=0) as file:
-                # Its first line.
-                password = file.read(512).partition(b"\n")[0]
-        except OSError:
+            # Its first line. A FIFO at that path would make the agent wait, and whoever reads it would miss that.
+            password = files.read_trusted(options["o"], 4096)[0][:512].partition(b"\n")[0]
+        except (OSError, files.UntrustedError):
             password = None
     try:
         return Settings(

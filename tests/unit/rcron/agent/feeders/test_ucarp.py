@@ -240,6 +240,17 @@ def test_settings_of_a_command_line(tmp_path: pathlib.Path) -> None:
             ucarp.settings_of({name: value for name, value in options.items() if name != missing})
 
 
+def test_a_password_s_file_that_is_a_fifo_is_neither_waited_for_nor_read(tmp_path: pathlib.Path) -> None:
+    passfile = tmp_path / "password"
+    os.mkfifo(passfile)
+    fd = os.open(passfile, os.O_RDWR | os.O_NONBLOCK)  # a plain open would not wait, but take what is in it
+    os.write(fd, b"for somebody else\n")
+    options = {"i": "eth0", "s": "10.0.0.2", "a": "10.0.0.1", "v": "51", "o": str(passfile)}
+    assert ucarp.settings_of(options).password is None
+    assert os.read(fd, 100) == b"for somebody else\n"
+    os.close(fd)
+
+
 @pytest.fixture
 def processes(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> "dict[int, tuple[str, list[str]]]":
     """Processes that the module sees instead of the machine's: their numbers, and name and words."""
