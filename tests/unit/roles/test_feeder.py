@@ -256,3 +256,15 @@ def test_the_agent_goes_with_its_last_cluster(served, others):
     stopped = results(ran, "Stop an agent that serves no other cluster")
     reread = results(ran, "Have an agent that serves other clusters forget this one")
     assert (stopped[:8], reread[:8]) == (("skipping", "changed:") if others else ("ok: [loc", "skipping"))
+
+
+@pytest.mark.parametrize("options", [("--check",), ()])
+def test_a_package_is_not_asked_for_in_check_mode(play, options):
+    """Ansible's module for Debian's packages would fail on a host without python3-apt."""
+    managed = {"__feeder_managed": True, "__feeder_packages": ["keepalived"], "__feeder_all_managed_checks": []}
+    node = {"installed": False, "interfaces": {"eth0": "192.0.2.11"}, "default_interface": "eth0", "name": "node1"}
+    ran = play({"tasks": [include()]}, "-e", json.dumps(managed), *options, node=node, __feeder_interface_option="x")
+    assert ("skipping:" in results(ran, "Install the feeder")) == bool(options), ran.stdout
+    said = results(ran, "Say that the feeder would be installed")
+    assert ("would install keepalived" in said) == bool(options), ran.stdout
+    assert ("changed:" in said) == bool(options)
