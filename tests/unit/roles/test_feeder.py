@@ -268,3 +268,48 @@ def test_a_package_is_not_asked_for_in_check_mode(play, options):
     said = results(ran, "Say that the feeder would be installed")
     assert ("would install keepalived" in said) == bool(options), ran.stdout
     assert ("changed:" in said) == bool(options)
+
+
+#: What rcron_feeder_info says of a host whose feeder is to be set up by the role.
+BARE = {
+    "installed": False,
+    "interfaces": {"eth0": "192.0.2.11"},
+    "default_interface": "eth0",
+    "name": "node1",
+    "error": "",
+    "exists": False,
+    "managed": False,
+    "fifo": "",
+    "instances": [],
+    "groups": [],
+    "silent": [],
+    "backup": False,
+    "there": [],
+    "ours": False,
+    "owners": {},
+    "times": "",
+    "crm": "",
+    "daemon": "",
+    "named_before": [],
+    "running": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("feeder", "node", "replace", "is_refused"),
+    [
+        ("keepalived", {"exists": True}, False, True),
+        ("keepalived", {"exists": True}, True, False),
+        ("keepalived", {}, False, False),
+        ("heartbeat", {"there": ["ha.cf", "haresources"]}, False, True),
+        ("heartbeat", {"there": ["ha.cf", "haresources"], "ours": True}, False, False),
+    ],
+)
+def test_a_configuration_of_somebody_elses_is_not_replaced_unless_it_may_be(play, feeder, node, replace, is_refused):
+    role = {"name": f"rcron.cluster.rcron_{feeder}", "tasks_from": "preflight"}
+    preflight = {"tasks": [{"name": "Check", "ansible.builtin.include_role": role}]}
+    variables = {f"rcron_{feeder}_manage": True, f"rcron_{feeder}_replace": replace}
+    ran = play(preflight, node={**BARE, **node}, rcron_group="all", **variables)
+    assert "Refuse what would not work with this feeder" in ran.stdout
+    said = f"is not this role's, and rcron_{feeder}_manage would replace it"
+    assert (said in " ".join(ran.stdout.split())) == is_refused, ran.stdout
