@@ -24,6 +24,12 @@ from rcron.settings import ACTIVE, PASSIVE, Config, ConfigError, load
 #: The largest file of counters, in bytes: about 50,000 entries.
 MAX_COUNTERS = 1 << 25
 
+#: What is known of a job in more than one number.
+_COUNTS = ("runs", "ignored", "seen")
+
+#: More than any time in seconds that a file of counters may hold.
+_FARTHEST = 1e12
+
 #: A run that was due is not missed before so many seconds have passed: cron, the job and the log take their time.
 _GRACE = 60
 
@@ -209,10 +215,16 @@ def _numbers(found: "dict[str, Any]") -> "dict[str, int]":
 
 
 def _jobs(found: "dict[str, Any]") -> "dict[str, dict[str, Any]]":
-    return {
-        str(name): {key: _numbers(value) if isinstance(value, dict) else float(value) for key, value in job.items()}
-        for name, job in found.items()
-    }
+    return {str(name): {key: _of_job(key, value) for key, value in job.items()} for name, job in found.items()}
+
+
+def _of_job(key: str, value: Any) -> Any:
+    """Return one thing that is known of a job, in the type that it has. Raises ValueError or AttributeError."""
+    if key in _COUNTS:
+        return _numbers(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_FARTHEST < value < _FARTHEST:
+        raise ValueError(f"{key} is {value!r}")  # nan, too, is not in between
+    return value
 
 
 def _read(text: str) -> "tuple[dict[str, str], str | None]":

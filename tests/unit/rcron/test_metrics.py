@@ -206,7 +206,16 @@ def test_a_journal_that_was_replaced_is_read_from_the_last_second_on(host: Host)
     assert host.of("runs_total", status="ok") == "2"
 
 
-@pytest.mark.parametrize("kept", ["garbage", "{}", '{"position":{},"changes":{"c1":"x"},"jobs":{}}', "[]"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "garbage", "{}", "[]", '{"position":{},"changes":{"c1":"x"},"jobs":{}}',
+        '{"position":3,"changes":{},"jobs":{}}',
+        '{"position":{},"changes":{},"jobs":{"c1\\nnightly backup":{"runs":3}}}',
+        '{"position":{},"changes":{},"jobs":{"c1\\nnightly backup":{"started":NaN}}}',
+        '{"position":{},"changes":{},"jobs":{"c1\\nnightly backup":{"started":{"a":1}}}}',
+    ],
+)  # fmt: skip
 def test_counters_that_cannot_be_used_begin_anew(host: Host, kept: str) -> None:
     host.log(START, OK)
     host.samples()
