@@ -91,7 +91,7 @@ class Record:
                 return
             if not os.path.isdir(folder):
                 os.makedirs(folder)
-                os.chmod(folder, 0o755)  # noqa: S103 - pins are read by every user's jobs
+                os.chmod(folder, 0o711)  # noqa: S103 - every user's jobs open pins there by name
             handle, draft = tempfile.mkstemp(prefix=f".{NAME}.", dir=folder)
             try:
                 with open(handle, "wb") as file:

@@ -33,7 +33,7 @@ def test_every_byte_comes_back_and_only_the_owner_reads_it(record, umask):
         os.umask(before)
     assert record.read() == {"/etc/rcron/rcron.conf": [ONE], "/etc/rcron/billing.conf": [TWO, ONE]}
     assert os.stat(record.path).st_mode & 0o777 == 0o600
-    assert os.stat(os.path.dirname(record.path)).st_mode & 0o777 == 0o755
+    assert os.stat(os.path.dirname(record.path)).st_mode & 0o777 == 0o711
     assert os.listdir(os.path.dirname(record.path)) == ["crontabs.json"]
 
 
