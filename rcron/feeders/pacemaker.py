@@ -22,6 +22,7 @@ distinguishes them. It also says which state file must be made passive if rcron.
 
 import argparse
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -358,20 +359,34 @@ def daemon() -> int:
 
 
 def process_named(name: str) -> int:
-    """Find a process of this machine, and of no container on it, by its name.
+    """Find one of the cluster's daemons: a process of this machine, and of no container on it, by its name and user.
 
     Args:
-        name: as `ps -o comm` shows it.
+        name: as `ps -o comm` shows it. Anybody can give a process any name, but not root's user or Pacemaker's.
 
     Returns:
         The process's number, or 0 if there is none.
     """
+    users = {b"0", b"%d" % os.geteuid()}
+    try:
+        users.add(b"%d" % pwd.getpwnam("hacluster").pw_uid)
+    except KeyError:
+        pass  # a remote node
     for entry in os.listdir("/proc"):
         if not entry.isdecimal():
             continue
-        if process.name(int(entry)) == name and _is_of_this_machine(entry):
+        if process.name(int(entry)) == name and _is_of_this_machine(entry) and _users(entry) <= users:
             return int(entry)
     return 0
+
+
+def _users(pid: str) -> "set[bytes]":
+    """Return a process's real, effective, saved and file system user IDs; of one that has ended, none of a user."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as stream:
+            return {user for line in stream if line.startswith(b"Uid:") for user in line.split()[1:]}
+    except OSError:
+        return {b"-"}
 
 
 def _is_of_this_machine(pid: str) -> bool:

@@ -358,6 +358,28 @@ def test_the_node_is_passive_when_corosync_is_stopped(plain: Agent, process: Any
     assert plain.state() == "passive"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs a process as another user")
+def test_a_process_of_another_user_is_no_daemon(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "corosync"
+    shutil.copy(shutil.which("sleep") or "", program)
+    with program.open("rb") as file:
+        words = [f"/proc/self/fd/{file.fileno()}", "60"]
+        one = subprocess.Popen(words, user=12345, pass_fds=[file.fileno()])
+        try:
+            wait_until(lambda: _name(one.pid) not in ("python3", "pytest"), "it runs")
+            monkeypatch.setattr(pacemaker.process, "name", lambda pid: "corosync" if pid == one.pid else "")
+            assert pacemaker.process_named("corosync") == 0
+            monkeypatch.setattr(pacemaker, "_users", lambda _pid: set())  # without the protection
+            assert pacemaker.process_named("corosync") == one.pid
+        finally:
+            one.kill()
+            one.wait()
+
+
+def _name(pid: int) -> str:
+    return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 def test_meta_data_lists_every_action_and_needs_no_configuration(plain: Agent) -> None:
     plain.node.conf.unlink()
     ran = plain.run("meta-data")
