@@ -8,11 +8,10 @@
 # daemons half of its time. More at a time, and these waits run into the scenarios' own limits. Commands that begin with
 # "nice " never wait, and yield to the others: they run one after the other beside the two. A command is one argument,
 # its words separated by blanks. Says when each begins and ends, and at last shows what they printed, in the order of the
-# arguments. Exits with 1 if one of them failed. The command after --beside starts at once and runs beside all others: one
-# that a busy machine does not disturb.
+# arguments. Exits with 1 if one of them failed. The command after --beside starts at once, and until it has ended there is
+# one lane fewer: one that a busy machine disturbs less than the scenarios, but not one that takes no more than its share.
 set -euo pipefail
 
-declare -A room=([beside]=1 [nice]=1 [others]=2)
 beside=
 if [[ ${1:-} == --beside ]]; then
     beside=$2
@@ -58,14 +57,16 @@ lane_of() {
 # Begins what its lane has room for.
 begin_some() {
     local -A running=([beside]=0 [nice]=0 [others]=0)
-    local lane command later=()
+    local lane room command later=()
     for command in "${names[@]}"; do
         lane_of "$command"
         running[$lane]=$((running[$lane] + 1))
     done
     for command in "${waiting[@]}"; do
         lane_of "$command"
-        if [[ ${running[$lane]} -lt ${room[$lane]} ]]; then
+        room=1
+        [[ $lane != others ]] || room=$((2 - running[beside]))
+        if [[ ${running[$lane]} -lt $room ]]; then
             begin "$command"
             running[$lane]=$((running[$lane] + 1))
         else
