@@ -246,7 +246,7 @@ class Cluster:
 
     def __init__(self, conf: str) -> None:
         self.conf = conf
-        self.config: "Config | None" = None
+        self.config: Config | None = None
         self.name = ""
         self.feeders = {0}
         try:
