@@ -356,8 +356,9 @@ def text(samples: "Iterable[Sample]") -> str:
         series: "dict[str, float]" = {}
         for sample in grouped[metric]:
             labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in sample.labels.items())
+            name = metric + "{" + labels + "}"
             # Two configurations may name the same cluster. A series that comes twice would cost all of them.
-            series.setdefault(f"{metric}{{{labels}}}", sample.value)
+            series.setdefault(name, sample.value)
         lines += [f"{name} {_number(value)}" for name, value in series.items()]
     return "\n".join(lines) + "\n"
 

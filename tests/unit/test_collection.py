@@ -120,3 +120,9 @@ def test_the_role_and_the_table_of_settings_agree_on_a_default(name: str) -> Non
     if "default" in options[f"rcron_{name}"] and name not in ("cluster_name", "default_state"):
         given = settings.parse(f"{name} = {options[f'rcron_{name}']['default']}", "f")
         assert getattr(given, name) == getattr(settings.parse("", "f"), name)
+
+
+def test_no_file_of_the_package_looks_like_a_template() -> None:
+    """Somebody who gives the module rcron_wrapper its package as text in a play has Ansible read it as one."""
+    files = [path for path in (CHECKOUT / "rcron").rglob("*.py") if re.search(r"\{[{%#]", path.read_text())]
+    assert files == []
