@@ -21,6 +21,7 @@ FOLDERS = {
     "library": ".py",
     "man": (".5", ".8"),
     "meta": "",
+    "monitoring": ".yml",
     "playbooks": ".yml",
     "plugins": "",
     "rcron": ".py",
