@@ -5,6 +5,7 @@
 import errno
 import json
 import os
+import re
 import time
 from typing import Any
 
@@ -21,7 +22,7 @@ def stale(node: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("age", "ran"), [(0, True), (8, True), (12, False), (86400, False), (-8, True), (-3600, False)]
+    ("age", "ran"), [(0, True), (5, True), (12, False), (86400, False), (-8, True), (-3600, False)]
 )
 def test_an_active_state_is_as_good_as_it_is_fresh(stale: Any, age: int, ran: bool) -> None:
     then = time.time() - age
@@ -36,7 +37,9 @@ def test_a_stale_state_is_logged_and_reported(stale: Any) -> None:
     assert stale.log() == ["9.6 cluster=c1 state=passive status=stale cmd=echo ran"]
     status = json.loads(stale.ctl("status", "--json").stdout)
     assert (status["state"], status["source"]) == ("passive", "stale")
-    assert status["reason"] == f"{stale.state_file} says active, but was last refreshed 100 s ago (state_max_age 10)"
+    # A busy machine may take some seconds until here.
+    since = r"says active, but was last refreshed 1[0-5]\d s ago \(state_max_age 10\)"
+    assert re.fullmatch(f"{re.escape(str(stale.state_file))} {since}", status["reason"])
 
 
 def test_a_passive_state_never_goes_stale(stale: Any) -> None:
