@@ -135,7 +135,7 @@ def _parser() -> _Parser:
         "--counters",
         metavar="FILE",
         default=_COUNTERS,
-        help="keep in FILE what the log has told so far (default: %(default)s)",
+        help="keep in FILE what was counted so far (default: %(default)s)",
     )
     metrics.set_defaults(command=_metrics)
 

@@ -13,7 +13,7 @@ import time
 
 from rcron import child, log, state
 from rcron.settings import PASSIVE, Config
-from rcron.watch import Watch
+from rcron.watch import Watch, is_removal
 
 #: How often a terminated group is checked for its end, in seconds.
 _POLL = 0.05
@@ -39,7 +39,7 @@ def supervise(config: Config, pid: int, own_group: bool, command: str) -> int:
     while exit_status is None:
         verdict = state.current(config)
         if verdict.state == PASSIVE:
-            if _is_removed(config):
+            if is_removal(config):
                 return child.wait_for_end(config, pid)
             reason = " reason=stale" if verdict.source == state.STALE else ""
             fields = f"state=passive{verdict.field} status=demoted dur={int(time.monotonic() - began)}{reason}"
@@ -49,17 +49,6 @@ def supervise(config: Config, pid: int, own_group: bool, command: str) -> int:
         if info is not None:
             exit_status = child.handle_signal(config, info, pid)
     return exit_status
-
-
-def _is_removed(config: Config) -> bool:
-    """Return whether rcron itself is being removed, the configuration before the state: that is not a demotion."""
-    try:
-        posix.stat(config.path)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        pass
-    return False
 
 
 def _terminate(config: Config, pid: int, own_group: bool) -> int:

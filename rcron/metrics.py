@@ -66,7 +66,7 @@ METRICS = {
 
 
 class Counted:
-    """What the log has told so far.
+    """What was counted so far, from the log.
 
     Attributes:
         position (dict[str, Any]): where the log is read on.

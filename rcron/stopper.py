@@ -7,13 +7,12 @@ demotion and then stops the service as systemd stops it: with its own ExecStop=,
 ends with the service.
 """
 
-import posix
 import subprocess
 import time
 
 from rcron import log, state
 from rcron.settings import PASSIVE, Config
-from rcron.watch import Watch
+from rcron.watch import Watch, is_removal
 
 #: How often the waiting process looks whether the service is still there, in seconds.
 _SELDOM = 30.0
@@ -78,7 +77,7 @@ def watch(config: Config, unit: str, user: bool, fields: str) -> int:
     while True:
         verdict = state.current(config)
         if verdict.state == PASSIVE:
-            if _is_removed(config):
+            if is_removal(config):
                 return 0
             break
         if time.monotonic() - began > _SELDOM and _property(unit, user, "ActiveState") in ("inactive", "failed"):
@@ -93,17 +92,6 @@ def watch(config: Config, unit: str, user: bool, fields: str) -> int:
         said = stopped.stdout.decode("utf-8", "replace").strip()
         log.warning(config, f"{unit} could not be stopped and goes on on a passive node: {said}")
     return int(bool(stopped.returncode))
-
-
-def _is_removed(config: Config) -> bool:
-    """Return whether rcron itself is being removed, the configuration before the state: that is not a demotion."""
-    try:
-        posix.stat(config.path)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        pass
-    return False
 
 
 def duration(unit: str, user: bool) -> int:

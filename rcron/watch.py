@@ -35,6 +35,21 @@ _CREATED = fcntl.DN_CREATE | fcntl.DN_RENAME | fcntl.DN_MULTISHOT
 _CHANGED = _CREATED | fcntl.DN_DELETE | fcntl.DN_MODIFY
 
 
+def is_removal(config: Config) -> bool:
+    """Return whether a state is gone because rcron itself is being removed, the configuration first: no demotion.
+
+    Args:
+        config: the cluster's.
+    """
+    try:
+        posix.stat(config.path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 class Watch:
     """Waits for a change of one cluster's state. SIGIO is blocked from then on.
 

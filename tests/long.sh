@@ -38,7 +38,7 @@ parts=("$@")
 [[ $# -gt 0 ]] || parts=(soak fuzz load pythons)
 for part in "${parts[@]}"; do
     [[ $part =~ ^(soak|fuzz|load|pythons)$ ]] || {
-        echo "long.sh: there is no part \"$part\"; the parts are soak, fuzz, load and pythons" >&2
+        echo "long.sh: unknown part \"$part\"; the parts are soak, fuzz, load and pythons" >&2
         exit 64
     }
 done
