@@ -206,6 +206,15 @@ def test_rcron_may_be_removed_while_it_waits(active: Any, tmp_path: pathlib.Path
     assert process.returncode == 5
 
 
+def test_a_removal_of_rcron_is_not_a_demotion(active: Any) -> None:
+    """The configuration goes first, before the state becomes default_state, which is passive on most nodes."""
+    job = Job(active, "touch {ready}; sleep 1.5; exit 4")
+    active.conf.unlink()
+    job.demote()
+    assert job.end()[1] == 4
+    assert not any("demoted" in line for line in active.log())
+
+
 def test_nobody_elses_process_is_ended(active: Any) -> None:
     bystander = subprocess.Popen(["sleep", "60"])
     job = Job(active, "touch {ready}; exec sleep 60")
