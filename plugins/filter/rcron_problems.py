@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from statistics import median
@@ -14,6 +15,9 @@ from ansible_collections.rcron.cluster.plugins.plugin_utils import answer, table
 
 #: How many seconds two clocks may differ.
 CLOCKS = 1.0
+
+#: One module for each feeder that this collection has a role for.
+FEEDERS = pathlib.Path(__file__).resolve().parents[2] / "rcron" / "feeders"
 
 #: Settings that may differ between hosts.
 OWN_SETTINGS = ("default_state",)
@@ -35,12 +39,19 @@ class Problem(NamedTuple):
     what: str
 
 
-def problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None = None) -> list[Problem]:
+def problems(
+    hosts: Mapping[str, Info],
+    tried: Mapping[str, Info] | None = None,
+    feeder: str | None = None,
+    conf: str = "/etc/rcron/rcron.conf",
+) -> list[Problem]:
     """Find what is wrong with a cluster.
 
     Args:
         hosts: What rcron_info's task registered for each host, failures and unreachable hosts included.
         tried: What rcron_crontab in check mode registered for each host.
+        feeder: The feeder that the cluster's inventory names; None if that is not known.
+        conf: The cluster's rcron.conf.
     """
     found = []
     answered = {}
@@ -71,6 +82,7 @@ def problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None = None)
                 clusters[cluster["cluster_name"]][host] = cluster
     for name, members in clusters.items():
         found += [Problem(host, name, what) for host, what in _active(members)]
+        found += [Problem(host, name, what) for host, what in _other_feeders(members, feeder, conf)]
         found += [Problem(host, name, what) for host, what in _feeders(members)]
         found += [Problem(host, name, what) for host, what in _disagreements(members)]
         entries = {host: _guarded(answered[host], cluster["conf"]) for host, cluster in members.items()}
@@ -139,6 +151,20 @@ def _feeders(members: Mapping[str, Info]) -> list[tuple[str, str]]:
         elif somebody and not feeder:
             found.append((host, "its feeder has not set a state yet, unlike those of other hosts"))
     return found
+
+
+def _other_feeders(members: Mapping[str, Info], feeder: str | None, conf: str) -> list[tuple[str, str]]:
+    """Return the hosts whose state was last set by a feeder of this collection's that is not the cluster's."""
+    known = {path.stem for path in FEEDERS.glob("[!_]*.py")}
+    return [
+        (
+            host,
+            f"its state was last set by {cluster['feeder']['name']} ({cluster['feeder']['event']}), and rcron_feeder "
+            f"is {feeder}: a second feeder; disconnect it: see the page of its role",
+        )
+        for host, cluster in members.items()
+        if feeder and cluster["conf"] == conf and cluster["feeder"] and cluster["feeder"]["name"] in known - {feeder}
+    ]
 
 
 def _disagreements(members: Mapping[str, Info]) -> list[tuple[str, str]]:
@@ -216,12 +242,19 @@ def _clocks(hosts: Mapping[str, Info]) -> list[tuple[str, str]]:
     return found
 
 
-def rcron_problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None = None) -> list[str]:
+def rcron_problems(
+    hosts: Mapping[str, Info],
+    tried: Mapping[str, Info] | None = None,
+    feeder: str | None = None,
+    conf: str = "/etc/rcron/rcron.conf",
+) -> list[str]:
     """Report what is wrong with a cluster.
 
     Args:
         hosts: What rcron_info's task registered for each host, failures included.
         tried: What rcron_crontab in check mode registered for each host.
+        feeder: The feeder that the cluster's inventory names; None if that is not known.
+        conf: The cluster's rcron.conf.
 
     Returns:
         The lines of a table with a heading; nothing if nothing is wrong.
@@ -231,7 +264,7 @@ def rcron_problems(hosts: Mapping[str, Info], tried: Mapping[str, Info] | None =
     """
     if not isinstance(hosts, Mapping):
         raise AnsibleFilterError(f"rcron_problems: {hosts!r}: pass a dict of hosts and rcron_info's results")
-    found = problems(hosts, tried)
+    found = problems(hosts, tried, feeder, conf)
     return table.lines(["HOST", "CLUSTER", "PROBLEM"], found) if found else []
 
 

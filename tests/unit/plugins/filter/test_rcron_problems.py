@@ -119,6 +119,22 @@ def test_a_host_without_the_agent_that_others_have_is_reported(hosts):
     assert problems(hosts) == [("n2", "billing", what)]
 
 
+def test_a_second_feeder_is_named(hosts):
+    assert problems(hosts, None, "keepalived") == []
+    of(hosts, "n2")["feeder"]["name"] = "heartbeat"
+    what = (
+        'its state was last set by heartbeat (INSTANCE "V" BACKUP), and rcron_feeder is keepalived: a second feeder; '
+        "disconnect it: see the page of its role"
+    )
+    assert problems(hosts, None, "keepalived") == [("n2", "billing", what)]
+    assert len(problems(hosts, None, "none")) == 3
+    assert problems(hosts, None, "keepalived", "/etc/rcron/other.conf") == []
+    assert problems(hosts) == []
+    # An operator, or somebody's own script, may set a state by hand.
+    of(hosts, "n2")["feeder"]["name"] = "operator"
+    assert problems(hosts, None, "keepalived") == []
+
+
 def test_a_cluster_of_an_operator_needs_no_feeder(hosts):
     for name in hosts:
         of(hosts, name)["feeder"] = None
