@@ -117,6 +117,10 @@ node:
   returned: success
   type: dict
   contains:
+    advskew:
+      description: For V(ucarp), the C(advskew) in the unit that the role wrote. C(-1) if there is no such unit.
+      type: int
+      sample: 20
     address:
       description:
         - For V(pacemaker), the node's IPv4 address, the one that its default route starts from or the only one that it
@@ -250,6 +254,11 @@ node:
       type: list
       elements: str
       sample: []
+    nodes:
+      description:
+        - For V(pacemaker), what the C(corosync.conf) that the role wrote says of each node, by the node's name.
+      type: dict
+      sample: {node1: {name: node1, nodeid: "1", ring0_addr: 192.0.2.11}}
     notifies:
       description: For V(keepalived), the lines that run C(rcronctl).
       type: list
@@ -272,6 +281,11 @@ node:
       type: list
       elements: str
       sample: []
+    priorities:
+      description:
+        - For V(keepalived), the priority of each C(vrrp_instance), if the role wrote the C(keepalived.conf).
+      type: dict
+      sample: {VI_rcron: 200}
     quorum_policy:
       description:
         - For V(pacemaker), the cluster's C(no-quorum-policy), C(stop) if nothing sets it.

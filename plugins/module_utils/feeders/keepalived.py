@@ -96,10 +96,12 @@ def inspect(options: dict) -> dict:
             is_utf8 = not re.search("[\ud800-\udfff]", files.read_text(conf))
         except OSError as unreadable:
             error = f"{unreadable.filename}: {unreadable.strerror}"
+    managed = exists and not error and files.is_ours(conf, options["mark"])
     advice = (configuration.advice(follow, rcronctl) for follow in options["follow"])
     return {
         "exists": exists,
-        "managed": exists and not error and files.is_ours(conf, options["mark"]),
+        "managed": managed,
+        "priorities": configuration.priorities if managed else {},
         "backup": os.path.exists(options["backup"]),
         "installed": bool(programs.find("keepalived")),
         "running": systemd.is_active(options["service"]),
@@ -178,6 +180,7 @@ class Configuration:
         fifo: Where a vrrp_notify_fifo stands, "" if there is none.
         script_user: Whom scripts run as.
         included: Whether a line other than the role's includes the role's file.
+        priorities: The priority of each vrrp_instance that has one, if it is a number.
     """
 
     def __init__(self, host: str, hook: str) -> None:
@@ -192,6 +195,7 @@ class Configuration:
         self.fifo = ""
         self.script_user = ""
         self.included = False
+        self.priorities: dict[str, int] = {}
         self._host = host
         self._hook = hook
         self._definitions: dict[str, str] = {}
@@ -275,6 +279,8 @@ class Configuration:
             self.blocks[keyword, value] = where
         elif keyword == "vrrp_notify_fifo":
             self.fifo = self.fifo or where
+        elif keyword == "priority" and block[0] == BLOCKS["instance"] and re.fullmatch("[0-9]{1,3}", value):
+            self.priorities[block[1]] = int(value)
         elif keyword == "script_user":
             self.script_user = value
         elif keyword in ("notify", *SINGLE["instance"]):

@@ -44,12 +44,27 @@ def inspect(options: dict) -> dict:
         "enabled": all(map(systemd.is_enabled, DAEMONS)),
         "foreign": files.foreign([options["script"]], options["mark"]),
         "managed": files.is_ours(options["corosync_conf"], options["mark"]),
+        "nodes": nodes(options["corosync_conf"]) if files.is_ours(options["corosync_conf"], options["mark"]) else {},
         "untouched": is_untouched(options["corosync_conf"]),
         "backup": os.path.exists(options["backup"]),
         "authkey": os.path.exists(options["authkey"]),
         "address": network.default_address(),
         "quorum_policy": quorum_policy(CIB),
     }
+
+
+def nodes(corosync_conf: str) -> dict[str, dict[str, str]]:
+    """Return what a corosync.conf that the role wrote says of each node, by the node's name.
+
+    Args:
+        corosync_conf: The file's path.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    blocks = re.findall(r"^ *node \{\n(.*?)\}", files.read_text(corosync_conf), re.MULTILINE | re.DOTALL)
+    found = (dict(re.findall(r"^ *(\w+): (\S+)$", block, re.MULTILINE)) for block in blocks)
+    return {node["name"]: node for node in found if "name" in node}
 
 
 def quorum_policy(cib: str) -> str:

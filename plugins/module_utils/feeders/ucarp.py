@@ -41,6 +41,7 @@ def inspect(options: dict) -> dict:
         "installed": programs.find("ucarp"),
         **network.overview(),
         "present": present,
+        "advskew": advskew(present, options["mark"]),
         "foreign": [path for path in present if not is_own(path, options["mark"])],
         "missing": [path for path in options["run"] if not (os.path.isfile(path) and os.access(path, os.X_OK))],
         "users": [
@@ -48,6 +49,23 @@ def inspect(options: dict) -> dict:
             *processes_that_run(options["hooks"], options["own"]),
         ],
     }
+
+
+def advskew(present: list[str], mark: str) -> int:
+    """Return the advskew with which the role's own unit starts ucarp, -1 if there is no such unit.
+
+    Args:
+        present: The paths of the role's files that are there.
+        mark: The line at the top of each of them.
+
+    Raises:
+        OSError: The unit cannot be read.
+    """
+    for path in present:
+        if path.endswith(".service") and files.is_ours(path, mark):
+            found = re.search(r"--advskew=([0-9]{1,3})\b", files.read_text(path))
+            return int(found[1]) if found else -1
+    return -1
 
 
 def is_own(path: str, mark: str) -> bool:

@@ -72,15 +72,72 @@ def test_priorities_fall_by_as_much_as_there_is_room_for(tmp_path: Path, hosts: 
     said = subprocess.run(
         [
             *("ansible", "-i", tmp_path / "hosts", ",".join(f"host{number}" for number in asked), "-c", "local"),
-            *("-m", "ansible.builtin.debug", "-a", "msg={{ __rcron_keepalived_priority }}"),
-            *(word for path in NAMES for word in ("-e", f"@{path}")),
+            *("-m", "ansible.builtin.debug", "-a", "msg={{ (__rcron_keepalived_members | first).priority }}"),
+            *(word for path in [ROLE / "defaults/main.yml", *NAMES] for word in ("-e", f"@{path}")),
+            *("-e", "ansible_role_name=rcron.cluster.rcron_keepalived", "-e", f"role_path={ROLE}"),
         ],
         check=True,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build")},
         stdout=subprocess.PIPE,
         text=True,
     ).stdout
     found = dict(re.findall(r'^host(\d+) [^"]*"msg": "?(\d+)', said, re.MULTILINE))
     assert found == {str(number): str(max(1, 200 - number * step)) for number in asked}
+
+
+def test_each_cluster_has_the_hosts_and_the_order_of_its_own_group_and_priorities_stay(tmp_path: Path) -> None:
+    """One cluster has a new host between two others."""
+    (tmp_path / "hosts").write_text("[rcron]\nnew\none\ntwo\n[billing]\none\nnew\ntwo\n[mail]\ntwo\none\n")
+    recorded = {"one": {"VI_billing": 200, "VI_mail": 180}, "two": {"VI_billing": 180, "VI_mail": 200}, "new": {}}
+    clusters = [
+        {"instance": "VI_billing", "inventory_group": "billing"},
+        {"instance": "VI_mail", "inventory_group": "mail", "conf": "/etc/rcron/mail.conf", "virtual_router_id": 52},
+    ]
+    variables = {
+        "role_path": str(ROLE),
+        "ansible_role_name": "rcron.cluster.rcron_keepalived",
+        "rcron_keepalived_clusters": clusters,
+        "recorded": recorded,
+        "__feeder_interface": "eth0",
+    }
+    facts = {
+        "__feeder_inspection": {"node": {"priorities": "{{ recorded[inventory_hostname] }}"}},
+        "__feeder_address": "{{ 'address-of-' ~ inventory_hostname }}",
+    }
+    template = "{{ lookup('ansible.builtin.template', role_path ~ '/templates/keepalived.conf.j2') }}"
+    copy = {"content": template, "dest": str(tmp_path / "{{ inventory_hostname }}.conf"), "mode": "0600"}
+    new = {
+        "delegate_to": "new",
+        "delegate_facts": True,
+        "run_once": True,
+        "vars": {"inventory_hostname": "new"},
+    }
+    play = {
+        "name": "Render",
+        "hosts": "one,two",
+        "gather_facts": False,
+        "vars_files": [str(ROLE / "defaults/main.yml"), *map(str, NAMES)],
+        "tasks": [
+            {"name": "Note", "ansible.builtin.set_fact": facts, **new},
+            {"name": "Note", "ansible.builtin.set_fact": facts},
+            {"name": "Write", "ansible.builtin.copy": copy},
+        ],
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    done = run_playbook(tmp_path / "play.yml", os.environ["PATH"], "-i", "hosts", "-e", json.dumps(variables))
+    assert done.returncode == 0, done.stdout
+    shown = {
+        host: re.findall(r"priority (\d+)|(address-of-\w+)\n", (tmp_path / f"{host}.conf").read_text())
+        for host in ("one", "two")
+    }
+    assert ["".join(found) for found in shown["one"]] == [
+        *("200", "address-of-one", "address-of-new", "address-of-two"),
+        *("180", "address-of-one", "address-of-two"),
+    ]
+    assert ["".join(found) for found in shown["two"]] == [
+        *("180", "address-of-two", "address-of-one", "address-of-new"),
+        *("200", "address-of-two", "address-of-one"),
+    ]
 
 
 HARMLESS = "(VI_1) No VIP specified; at least one is sensible"
@@ -133,7 +190,7 @@ def test_ipv6_without_a_virtual_address_is_refused_before_anything_is_changed(
     check = next(check for check in checks if "IPv6" in check["message"])
     variables = {
         "__feeder_address": address,
-        "__feeder_hosts": ["a", "b"][:hosts],
+        "__feeder_all_hosts": ["a", "b"][:hosts],
         "rcron_keepalived_virtual_ipaddress": virtual,
     }
     found = rendered(tmp_path, check, **variables)

@@ -151,3 +151,10 @@ def test_what_is_asked_for_is_enough(inspect) -> None:
     said = inspect(group % "", GROUP)["silent"][0]
     assert said == f"vrrp_sync_group VG (/keepalived.conf:1) does not call rcron: add to it the line {GROUP_LINE}"
     assert inspect(group % GROUP_LINE, GROUP)["silent"] == []
+
+
+@pytest.mark.parametrize(("mark", "priorities"), [("# ours\n", {"VI_1": 200, "VI_2": 180}), ("", {})])
+def test_priorities_are_read_from_the_roles_own_file(inspect, mark: str, priorities: dict) -> None:
+    text = "vrrp_instance VI_1 {\n    priority 200\n}\nvrrp_instance VI_2 {\n priority 180\n track { priority 7\n}\n}\n"
+    text += "vrrp_instance VI_3 {\n    priority many\n}\n"
+    assert inspect(mark + text)["priorities"] == priorities

@@ -37,6 +37,7 @@ def test_a_node_without_a_cluster(inspect, monkeypatch):
         "enabled": False,
         "foreign": [],
         "managed": False,
+        "nodes": {},
         "untouched": True,
         "backup": False,
         "authkey": False,
@@ -71,6 +72,20 @@ def test_files_are_told_apart_by_the_mark(inspect, tmp_path):
     (tmp_path / "script").unlink()
     (tmp_path / "script").symlink_to("nowhere")
     assert inspect()["foreign"]
+
+
+def test_the_nodes_are_read_from_the_role_s_own_file(inspect, tmp_path):
+    text = "totem {\n}\n\nnodelist {\n"
+    for number, name in ((1, "n1"), (3, "n3")):
+        text += f"    node {{\n        name: {name}\n        nodeid: {number}\n"
+        text += f"        ring0_addr: 192.0.2.{number}\n    }}\n"
+    (tmp_path / "corosync_conf").write_text(f"{MARK}\n{text}}}\n")
+    assert inspect()["nodes"] == {
+        "n1": {"name": "n1", "nodeid": "1", "ring0_addr": "192.0.2.1"},
+        "n3": {"name": "n3", "nodeid": "3", "ring0_addr": "192.0.2.3"},
+    }
+    (tmp_path / "corosync_conf").write_text(text + "}\n")
+    assert inspect()["nodes"] == {}
 
 
 def test_a_cluster_is_untouched_as_long_as_it_is_the_package_s(inspect, program, tmp_path):

@@ -42,6 +42,7 @@ def test_a_host_without_ucarp(inspect, monkeypatch):
     assert found == {
         "installed": "",
         "present": [],
+        "advskew": -1,
         "foreign": [],
         "missing": [],
         "users": [],
@@ -129,3 +130,17 @@ def test_the_default_interface_is_that_of_the_route_to_everywhere(monkeypatch):
 def test_an_interface_without_an_address_has_none():
     assert network.address("no-such-interface") == ""
     assert socket.inet_aton(network.address("lo"))
+
+
+@pytest.mark.parametrize(
+    ("text", "advskew"),
+    [
+        (f"{MARK}\nExecStart=/usr/sbin/ucarp \\\n    --advskew=40 \\\n    --deadratio=3\n", 40),
+        (f"{MARK}\nExecStart=/usr/sbin/ucarp\n", -1),
+        ("ExecStart=/usr/sbin/ucarp --advskew=40\n", -1),
+    ],
+)
+def test_the_advskew_is_read_from_the_role_s_own_unit(inspect, own, text, advskew):
+    with open(own[2], "w", encoding="utf-8") as unit:
+        unit.write(text)
+    assert inspect()["advskew"] == advskew
