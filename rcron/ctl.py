@@ -88,7 +88,7 @@ def _parser() -> _Parser:
         prog="rcronctl",
         description="Show and set this node's state in its cluster.",
         epilog="exit status: 0 done, or active; 1 is-active: passive; 64 wrong usage; 73 a state cannot be written; "
-        "75 set: somebody else has spoken later; 78 missing or invalid configuration",
+        "75 set: somebody else has spoken later; history: no answer; 78 missing or invalid configuration",
     )
     parser.add_argument("--version", action="version", version=f"rcronctl {__version__}")
     parser.add_argument("--conf", metavar="FILE", default=settings.DEFAULT_PATH, help="default: %(default)s")
@@ -176,6 +176,22 @@ def _parser() -> _Parser:
     check.add_argument("file", nargs="?", metavar="FILE", help="default: the file of --conf")
     check.set_defaults(command=_check)
 
+    history = commands.add_parser(
+        "history",
+        help="show who ran what, and how it ended, on all nodes",
+        description="Asks rcron-agent for what its engine holds; needs claims (rcron.conf(5)). Users other than root "
+        "see their own jobs.",
+    )
+    history.add_argument("--job", metavar="NAME", default="", help="only this job: the name that --job gave it")
+    history.add_argument(
+        "--since", dest="seconds", metavar="TIME", type=_duration, help="only the last 90s, 2h30m, 1d or 1w"
+    )
+    kind = history.add_mutually_exclusive_group()
+    kind.add_argument("--failed", action="store_true", help="only runs that failed, and claims that nobody ran")
+    kind.add_argument("--unfinished", action="store_true", help="only runs whose end is not known")
+    history.add_argument("--json", action="store_true", help="for programs: a line for each run")
+    history.set_defaults(command=_history)
+
     feed = commands.add_parser("feed", help="for feeders' hooks")
     feeds = feed.add_subparsers(metavar="FEEDER", required=True)
     for name in feeders.NAMES:
@@ -209,6 +225,19 @@ def _status(options: argparse.Namespace) -> int:
         print(json.dumps(facts, indent=2))
     else:
         print(status.text(facts, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")), end="")
+    return EX_OK
+
+
+def _history(options: argparse.Namespace) -> int:
+    from rcron import history
+
+    config = settings.load(options.conf)
+    wanted = "failed" if options.failed else "unfinished" if options.unfinished else ""
+    try:
+        for line in history.lines(config, options.job, options.seconds, wanted, options.json):
+            print(line)
+    except history.NoAnswerError as error:
+        return _complain(str(error), EX_TEMPFAIL)
     return EX_OK
 
 

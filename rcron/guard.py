@@ -182,6 +182,7 @@ def main(argv: "list[str]") -> int:
 
 def _decide(config: settings.Config, request: Request) -> int:
     """Decide whether a service starts, and log that."""
+    fire = None
     verdict = state.current(config)
     if verdict.warning:
         log.warning(config, verdict.warning)
@@ -189,6 +190,10 @@ def _decide(config: settings.Config, request: Request) -> int:
         seconds = config.takeover_wait if request.takeover_wait is None else request.takeover_wait
         # A pinned node does not wait: it is passive because an administrator wants that.
         if seconds and verdict.source != state.PIN:
+            if config.claim != settings.OFF:
+                from rcron import claim
+
+                fire = claim.identify_service()
             from rcron import takeover
 
             verdict, _mask = takeover.wait_for_promotion(config, seconds)
@@ -196,6 +201,20 @@ def _decide(config: settings.Config, request: Request) -> int:
             outcome = "stale" if verdict.source == state.STALE else "ignore"
             event(config, f"state=passive{verdict.field} status={outcome}", request.unit)
             return request.passive_status
+    field = verdict.field
+    if config.claim != settings.OFF:
+        from rcron import claim
+
+        log.name_job(request.unit)
+        made = claim.Claim(config, request.unit, [request.unit], False, 0)
+        found = made.decide(fire or claim.identify_service(), config.claim, field)
+        if found == claim.IGNORE:
+            return request.passive_status
+        if found == claim.REFUSE:
+            return FAILED
+        log.forget_job()
+        if found == claim.RUN_UNCLAIMED:
+            field += f" claim={claim.UNKNOWN}"
     if config.on_demotion == settings.TERMINATE:
         from rcron import stopper
 
@@ -206,7 +225,7 @@ def _decide(config: settings.Config, request: Request) -> int:
             log.warning(config, f"{problem}; not started")
             _print(2, f"rcronctl: {log.one_line(problem)}\n")
             return FAILED
-    event(config, f"state=active{verdict.field} status=start", request.unit)
+    event(config, f"state=active{field} status=start", request.unit)
     return STARTS
 
 
@@ -225,6 +244,11 @@ def _ended(config: settings.Config, request: Request) -> int:
     outcome = "ok" if result == b"success" else "fail"
     seconds = stopper.duration(request.unit, request.user)
     event(config, f"state=active status={outcome} dur={seconds} exit={exit_status}", request.unit)
+    if config.claim != settings.OFF:
+        from rcron import claim
+
+        made = claim.Claim(config, request.unit, [request.unit], False, 0)
+        made.ended(claim.Fire(claim.ANY_FIRE, claim.invocation(), True), exit_status, seconds)
     if config.on_demotion == settings.TERMINATE:
         stopper.end(request.unit, request.user)
     return STARTS

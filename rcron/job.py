@@ -68,7 +68,7 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
 
     terminate = config.on_demotion == TERMINATE
-    own_group = terminate and not _has_terminal()
+    own_group = terminate and not has_terminal()
     timers = _take_timers()
     began = time.monotonic()
     try:
@@ -125,7 +125,7 @@ def _hide(argv: "list[bytes]") -> None:
         pass  # no /proc, or none that lets us: the words stay
 
 
-def _has_terminal() -> bool:
+def has_terminal() -> bool:
     """Return whether this process has a controlling terminal: then its job stays in its process group.
 
     Ctrl-C, Ctrl-Z and `fg` act on a process group, also for a job that was started with `&`.

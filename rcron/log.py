@@ -21,6 +21,42 @@ _fd = -1
 #: How many lines the log daemon had no room for since the last one that it took.
 _dropped = 0
 
+#: The field ` job=NAME` of every line about this process's job, or an empty string if the job has no name.
+_job = ""
+
+
+def name_job(name: str) -> None:
+    """Have every line about this process's job hold the job's name.
+
+    Args:
+        name: the name that the command line gives it.
+    """
+    global _job
+    _job = f" job={word(name)}"
+
+
+def forget_job() -> None:
+    """Have the lines that follow hold no name: their fields have it."""
+    global _job
+    _job = ""
+
+
+def word(text: str) -> str:
+    """Write a text as one word of a log line.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The text itself; in double quotes if it holds a blank or a quote, with escapes for quotes, backslashes and `=`:
+        what reads the line's fields must not find one in there.
+    """
+    text = one_line(text)
+    if text and not any(character in text for character in ' "\\='):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("=", "\\x3d")
+    return f'"{escaped}"'
+
 
 def event(config: Config, fields: str, command: str) -> None:
     """Log what happens to one job: the C rcron's line.
@@ -30,7 +66,7 @@ def event(config: Config, fields: str, command: str) -> None:
         fields: the line's middle, such as `state=passive status=ignore`.
         command: the job, as the function `command` returns it.
     """
-    line = f"cluster={one_line(config.cluster_name)} {fields} cmd={command}"
+    line = f"cluster={one_line(config.cluster_name)} {fields}{_job} cmd={command}"
     _send(config.syslog_facility, config.syslog_level, line)
 
 

@@ -28,6 +28,10 @@ PASSIVE = "passive"
 CONTINUE = "continue"
 TERMINATE = "terminate"
 
+OFF = "off"
+REQUIRED = "required"
+PREFERRED = "preferred"
+
 #: The folder of rcron-agent: its unit's RuntimeDirectory.
 RUNTIME = "/run/rcron-agent"
 
@@ -145,6 +149,32 @@ def _on_demotion(value: str) -> str:
     return value
 
 
+def claim_mode(value: str) -> str:
+    """Read whether a run is claimed.
+
+    Args:
+        value: the text.
+
+    Raises:
+        ValueError: it is something else, and the text says so.
+    """
+    if value not in (OFF, REQUIRED, PREFERRED):
+        raise ValueError(f'"{value}" is not off, required or preferred; use one of them')
+    return value
+
+
+def positive_seconds(value: str) -> int:
+    """Read a whole number of seconds, at least one and at most MAX_SECONDS.
+
+    Args:
+        value: the text.
+
+    Raises:
+        ValueError: it is something else, and the text says so.
+    """
+    return _integer(value, 1, MAX_SECONDS)
+
+
 def _integer(value: str, low: int, high: int) -> int:
     digits = value[1:] if value[:1] in ("-", "+") else value
     # isdecimal alone would take digits of other scripts; the length keeps int() cheap.
@@ -167,6 +197,8 @@ SETTINGS = {
     "takeover_wait": (seconds, 0),
     "on_demotion": (_on_demotion, CONTINUE),
     "kill_after": (seconds, 10),
+    "claim": (claim_mode, OFF),
+    "claim_wait": (positive_seconds, 30),
 }
 
 

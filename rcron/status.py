@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: MIT
 """What `rcronctl status` shows of a node: the facts for programs, and the same facts as text for people."""
 
+import os
 import time
 from typing import Any
 
-from rcron import __version__, ask, feed, log, pin, state
-from rcron.settings import SETTINGS, Config
+from rcron import __version__, ask, claim, feed, log, pin, state
+from rcron.files import folder_of
+from rcron.settings import OFF, SETTINGS, Config
+
+#: How long rcron-agent may take to say how its engine is, in seconds.
+_PATIENCE = 6.0
 
 _COLOURS = {"active": "\033[32m", "passive": "\033[33m"}
 _PLAIN = "\033[0m"
@@ -49,6 +54,7 @@ def facts(config: Config) -> "dict[str, Any]":
             "answer": _answer(record),
         },
         "agent": ask.is_served(config),
+        "claims": _claims(config),
         "pin": None
         if held is None
         else {"state": held.state, "until": None if held.until is None else int(held.until)},
@@ -59,6 +65,18 @@ def facts(config: Config) -> "dict[str, Any]":
         "conf": config.path,
         "version": __version__,
     }
+
+
+def _claims(config: Config) -> "dict[str, Any] | None":
+    """Return what rcron-agent says of the engine that keeps claims; None if runs are not claimed."""
+    path = folder_of(config.state_file) + claim.SOCKET
+    if config.claim == OFF and not os.path.lexists(path):
+        return None
+    try:
+        word, words = (*claim.exchange(config, b"status\n", time.monotonic() + _PATIENCE), "")[:2]
+    except (OSError, ValueError) as error:
+        word, words = "failed", f"rcron-agent: {getattr(error, 'strerror', None) or error}"
+    return {"ok": word == "ok", "words": words}
 
 
 def _answer(record: feed.Record) -> "dict[str, Any] | None":
@@ -82,6 +100,7 @@ def text(found: "dict[str, Any]", colour: bool = False) -> str:
         ("feeder", _feeder(found["feeder"])),
         ("answer", _last_answer(found["feeder"], found["agent"])),
         ("pin", _pin(found["pin"])),
+        *([("claims", _claims_of(found["claims"]))] if found["claims"] else []),
         ("default state", found["default_state"]),
         ("cluster", log.one_line(found["cluster_name"])),
         ("state file", found["state_file"]),
@@ -108,6 +127,10 @@ def _last_answer(feeder: "dict[str, Any] | None", is_served: bool) -> str:
     answer = feeder["answer"]
     asker = f"rcron-agent, pid {answer['pid']}{'' if feeder['alive'] or feeder['hidden'] else ', which is gone'}"
     return log.one_line(f"{answer['state']} {_ago(answer['at'])}: {answer['words']} (asked by {asker})")
+
+
+def _claims_of(claims: "dict[str, Any]") -> str:
+    return log.one_line(claims["words"] if claims["ok"] else f"cannot be made: {claims['words']}")
 
 
 def _pin(held: "dict[str, Any] | None") -> str:

@@ -30,11 +30,16 @@ MINUTE, DAY = 60, 86400
 JOB_STATUSES = ("start", "ok", "fail", "demoted", "ignore", "stale")
 
 _CLUSTER = r"cluster=(?P<cluster>(?:(?! warning: ).)*?)"
+
+#: A name: in double quotes if it holds a blank.
+_WORD = r'(?:"(?:[^"\\]|\\.)*"|[^\s"]+)'
+
 JOB = re.compile(
     _CLUSTER
-    + r" state=(?P<state>active|passive)(?: pin=\S+)? status=(?P<status>"
+    + r" state=(?P<state>active|passive)(?: pin=\S+)?(?: claim=\S+)? status=(?P<status>"
     + "|".join(JOB_STATUSES)
-    + r")(?: dur=(?P<duration>\d{1,9}))?(?: reason=\S+)?(?: exit=(?P<exit>\d{1,9}))? cmd=(?P<message>.*)"
+    + r")(?: dur=(?P<duration>\d{1,9}))?(?: reason=\S+)?(?: exit=(?P<exit>\d{1,9}))?"
+    + rf"(?: by={_WORD})?(?: job={_WORD})? cmd=(?P<message>.*)"
 )
 STATE = re.compile(
     _CLUSTER + r" state=(?P<state>active|passive) status=(?P<status>changed|confirmed|pinned|unpinned)"

@@ -120,7 +120,7 @@ EXAMPLES = r"""
       default_state = passive
   vars:
     paths: "{{ query('ansible.builtin.fileglob', *(patterns | map('regex_replace', '^', checkout ~ '/'))) }}"
-    patterns: [rcron/*.py, rcron/agent/*.py, rcron/agent/feeders/*.py, rcron/feeders/*.py, 'man/*.[58]']
+    patterns: [rcron/*.py, rcron/agent/*.py, rcron/agent/*/*.py, rcron/feeders/*.py, 'man/*.[58]']
     names: "{{ paths | map('replace', checkout ~ '/', '') }}"
     checkout: /home/admin/rcron
 

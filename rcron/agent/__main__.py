@@ -4,17 +4,23 @@
 
 import sys
 
-from rcron import utf8
+from rcron import settings, utf8
 from rcron.agent import clusters
 from rcron.agent.loop import Loop
 
 EX_USAGE = 64  # sysexits(3): wrong command line
 
 USAGE = f"""\
-usage: rcron-agent [--clusters FOLDER | --help]
+usage: rcron-agent [--clusters FOLDER]
+       rcron-agent --conf FILE --agent-conf FILE [--user NAME]
+       rcron-agent --help
 
 Keeps the state of each cluster that has a file in FOLDER (default: {clusters.FOLDER})
 at what its daemon says. Runs in the foreground; HUP has the folder read anew.
+
+With --agent-conf it serves claims instead: it makes them in the engine that this
+file names, for jobs that ask at claim.sock beside the state file of --conf. If root
+starts it, it becomes the user NAME (default: nobody) before it serves anybody.
 """
 
 
@@ -32,11 +38,31 @@ def main(argv: "list[str] | None" = None) -> int:
     if words == ["--help"]:
         sys.stdout.write(USAGE)
         return 0
-    if words and (len(words) != 2 or words[0] != "--clusters"):
+    options = _options(words)
+    if options is None or (options.keys() & {"--conf", "--agent-conf", "--user"} and "--clusters" in options):
         sys.stderr.write(USAGE)
         return EX_USAGE
-    Loop(words[1] if words else clusters.FOLDER).run()
+    if "--agent-conf" in options:
+        from rcron.agent import ledger  # only here: a feeder's agent needs neither threads for it nor its memory
+
+        conf = options.get("--conf", settings.DEFAULT_PATH)
+        return ledger.serve(conf, options["--agent-conf"], options.get("--user", "nobody"))
+    if options.keys() & {"--conf", "--user"}:
+        sys.stderr.write(USAGE)
+        return EX_USAGE
+    Loop(options.get("--clusters", clusters.FOLDER)).run()
     return 0
+
+
+def _options(words: "list[str]") -> "dict[str, str] | None":
+    """Return what each option is given, or None if the command line is not accepted."""
+    found: "dict[str, str]" = {}
+    names, values = words[::2], words[1::2]
+    for name, value in zip(names, values):
+        if name not in ("--clusters", "--conf", "--agent-conf", "--user") or name in found or not value:
+            return None
+        found[name] = value
+    return found if len(names) == len(values) else None
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def load(name: str, path: str) -> Cluster:
     Raises:
         ConfigError: One of the two cannot be used; the message says why, and how to fix it.
     """
-    lines = _assignments(_read(path), path)
+    lines = assignments(read(path), path)
     for needed in ("conf", "feeder"):
         if needed not in lines:
             raise ConfigError(f"{path}: no {needed}; write {needed} = VALUE")
@@ -110,7 +110,7 @@ def _options(
     return found
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
     """Read a file that only root (or whoever runs this) can have written: it may name programs that root runs."""
     try:
         data, _modified = files.read_trusted(path, settings.MAX_BYTES)
@@ -122,7 +122,7 @@ def _read(path: str) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _assignments(text: str, path: str) -> "dict[str, tuple[int, str]]":
+def assignments(text: str, path: str) -> "dict[str, tuple[int, str]]":
     """Read `name = value` lines. Returns each name's line number and value."""
     found: "dict[str, tuple[int, str]]" = {}
     for number, raw in enumerate(text.split("\n"), 1):

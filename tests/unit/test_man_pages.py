@@ -14,10 +14,11 @@ from docutils.core import publish_doctree
 
 from man import build
 from rcron import __main__ as command
-from rcron import ctl, feed, feeders, job, pin, settings, state, status
+from rcron import claim, ctl, feed, feeders, job, pin, settings, state, status
 from rcron.agent import __main__ as agent
-from rcron.agent import clusters
+from rcron.agent import clusters, conf, ledger
 from rcron.agent import feeders as agent_feeders
+from rcron.agent.engines import NAMES as ENGINES
 
 PAGES = build.sources()
 
@@ -62,6 +63,7 @@ CHOICES = {
     "syslog_facility": list(settings.FACILITIES),
     "syslog_level": list(settings.LEVELS),
     "on_demotion": [settings.CONTINUE, settings.TERMINATE],
+    "claim": [settings.OFF, settings.REQUIRED, settings.PREFERRED],
 }
 
 #: The settings that take any text, and what the page calls it.
@@ -96,7 +98,9 @@ def test_default_of_a_setting(name: str) -> None:
 def test_range_of_a_setting(name: str) -> None:
     values = setting(name).rpartition(" Default: ")[0]
     if name in CHOICES:
-        words = re.findall(r"LOG_[A-Z0-9]+", values) or re.search(r"(\w+) or (\w+)[.,]", values).groups()
+        words = re.findall(r"LOG_[A-Z0-9]+", values) or re.split(
+            ", | or ", re.search(r"((?:\w+, )*\w+ or \w+)[.,]", values)[1]
+        )
         assert list(words) == CHOICES[name]
         assert all(accepted(name, word) for word in words)
     elif name in TEXTS:
@@ -153,7 +157,7 @@ def exit_statuses(*modules: object) -> set[str]:
 
 def test_exit_statuses_of_rcron() -> None:
     told = set(items(section("rcron.8", "EXIT STATUS")))
-    assert told == exit_statuses(command, job) | {"N", "128+N", "passive_exit, 0 unless configured"}
+    assert told == exit_statuses(command, job, claim) | {"N", "128+N", "passive_exit, 0 unless configured"}
 
 
 def test_exit_statuses_of_rcronctl() -> None:
@@ -164,6 +168,7 @@ def test_keys_of_the_status(tmp_path: pathlib.Path) -> None:
     conf = settings.parse(f"state_file = {tmp_path}/state", f"{tmp_path}/rcron.conf")
     feed.accept_event(conf, settings.ACTIVE, "operator", "set active")
     pin.write(conf, settings.PASSIVE, 60)
+    conf.claim = settings.REQUIRED
     facts = status.facts(conf)
     assert set(facts["settings"]) == set(settings.SETTINGS)
     facts["settings"] = None  # rcron.conf(5) lists them
@@ -180,13 +185,20 @@ def test_sources_of_a_state() -> None:
 
 
 def test_options_of_rcron_agent() -> None:
-    named = set(re.findall(r"(?<![\w-])--[a-z]+", agent.USAGE))
+    named = set(re.findall(r"(?<![\w-])--[a-z-]+", agent.USAGE))
     assert {option.partition(" ")[0] for option in options(section("rcron-agent.8", "OPTIONS"))} == named
     assert clusters.FOLDER in section("rcron-agent.8", "OPTIONS").astext()
 
 
 def test_exit_statuses_of_rcron_agent() -> None:
-    assert set(items(section("rcron-agent.8", "EXIT STATUS"))) == {"0"} | exit_statuses(agent)
+    assert set(items(section("rcron-agent.8", "EXIT STATUS"))) == {"0"} | exit_statuses(agent, ledger)
+
+
+def test_names_in_agent_conf() -> None:
+    entries = [name for term in items(section("rcron-agent.8", "AGENT.CONF")) for name in term.split(", ")]
+    assert set(entries) - set(ENGINES) == set(conf.SETTINGS)
+    assert set(ENGINES) - {"command"} <= set(entries)
+    assert all(f"{name}" in section("rcron-agent.8", "AGENT.CONF").astext() for name in ENGINES)
 
 
 def test_names_in_a_file_of_agent_d() -> None:

@@ -64,6 +64,8 @@ RUN_BY = {
     "rcronctl metrics": ("tests/unit/rcron/test_metrics.py", '"metrics", "--counters"'),
     "rcronctl check FILE": ("tests/unit/rcron/test_ctl.py", '"check", str'),
     "rcronctl guard": ("tests/unit/rcron/test_guard.py", '"guard"'),
+    "rcronctl history": ("tests/unit/rcron/agent/test_server.py", '"history"'),
+    "rcron --claim required": ("tests/unit/rcron/test_claim.py", "--claim=required"),
     "systemctl stop": ("tests/unit/rcron/test_guard.py", "systemctl stop"),
     "rcronctl feed": ("tests/unit/rcron/feeders", "feed"),
     "rcronctl set": ("molecule/cron/converge.yml", "set active"),

@@ -51,6 +51,7 @@ NUMBERS = {
     "state_max_age": (0, DAY),
     "takeover_wait": (0, DAY),
     "kill_after": (0, DAY),
+    "claim_wait": (1, DAY),
 }
 DEFAULTS = {
     "cluster_name": "default_cluster",
@@ -64,6 +65,8 @@ DEFAULTS = {
     "takeover_wait": 0,
     "on_demotion": "continue",
     "kill_after": 10,
+    "claim": "off",
+    "claim_wait": 30,
 }
 LARGEST = 65536
 
@@ -89,6 +92,8 @@ def value_of(name: str, text: str) -> Any:
         return text.lower() if re.fullmatch("active|passive", text, re.IGNORECASE | re.ASCII) else None
     if name == "on_demotion":
         return text if text in ("continue", "terminate") else None
+    if name == "claim":
+        return text if text in ("off", "required", "preferred") else None
     if name in ("syslog_facility", "syslog_level"):
         known, shift = (FACILITIES, 3) if name == "syslog_facility" else (LEVELS, 0)
         found = re.fullmatch("log_[a-z0-9]+", text, re.IGNORECASE | re.ASCII) is not None and text.upper() in known

@@ -6,9 +6,11 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -146,3 +148,127 @@ def node(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[N
         node = Node(tmp_path, runtime)
         yield node
         node.end()
+
+
+# A claim is a file whose first line is its token and its node. `slow` in its folder has it wait after it has written,
+# `down` has it fail.
+ENGINE = """\
+#!/bin/sh
+cd {folder} || exit 75
+test ! -e down || {{ echo the engine is down; exit 75; }}
+name=$(printf %s "$RCRON_CLUSTER/$RCRON_USER/$RCRON_JOB/$RCRON_FIRE" | tr / _)
+case $1 in
+claim)
+    (set -C; echo "$RCRON_TOKEN $RCRON_NODE" >"$name") 2>/dev/null
+    test ! -e slow || sleep "$(cat slow)"
+    read token node <"$name"
+    test "$token" = "$RCRON_TOKEN" && exit 0
+    echo "$node 1764320400"
+    exit 1 ;;
+ended)
+    read token node <"$name" || exit 1
+    test "$token" = "$RCRON_TOKEN" || exit 1
+    echo "end <$RCRON_EXIT>" >>"$name" ;;
+history)
+    for file in *_*_*_*; do
+        test -e "$file" || continue
+        read token node <"$file"
+        user=${{RCRON_USER:-root}}
+        key='"cluster":"c1","user":"'$user'","job":"'$file'","fire":"1"'
+        echo "{{$key,"'"node":"'$node'","at":5,"cursor":"1"}}'
+    done ;;
+check) echo in a folder ;;
+clean) echo 0 ;;
+esac
+"""
+
+
+class Agent:
+    """rcron-agent for a node of conftest's.
+
+    ledger: the folder of its engine. path: the socket.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+        # Not in pytest's folder, which other users cannot reach.
+        folder = pathlib.Path(node.runtime)
+        folder.chmod(0o755)
+        self.ledger = folder / "ledger"
+        self.ledger.mkdir()
+        program = folder / "engine"
+        program.write_text(ENGINE.format(folder=self.ledger))
+        program.chmod(0o755)
+        self.conf = folder / "agent.conf"
+        self.conf.touch(0o600)
+        self.conf.write_text(f"engine = command\nendpoints = {program}\nnode = node1\n")
+        self.path = node.state_file.parent / "claim.sock"
+        self.program = node._launcher("rcron-agent", "agent.__main__", "main", "sys.exit(main())")
+        self.process: "subprocess.Popen[str] | None" = None
+
+    def start(self, *words: str) -> None:
+        """Start it, and wait for its socket."""
+        command = [self.program, "--conf", self.node.conf, "--agent-conf", self.conf, "--user", "root", *words]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                self.connect().close()
+            except OSError:
+                assert self.process.poll() is None, self.process.communicate()[1]
+                time.sleep(0.02)
+            else:
+                return
+        raise AssertionError("no socket")
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End it."""
+        if self.process is not None:
+            os.kill(self.process.pid, number)
+            self.process.communicate(timeout=20)
+            self.process = None
+
+    def connect(self) -> socket.socket:
+        """A connection to it."""
+        found = socket.socket(socket.AF_UNIX)
+        found.settimeout(20)
+        try:
+            found.connect(str(self.path))
+        except BaseException:
+            found.close()
+            raise
+        return found
+
+    def ask(self, *parts: str) -> "list[str]":
+        """Send it one line, and return the answer's parts."""
+        with self.connect() as connection:
+            connection.sendall("\0".join(parts).encode() + b"\n")
+            return connection.makefile("rb").readline().decode().rstrip("\n").split("\0")
+
+    def claims(self) -> "dict[str, list[str]]":
+        """What the engine holds: for each claim the lines of its file."""
+        return {file.name: file.read_text().splitlines() for file in self.ledger.glob("*_*_*_*")}
+
+    def ended(self, count: int = 1) -> "list[list[str]]":
+        """Wait until so many runs have an end, and return all."""
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            found = list(self.claims().values())
+            if sum(any(line.startswith("end ") for line in lines) for lines in found) >= count:
+                return found
+            time.sleep(0.02)
+        raise AssertionError(self.claims())
+
+    @staticmethod
+    def claim(token: str, **fields: str) -> "list[str]":
+        """The parts of a claim's line."""
+        found = {"cluster": "c1", "job": "report", "fire": "1764320400", "token": token, "wait": "10", **fields}
+        return ["claim", *(f"{name}={value}" for name, value in found.items())]
+
+
+@pytest.fixture
+def agent(node: Node) -> "Iterator[Agent]":
+    """An agent for the node, which is not started yet."""
+    agent = Agent(node)
+    yield agent
+    agent.stop(signal.SIGKILL)

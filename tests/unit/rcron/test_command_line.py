@@ -118,7 +118,7 @@ def test_a_missing_configuration_runs_nothing_and_exits_78(node: Any) -> None:
 
 def test_help_and_version_need_no_configuration(node: Any) -> None:
     for words, start in (
-        (["--help"], "usage: rcron [--conf FILE] [--takeover-wait SECONDS] COMMAND"),
+        (["--help"], "usage: rcron [OPTION...] COMMAND"),
         (["--version"], f"rcron {__version__}\n"),
     ):
         out = subprocess.run([node.rcron, *words], capture_output=True, text=True, check=True)

@@ -336,3 +336,44 @@ class TestLauncher:
         )
         launcher.write_text(text)
         assert self.run(launcher, *words) == 255
+
+
+@pytest.fixture
+def claiming(node: Any, agent: Any) -> Any:
+    """An active node whose services are claimed."""
+    node.become("active")
+    node.configure("claim = required", "claim_wait = 2")
+    agent.start()
+    return node
+
+
+def invoked(number: int, due: int = 1764320461) -> "dict[str, str]":
+    """The environment of a service that a timer has started."""
+    return {**os.environ, "INVOCATION_ID": f"{number:032x}", "TRIGGER_TIMER_REALTIME_USEC": str(due * 1000000)}
+
+
+def test_a_service_that_is_claimed_starts_once(claiming: Any, agent: Any) -> None:
+    assert claiming.ctl("guard", "backup.service", env=invoked(1)).returncode == 0
+    assert claiming.ctl("guard", "backup.service", env=invoked(2)).returncode == 1
+    assert claiming.ctl("guard", "backup.service", env=invoked(3, due=1764320521)).returncode == 0
+    assert claiming.log()[:2] == [
+        "9.6 cluster=c1 state=active status=start job=backup.service cmd=backup.service",
+        "9.6 cluster=c1 state=active status=ignore by=node1 job=backup.service cmd=backup.service",
+    ]
+    ended = {**invoked(1), "SERVICE_RESULT": "exit-code", "EXIT_CODE": "exited", "EXIT_STATUS": "3"}
+    assert claiming.ctl("guard", "--ended", "backup.service", env=ended).returncode == 0
+    agent.ended()
+    ends = {name.rpartition("_")[2]: lines[1:] for name, lines in agent.claims().items()}
+    assert ends == {"1764320460": ["end <3>"], "1764320520": []}
+
+
+def test_a_service_that_nobody_can_claim_fails_or_starts_unclaimed(claiming: Any, agent: Any) -> None:
+    agent.stop()
+    out = claiming.ctl("guard", "backup.service", env=invoked(1))
+    assert out.returncode == 255
+    assert "cannot tell whether this run is this node's own" in out.stderr
+    claiming.configure("claim = preferred", "claim_wait = 1")
+    assert claiming.ctl("guard", "backup.service", env=invoked(1)).returncode == 0
+    assert claiming.log()[-1] == (
+        "9.6 cluster=c1 state=active claim=unknown status=start job=backup.service cmd=backup.service"
+    )

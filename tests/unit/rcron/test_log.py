@@ -186,3 +186,19 @@ def test_no_kind_of_log_socket_is_waited_for(kind: str, preload: str) -> None:
         assert rest == ["line 0"]
     else:
         assert (fd, dropped, rest) == (-1, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("report", "report"),
+        ("nightly report", '"nightly report"'),
+        ("", '""'),
+        ('a"b', '"a\\"b"'),
+        ("a\\b", '"a\\\\b"'),
+        ("x status=ok cmd=true", '"x status\\x3dok cmd\\x3dtrue"'),
+        ("a\nb", '"a\\\\nb"'),
+    ],
+)
+def test_a_name_is_one_field_of_a_line(text: str, word: str) -> None:
+    assert log.word(text) == word

@@ -345,3 +345,25 @@ def test_other_lines_are_skipped():
 def test_any_line_is_read_or_skipped(text):
     runs([text, line(1, 1, text)], 0)
     job_log.moment(job_log._SYSLOG.fullmatch(text) or job_log._SYSLOG.fullmatch("Nov 24 08:54:05 n rcron[1]: x"), 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "message", "exit_status"),
+    [
+        ("cluster=c1 state=active status=start job=report cmd=echo a", "start", "echo a", None),
+        (
+            'cluster=c1 state=active status=ok dur=1 exit=0 job="a \\"b\\" c" cmd=echo job=x cmd=y',
+            "ok",
+            "echo job=x cmd=y",
+            0,
+        ),
+        ("cluster=c1 state=active status=ignore by=node1 job=report cmd=true", "ignore", "true", None),
+        ('cluster=c1 state=active status=ignore by="my node" cmd=true', "ignore", "true", None),
+        ("cluster=c1 state=active claim=unknown status=fail dur=30 exit=75 cmd=true", "fail", "true", 75),
+        ("cluster=c1 state=active pin=unpin claim=unknown status=start cmd=true", "start", "true", None),
+    ],
+)
+def test_lines_of_claims_and_names_are_read(text: str, status: str, message: str, exit_status: "int | None") -> None:
+    found = job_log.event(job_log.Line(0.0, 1, text))
+    assert found is not None
+    assert (found.cluster, found.status, found.message, found.exit) == ("c1", status, message, exit_status)

@@ -1,0 +1,278 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Claims on their way to the engine: threads that repeat a write until somebody has answered, or nobody waits any more.
+
+A user's claims wait for each other, never for another user's: each thread takes the next user's next claim. Ends and
+questions have a thread of their own, so that no long answer delays a claim.
+"""
+
+import collections
+import heapq
+import itertools
+import pwd
+import threading
+import time
+from collections.abc import Callable
+
+from rcron import log
+from rcron.agent.engines import Claim, Engine, EngineError, Holder
+
+#: How many claims are under way at once.
+THREADS = 4
+
+#: The pause after an engine has not answered, in seconds.
+PAUSE = 0.1
+
+#: How often it is logged that the engine does not answer, in seconds.
+COMPLAIN = 60.0
+
+#: For how long the agent tries to record an end, in seconds, and how many of them may wait for that.
+PERSEVERE = 600.0
+MOST_ENDS = 10000
+
+#: How long a claim that nobody waits for may still arrive at the engine, in seconds: when to look for it.
+SETTLE = (0.5, 5.0, 30.0)
+
+#: How often old claims are cleaned away, in seconds.
+CLEAN = 3600.0
+
+
+class Task:
+    """One claim that somebody waits for.
+
+    Attributes:
+        claim: What is to be claimed; its user is filled in by the thread that does it.
+        uid: Whose job it is.
+        deadline: Until when somebody waits, by `time.monotonic`.
+        done: Called by a thread with the holder.
+        reason: Why nobody can tell: what the engine's last failure was; an empty string if there was none in this time.
+        is_tried: Whether the engine may have got it.
+        is_given_up: Whether nobody waits for it any more.
+        is_settled: Whether it is looked for in the engine, since nobody runs it.
+    """
+
+    __slots__ = ("claim", "deadline", "done", "is_given_up", "is_settled", "is_tried", "reason", "uid")
+
+    def __init__(self, claim: Claim, uid: int, deadline: float, done: "Callable[[Task, Holder], None]") -> None:
+        self.claim = claim
+        self.uid = uid
+        self.deadline = deadline
+        self.done = done
+        self.reason = ""
+        self.is_tried = False
+        self.is_given_up = False
+        self.is_settled = False
+
+
+class Claims:
+    """Makes claims, and records ends.
+
+    Args:
+        engine: Where.
+        node: This node's name.
+    """
+
+    def __init__(self, engine: Engine, node: str) -> None:
+        self.engine = engine
+        self.node = node
+        self._condition = threading.Condition()
+        self._queues: "collections.OrderedDict[int, collections.deque[Task]]" = collections.OrderedDict()
+        #: What the other thread is to do: when, and what.
+        self._chores: "list[tuple[float, int, Callable[[], None]]]" = []
+        self._chore_numbers = itertools.count()
+        self._chore_added = threading.Condition()
+        self._is_over = False
+        self._names: "dict[int, str]" = {}
+        self._ends = 0
+        self._cleaned: "set[str]" = set()
+        self._complained: "float | None" = None
+
+    def start(self) -> None:
+        """Start the threads, which end with the process."""
+        for number in range(THREADS):
+            threading.Thread(target=self._work, name=f"claims {number}", daemon=True).start()
+        threading.Thread(target=self._do_chores, name="chores", daemon=True).start()
+
+    def stop(self, seconds: float) -> None:
+        """Record the ends that wait for that, as far as it can be done in a time.
+
+        Args:
+            seconds: The longest time.
+        """
+        self._is_over = True
+        deadline = time.monotonic() + seconds
+        with self._chore_added:
+            self._chore_added.notify()
+        while self._ends and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def put(self, task: Task) -> None:
+        """Have a claim made. Its `done` will be called, unless its deadline passes first."""
+        with self._condition:
+            self._queues.setdefault(task.uid, collections.deque()).append(task)
+            self._condition.notify()
+
+    def give_up(self, task: Task) -> None:
+        """Learn that nobody waits for a claim any more. If the engine may have got it, it is marked there.
+
+        Args:
+            task: The claim's.
+        """
+        task.is_given_up = True
+        if task.is_tried:
+            self.abandoned(task)
+
+    def abandoned(self, task: Task) -> None:
+        """Learn that nobody runs what a claim may have won: mark it as such in the engine if it is there.
+
+        Args:
+            task: The claim's.
+        """
+        with self._condition:
+            if task.is_settled:
+                return
+            task.is_settled = True
+        self._settle(task, 0, time.monotonic() + PERSEVERE)
+
+    def _settle(self, task: Task, turn: int, until: float) -> None:
+        def look() -> None:
+            claim = task.claim._replace(user=self.user(task.uid))
+            try:
+                if self.engine.ended(claim, None, 0.0):
+                    log.warning(None, f"claims: {claim.job} {claim.fire}: claimed after rcron had given up: not run")
+                    return
+            except EngineError:
+                if time.monotonic() < until:
+                    self._settle(task, turn, until)
+                return
+            if turn + 1 < len(SETTLE):
+                self._settle(task, turn + 1, until)
+
+        self.chore(look, SETTLE[turn])
+
+    def ended(self, claim: Claim, uid: int, exit_status: int, duration: float) -> bool:
+        """Have the end of a run recorded.
+
+        Args:
+            claim: The claim.
+            uid: Whose job it is.
+            exit_status: The job's.
+            duration: How many seconds it took.
+
+        Returns:
+            Whether there is room for it.
+        """
+        if self._ends >= MOST_ENDS:
+            return False
+        until = time.monotonic() + PERSEVERE
+        with self._chore_added:
+            self._ends += 1
+
+        def record() -> None:
+            try:
+                self.engine.ended(claim._replace(user=self.user(uid)), exit_status, duration)
+            except EngineError as error:
+                if time.monotonic() < until:
+                    self.chore(record, 1.0)
+                    return
+                log.warning(None, f"claims: {claim.job} {claim.fire}: its end is not recorded: {error}")
+            with self._chore_added:
+                self._ends -= 1
+
+        self.chore(record)
+        return True
+
+    def chore(self, what: "Callable[[], None]", seconds: float = 0.0) -> None:
+        """Have something done beside the claims.
+
+        Args:
+            what: What; it raises nothing.
+            seconds: When, counted from now.
+        """
+        with self._chore_added:
+            heapq.heappush(self._chores, (time.monotonic() + seconds, next(self._chore_numbers), what))
+            self._chore_added.notify()
+
+    def clean(self, cluster: str) -> None:
+        """Have old claims of a cluster cleaned away each hour, from its first claim on."""
+        if cluster in self._cleaned or len(self._cleaned) > 100:
+            return
+        self._cleaned.add(cluster)
+
+        def work() -> None:
+            try:
+                self.engine.clean(cluster, self.node)
+            except EngineError as error:
+                log.warning(None, f"claims: old ones of {cluster} are not deleted: {error}")
+            self.chore(work, CLEAN)
+
+        # Not on all nodes at once, and not before what is waiting.
+        self.chore(work, 10.0)
+
+    def user(self, uid: int) -> str:
+        """Return a user's name. This may ask a directory, and wait for it: it is for threads only.
+
+        Args:
+            uid: The user's number.
+        """
+        if uid not in self._names:
+            try:
+                self._names[uid] = pwd.getpwuid(uid).pw_name
+            except KeyError:
+                return f"#{uid}"
+        return self._names[uid]
+
+    def _do_chores(self) -> None:
+        while True:
+            with self._chore_added:
+                now = time.monotonic()
+                due = self._chores[0][0] if self._chores else now + 60
+                if due > now:
+                    self._chore_added.wait(due - now)
+                    continue
+                what = heapq.heappop(self._chores)[2]
+            try:
+                what()
+            except Exception as error:
+                # Whatever it is, the chores after it still have to be done.
+                log.warning(None, f"claims: {type(error).__name__}: {error}")
+
+    def _next(self) -> Task:
+        with self._condition:
+            while not self._queues:
+                self._condition.wait()
+            uid, queue = self._queues.popitem(last=False)
+            task = queue.popleft()
+            if queue:
+                # This user's next claim comes after one of each other user's.
+                self._queues[uid] = queue
+            return task
+
+    def _work(self) -> None:
+        while True:
+            task = self._next()
+            if task.is_given_up or time.monotonic() >= task.deadline:
+                continue
+            try:
+                claim = task.claim._replace(user=self.user(task.uid))
+                task.is_tried = True
+                holder = self.engine.claim(claim)
+            except EngineError as error:
+                self._failed(task, str(error))
+            except Exception as error:
+                self._failed(task, f"{type(error).__name__}: {error}")
+            else:
+                self._complained = None
+                task.done(task, holder)
+
+    def _failed(self, task: Task, reason: str) -> None:
+        task.reason = reason
+        now = time.monotonic()
+        if self._complained is None or now - self._complained >= COMPLAIN:
+            self._complained = now
+            log.warning(None, f"claims: {reason}")
+        if task.is_given_up:
+            self.abandoned(task)
+            return
+        time.sleep(PAUSE)
+        self.put(task)

@@ -1,0 +1,184 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Engines: where claims are kept. One module for each, whose function `engine(conf)` returns an Engine."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Every engine's name, which is that of its module.
+NAMES = ("etcd", "postgresql", "redis", "command")
+
+#: Seconds that one attempt may take, over one endpoint. A leader that is killed or stopped is replaced in 2 to 4 s, and
+#: the write is repeated until somebody has answered.
+ATTEMPT = 2.0
+
+#: For how long a claim is kept at least, in seconds, and how many of each job are kept in any case.
+KEEP = 86400
+KEEP_EACH = 100
+
+
+class Claim(NamedTuple):
+    """What is to be claimed.
+
+    Attributes:
+        cluster: The cluster's name.
+        user: The user whose job it is.
+        job: The job's name, or `~` and a digest.
+        fire: Which run: see rcron.claim.Fire.
+        token: Whose the claim is to be.
+        node: The node's name.
+        at: When it was asked for, in seconds since the epoch by this node's clock.
+        window: For how many seconds the job is claimed; 0: only this run is.
+        command: The job's command, cut.
+    """
+
+    cluster: str
+    user: str
+    job: str
+    fire: str
+    token: str
+    node: str
+    at: int
+    window: int = 0
+    command: str = ""
+
+
+class Holder(NamedTuple):
+    """Whose a claim is: the token, the node, and since when, in seconds since the epoch by that node's clock."""
+
+    token: str
+    node: str
+    since: int
+
+
+class Run(NamedTuple):
+    """One line of the ledger.
+
+    Attributes:
+        cluster: The cluster's name.
+        user: Whose job it is.
+        job: The job's name.
+        fire: Which run.
+        node: Where it was claimed.
+        at: When, in seconds since the epoch by that node's clock.
+        command: The job's command, cut; an empty string if it is not known.
+        exit: The exit status; None if no end is known.
+        duration: How many seconds the job took; None likewise.
+        gave_up: Whether the claim was found only after rcron had given up: nobody ran this.
+        cursor: What `before` has to be for the runs before this one.
+    """
+
+    cluster: str
+    user: str
+    job: str
+    fire: str
+    node: str
+    at: int
+    command: str = ""
+    exit: "int | None" = None
+    duration: "float | None" = None
+    gave_up: bool = False
+    cursor: str = ""
+
+
+class EngineError(Exception):
+    """The engine cannot tell. The text says why, for a person."""
+
+
+class Engine:
+    """An engine. Every method may be called by several threads at once, and blocks for a few seconds at most.
+
+    All raise EngineError if the engine cannot tell or does not take it.
+    """
+
+    def claim(self, claim: Claim) -> Holder:
+        """Claim a run unless it is claimed already. This write can be repeated: the holder's token decides.
+
+        Args:
+            claim: What is to be claimed.
+
+        Returns:
+            Whose it is now.
+        """
+        raise NotImplementedError
+
+    def ended(self, claim: Claim, exit_status: "int | None", duration: float) -> bool:
+        """Record the end of a run, if the claim is of this token.
+
+        Args:
+            claim: Only its cluster, user, job, fire and token count.
+            exit_status: The job's; None: rcron had given up before the claim was known to be its own.
+            duration: How many seconds it took.
+
+        Returns:
+            Whether there is such a claim.
+        """
+        raise NotImplementedError
+
+    def history(self, cluster: str, user: str, job: str, limit: int, before: str = "") -> "list[Run]":
+        """Return the last runs, the newest first.
+
+        Args:
+            cluster: The cluster's name.
+            user: Whose jobs; an empty string for everybody's.
+            job: The job's name; an empty string for all jobs.
+            limit: How many runs at most.
+            before: The cursor of a run, for those before it; an empty string for the newest ones.
+        """
+        raise NotImplementedError
+
+    def check(self) -> str:
+        """Return how the engine is, for a person: `3 of 3 members`."""
+        raise NotImplementedError
+
+    def clean(self, cluster: str, node: str) -> int:
+        """Delete what is too old. One node does it each hour.
+
+        Args:
+            cluster: The cluster's name.
+            node: This node's name.
+
+        Returns:
+            How many claims were deleted.
+        """
+        raise NotImplementedError
+
+
+def text_of(value: Any, default: str = "") -> str:
+    """Return a value from the ledger if it is a text; what is there may be anybody's."""
+    return value if isinstance(value, str) else default
+
+
+def number_of(value: Any) -> int:
+    """Return a value from the ledger if it is a whole number, else 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def run_of(key: "tuple[str, str, str, str]", value: Any) -> Run:
+    """Make a Run of what is in the ledger.
+
+    Args:
+        key: Cluster, user, job and fire.
+        value: The decoded JSON document.
+    """
+    value = value if isinstance(value, dict) else {}
+    end = value.get("end")
+    end = end if isinstance(end, dict) else {}
+    exit_status, duration = end.get("exit"), end.get("dur")
+    return Run(
+        *key,
+        node=text_of(value.get("node")),
+        at=number_of(value.get("at")),
+        command=text_of(value.get("cmd")),
+        exit=exit_status if isinstance(exit_status, int) else None,
+        duration=float(duration) if isinstance(duration, (int, float)) else None,
+        gave_up="exit" in end and exit_status is None,
+    )
+
+
+def batches(items: "list[Any]", size: int) -> "Iterator[list[Any]]":
+    """Cut a list into pieces of a size."""
+    for begin in range(0, len(items), size):
+        yield items[begin : begin + size]

@@ -1,0 +1,182 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""PostgreSQL, by python3-psycopg2 (tried with PostgreSQL 15 and psycopg2 2.9.5).
+
+`endpoints` is a libpq connection string, with several hosts if there are several servers; `target_session_attrs` is
+`read-write` unless it says otherwise. The tables of SCHEMA have to be there. A failover to a standby that replicates
+asynchronously loses acknowledged claims: `check` says so.
+"""
+
+import threading
+from typing import Any
+
+from rcron.agent.conf import AgentConf
+from rcron.agent.engines import ATTEMPT, Claim, Engine, EngineError, Holder, Run
+from rcron.agent.engines.distribution import module
+
+#: What an administrator runs once. The agent's role needs USAGE on the schema and the rights that GRANTS names.
+SCHEMA = """\
+CREATE SCHEMA rcron;
+CREATE TABLE rcron.claims (
+  cluster text NOT NULL, owner text NOT NULL, job text NOT NULL, fire text NOT NULL,
+  token text NOT NULL, node text NOT NULL, at bigint NOT NULL, command text NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY,
+  made timestamptz NOT NULL DEFAULT clock_timestamp(),
+  exit integer, duration double precision, gave_up boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (cluster, owner, job, fire)
+);
+CREATE INDEX ON rcron.claims (cluster, id);
+CREATE TABLE rcron.windows (
+  cluster text NOT NULL, owner text NOT NULL, job text NOT NULL,
+  token text NOT NULL, node text NOT NULL, at bigint NOT NULL, until timestamptz NOT NULL,
+  PRIMARY KEY (cluster, owner, job)
+);
+"""
+GRANTS = """\
+GRANT USAGE ON SCHEMA rcron TO "{role}";
+GRANT SELECT, INSERT, UPDATE, DELETE ON rcron.claims, rcron.windows TO "{role}";
+"""
+
+#: For how many days a claim is kept, and how many are deleted at a time.
+KEEP_DAYS = 90
+BATCH = 5000
+
+# An insert that finds another's row changes nothing in it and returns it, so it can be repeated.
+_CLAIM = """\
+INSERT INTO rcron.claims AS c (cluster, owner, job, fire, token, node, at, command)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (cluster, owner, job, fire) DO UPDATE SET token = c.token
+RETURNING token, node, at"""
+
+_WINDOW = """\
+INSERT INTO rcron.windows AS w (cluster, owner, job, token, node, at, until)
+VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp() + %s * interval '1 second')
+ON CONFLICT (cluster, owner, job) DO UPDATE SET
+  token = CASE WHEN w.until <= clock_timestamp() THEN EXCLUDED.token ELSE w.token END,
+  node = CASE WHEN w.until <= clock_timestamp() THEN EXCLUDED.node ELSE w.node END,
+  at = CASE WHEN w.until <= clock_timestamp() THEN EXCLUDED.at ELSE w.at END,
+  until = CASE WHEN w.until <= clock_timestamp() THEN EXCLUDED.until ELSE w.until END
+RETURNING token, node, at"""
+
+_ENDED = """\
+UPDATE rcron.claims SET exit = %s, duration = %s, gave_up = false
+WHERE cluster = %s AND owner = %s AND job = %s AND fire = %s AND token = %s"""
+
+_GAVE_UP = """\
+UPDATE rcron.claims SET gave_up = exit IS NULL
+WHERE cluster = %s AND owner = %s AND job = %s AND fire = %s AND token = %s"""
+
+_HISTORY = """\
+SELECT cluster, owner, job, fire, node, at, command, exit, duration, gave_up, id FROM rcron.claims
+WHERE cluster = %s AND (%s = '' OR owner = %s) AND (%s = '' OR job = %s) AND (%s = 0 OR id < %s)
+ORDER BY id DESC LIMIT %s"""
+
+_CLEAN = """\
+DELETE FROM rcron.claims WHERE ctid = ANY (ARRAY (
+  SELECT ctid FROM rcron.claims WHERE cluster = %s AND made < clock_timestamp() - %s * interval '1 day' LIMIT %s
+))"""
+
+_CHECK = """\
+SELECT current_setting('server_version'), current_setting('synchronous_standby_names'),
+  (SELECT count(*) FROM pg_stat_replication), (SELECT count(*) FROM rcron.windows WHERE false)"""
+
+
+class PostgreSQL(Engine):
+    """A database.
+
+    Args:
+        conf: The connection string and credentials.
+
+    Raises:
+        ValueError: The library is not installed, or the connection string is not one.
+    """
+
+    def __init__(self, conf: AgentConf) -> None:
+        self._psycopg2 = module("psycopg2", "python3-psycopg2")
+        extensions = module("psycopg2.extensions", "python3-psycopg2")
+        try:
+            given = extensions.parse_dsn(conf.endpoints)
+        except self._psycopg2.Error as error:
+            raise ValueError(f"endpoints: {_line(error)}") from None
+        more = {
+            "user": conf.user,
+            "password": conf.password,
+            "sslrootcert": conf.ca_file,
+            "sslmode": "verify-full" if conf.ca_file else "",
+            "sslcert": conf.cert_file,
+            "sslkey": conf.key_file,
+            "connect_timeout": str(int(ATTEMPT)),
+            "tcp_user_timeout": str(int(2000 * ATTEMPT)),
+            "options": f"-c statement_timeout={int(1000 * ATTEMPT)}",
+            "target_session_attrs": "read-write",
+            "application_name": "rcron-agent",
+        }
+        self._options = {**{name: value for name, value in more.items() if value}, **given}
+        self._local = threading.local()
+
+    def _run(self, statement: str, values: "tuple[Any, ...]" = ()) -> "tuple[int, list[tuple[Any, ...]]]":
+        """Run a statement in a transaction of its own. Returns how many rows it concerns, and those that it returns."""
+        connection = self._local.__dict__.pop("connection", None)
+        try:
+            if connection is None or connection.closed:
+                connection = self._psycopg2.connect(**self._options)
+                connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement, values)
+                rows = cursor.fetchall() if cursor.description else []
+                count = int(cursor.rowcount)
+        except self._psycopg2.Error as error:
+            # Whatever it is, the next statement gets a new connection: the server may be another one by then.
+            if connection is not None:
+                connection.close()
+            raise EngineError(_line(error)) from None
+        self._local.connection = connection
+        return count, rows
+
+    def claim(self, claim: Claim) -> Holder:
+        """See Engine.claim."""
+        job = (claim.cluster, claim.user, claim.job)
+        whose = (claim.token, claim.node, claim.at)
+        if claim.window:
+            held = Holder(*self._run(_WINDOW, (*job, *whose, claim.window))[1][0])
+            if held.token != claim.token:
+                return held
+        return Holder(*self._run(_CLAIM, (*job, claim.fire, *whose, claim.command))[1][0])
+
+    def ended(self, claim: Claim, exit_status: "int | None", duration: float) -> bool:
+        """See Engine.ended."""
+        key = (claim.cluster, claim.user, claim.job, claim.fire, claim.token)
+        if exit_status is None:
+            return self._run(_GAVE_UP, key)[0] > 0
+        return self._run(_ENDED, (exit_status, duration, *key))[0] > 0
+
+    def history(self, cluster: str, user: str, job: str, limit: int, before: str = "") -> "list[Run]":
+        """See Engine.history."""
+        first = int(before) if before.isdecimal() and len(before) < 19 else 0
+        rows = self._run(_HISTORY, (cluster, user, user, job, job, first, first, limit))[1]
+        return [Run(*row[:10])._replace(cursor=str(row[10])) for row in rows]
+
+    def check(self) -> str:
+        """See Engine.check."""
+        version, synchronous, standbys, _windows = self._run(_CHECK)[1][0]
+        words = f"PostgreSQL {version.split()[0]} answers"
+        if standbys and not synchronous:
+            words += "; its replication is asynchronous, so a failover can lose claims: set synchronous_standby_names"
+        return words
+
+    def clean(self, cluster: str, node: str) -> int:
+        """See Engine.clean. Every node does it: what one has deleted, the others do not find."""
+        deleted = 0
+        while count := self._run(_CLEAN, (cluster, KEEP_DAYS, BATCH))[0]:
+            deleted += count
+        return deleted
+
+
+def engine(conf: AgentConf) -> Engine:
+    """Return the engine. Raises ValueError if it cannot be used."""
+    return PostgreSQL(conf)
+
+
+def _line(error: Exception) -> str:
+    """Return an error of libpq's as one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,412 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The socket that jobs claim their runs at: claim.sock beside the state file, which every user may connect to.
+
+The protocol is rcron/claim.py's. The kernel says who asks (SO_PEERCRED), and a claim is always one of that user's. No
+client is waited for: who says nothing, reads nothing or says too much is cut off, the longest idle ones first.
+"""
+
+import collections
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import time
+
+from rcron import claim, log
+from rcron.agent.claims import Claims, Task
+from rcron.agent.engines import Claim, EngineError, Holder, Run
+from rcron.agent.notify import Notifier
+from rcron.claim import MAX_LINE, MINE, OTHER, UNKNOWN, WRONG
+from rcron.settings import MAX_SECONDS
+
+#: How many clients there may be at once, and how many of one user other than root.
+MOST = 4096
+MOST_OF_ONE = 1024
+
+#: How many clients of one user may be connected without having said what they want.
+MOST_SILENT = 64
+
+#: How long a client may take to say what it wants, and to read the answer, in seconds.
+PATIENCE = 5.0
+
+#: The longest of a claim's texts, in characters.
+MAX_TEXT = 256
+
+#: The most runs that one question for the ledger is answered with.
+MOST_RUNS = 1000
+
+#: How many such questions of one user are answered at once.
+MOST_QUESTIONS = 2
+
+#: How many claims that were won are remembered by their tokens alone.
+REMEMBERED = 4096
+
+#: How long a status is not asked for again, in seconds.
+STATUS_AGE = 1.0
+
+#: What a status and the ledger may take, in seconds.
+QUESTION = 30.0
+
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: unix(7)
+
+
+class Client:
+    """One connection.
+
+    Attributes:
+        connection: It.
+        uid: Whose it is.
+        deadline: When it is cut off, or its claim answered with "cannot tell"; by `time.monotonic`.
+        data: What it has said so far.
+        reply: What is still to be sent to it.
+        task: Its claim, while nobody has answered, and afterwards if it was won: the answer may not have been read.
+        is_answered: Whether there is an answer, or somebody looks for one.
+        is_question: Whether it is a question for the ledger, whose answer may be long.
+    """
+
+    __slots__ = ("connection", "data", "deadline", "is_answered", "is_question", "reply", "task", "uid")
+
+    def __init__(self, connection: socket.socket, uid: int, deadline: float) -> None:
+        self.connection = connection
+        self.uid = uid
+        self.deadline = deadline
+        self.data = b""
+        self.reply = b""
+        self.task: "Task | None" = None
+        self.is_answered = False
+        self.is_question = False
+
+
+class Server:
+    """Serves the socket until TERM.
+
+    Args:
+        listener: The listening socket, as `listen` makes it.
+        claims: What makes the claims.
+        engine_name: The engine's name, for the status.
+    """
+
+    def __init__(self, listener: socket.socket, claims: Claims, engine_name: str) -> None:
+        self._listener = listener
+        self._claims = claims
+        self._engine_name = engine_name
+        self._clients: "dict[int, Client]" = {}
+        self._waiting: "dict[Task, Client]" = {}
+        self._answers: "collections.deque[tuple[Task | Client, Holder | bytes]]" = collections.deque()
+        self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._wake, select.POLLIN)
+        self._poll.register(listener, select.POLLIN)
+        self._is_over = False
+        self._notifier = Notifier()
+        self._status: "tuple[float, bytes]" = (0.0, b"")
+        self._status_askers: "list[Client]" = []
+        self._won: "collections.OrderedDict[tuple[int, str, str, str], Claim]" = collections.OrderedDict()
+
+    def run(self) -> None:
+        """Serve until TERM or INT."""
+        signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        self._claims.start()
+        while not self._is_over:
+            now = time.monotonic()
+            self._notifier.alive(now)
+            for fd, _events in self._poll.poll(self._pause(now) * 1000):
+                if fd == self._wake:
+                    os.read(self._wake, 65536)
+                elif fd == self._listener.fileno():
+                    self._accept()
+                elif fd in self._clients:
+                    self._serve(self._clients[fd])
+            self._take_answers()
+            self._cut_off(time.monotonic())
+        self._notifier.stopping()
+        self._claims.stop(3.0)
+
+    def _end(self, *_: object) -> None:
+        self._is_over = True
+
+    def _pause(self, now: float) -> float:
+        first = min((client.deadline for client in self._clients.values()), default=now + 1.0)
+        return max(0.0, min(1.0, first - now))
+
+    def _accept(self) -> None:
+        for _turn in range(64):
+            try:
+                connection, _address = self._listener.accept()
+            except OSError:
+                return
+            connection.setblocking(False)
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            uid = _CREDENTIALS.unpack(credentials)[1]
+            theirs = [client for client in self._clients.values() if client.uid == uid]
+            if len(self._clients) >= MOST or (uid and len(theirs) >= MOST_OF_ONE):
+                connection.close()  # it asks again
+                continue
+            silent = [client for client in theirs if not client.is_answered and client.task is None]
+            if len(silent) >= MOST_SILENT:
+                self._drop(silent[0])
+            client = Client(connection, uid, time.monotonic() + PATIENCE)
+            self._clients[connection.fileno()] = client
+            self._poll.register(connection, select.POLLIN)
+            # Most have said what they want by now.
+            self._serve(client)
+
+    def _drop(self, client: Client) -> None:
+        fd = client.connection.fileno()
+        if self._clients.pop(fd, None) is None:
+            return
+        self._poll.unregister(fd)
+        client.connection.close()
+        if client.task is not None:
+            self._waiting.pop(client.task, None)
+            if not client.is_answered:
+                self._claims.give_up(client.task)
+
+    def _serve(self, client: Client) -> None:
+        """Read from a client, or write to it: whichever is possible."""
+        try:
+            if client.reply:
+                self._write(client)
+                return
+            data = client.connection.recv(MAX_LINE)
+        except BlockingIOError:
+            return
+        except OSError:
+            # It has gone without reading the answer (ECONNRESET), and nobody runs what it has won.
+            if client.is_answered and client.task is not None:
+                self._claims.abandoned(client.task)
+            self._drop(client)
+            return
+        if not data or client.is_answered or client.task is not None:
+            # It has gone, or says more than it may.
+            self._drop(client)
+            return
+        client.data += data
+        line, newline, rest = client.data.partition(b"\n")
+        if rest or len(line) >= MAX_LINE:
+            self._reply(client, WRONG, "more than one line, or a line that is too long")
+        elif newline:
+            client.data = b""
+            self._handle(client, line.decode("utf-8", "replace").split("\0"))
+
+    def _reply(self, client: Client, *parts: str) -> None:
+        line = "\0".join(log.one_line(part) for part in parts)
+        self._send(client, line.encode("utf-8", "backslashreplace")[: MAX_LINE - 1] + b"\n")
+
+    def _send(self, client: Client, reply: bytes) -> None:
+        if client.connection.fileno() not in self._clients:
+            return
+        client.is_answered = True
+        client.reply = reply
+        client.deadline = time.monotonic() + (QUESTION if client.is_question else PATIENCE)
+        try:
+            self._write(client)
+        except BlockingIOError:
+            self._poll.modify(client.connection, select.POLLOUT)
+        except OSError:
+            if client.task is not None:
+                self._claims.abandoned(client.task)
+            self._drop(client)
+
+    def _write(self, client: Client) -> None:
+        """Write what has room. The client closes the connection when it has read everything."""
+        sent = client.connection.send(client.reply)
+        client.reply = client.reply[sent:]
+        if client.reply:
+            self._poll.modify(client.connection, select.POLLOUT)
+        else:
+            self._poll.modify(client.connection, select.POLLIN)
+
+    def _handle(self, client: Client, parts: "list[str]") -> None:
+        fields = dict(part.partition("=")[::2] for part in parts[1:])
+        handlers = {"claim": self._claim, "ended": self._ended, "status": self._ask_status, "history": self._history}
+        handler = handlers.get(parts[0])
+        try:
+            if handler is None:
+                raise ValueError(f'unknown request "{parts[0][:20]}"')
+            handler(client, fields)
+        except ValueError as error:
+            self._reply(client, WRONG, f"not understood: {error}")
+
+    def _claim_of(self, fields: "dict[str, str]") -> Claim:
+        names = {name: fields.get(name, "") for name in ("cluster", "job", "fire", "token")}
+        for name, value in names.items():
+            if not 0 < len(value) <= MAX_TEXT or not value.isprintable():
+                raise ValueError(f"{name} is not 1 to {MAX_TEXT} printable characters")
+        window = _number(fields.get("window", "0"), 0, MAX_SECONDS)
+        command = log.one_line(fields.get("command", "")[:MAX_TEXT]) if names["job"].startswith("~") else ""
+        return Claim(**names, user="", node=self._claims.node, at=int(time.time()), window=int(window), command=command)
+
+    def _claim(self, client: Client, fields: "dict[str, str]") -> None:
+        wanted = self._claim_of(fields)
+        wait = _number(fields.get("wait", ""), 0, MAX_SECONDS)
+        # The answer has to come before the client has ceased to wait for it.
+        client.deadline = time.monotonic() + max(0.0, wait - max(0.05, min(1.0, wait / 20)))
+        client.task = Task(wanted, client.uid, client.deadline, self._done)
+        self._waiting[client.task] = client
+        self._claims.put(client.task)
+        self._claims.clean(wanted.cluster)
+
+    def _done(self, task: Task, holder: Holder) -> None:
+        """Take the engine's answer. Called by the thread that has it."""
+        self._answers.append((task, holder))
+        self._wake_up()
+
+    def _wake_up(self) -> None:
+        try:
+            os.write(self._woken, b".")
+        except OSError:
+            pass  # it is full of such bytes
+
+    def _take_answers(self) -> None:
+        while self._answers:
+            whose, answer = self._answers.popleft()
+            if isinstance(whose, Client):
+                self._send(whose, answer if isinstance(answer, bytes) else b"\n")
+                continue
+            client = self._waiting.pop(whose, None)
+            if not isinstance(answer, Holder):
+                continue
+            if client is None:
+                # It has ceased to wait between the thread's last look and now.
+                if answer.token == whose.claim.token:
+                    self._claims.abandoned(whose)
+                continue
+            if answer.token == whose.claim.token:
+                self._remember(whose)
+                self._reply(client, MINE)
+            else:
+                client.task = None
+                self._reply(client, OTHER, answer.node, str(answer.since))
+
+    def _remember(self, task: Task) -> None:
+        won = task.claim
+        self._won[task.uid, won.cluster, won.job, won.token] = won
+        while len(self._won) > REMEMBERED:
+            self._won.popitem(last=False)
+
+    def _ended(self, client: Client, fields: "dict[str, str]") -> None:
+        wanted = self._claim_of(fields)
+        if wanted.fire == claim.ANY_FIRE:
+            # A service's end is reported by another process than its start.
+            wanted = self._won.pop((client.uid, wanted.cluster, wanted.job, wanted.token), wanted)
+        status = int(_number(fields.get("exit", ""), 0, 255))
+        duration = _number(fields.get("duration", ""), 0, 1e9)
+        if self._claims.ended(wanted, client.uid, status, duration):
+            self._reply(client, MINE)
+        else:
+            self._reply(client, UNKNOWN, "too many ends wait for the engine")
+
+    def _ask_status(self, client: Client, _fields: "dict[str, str]") -> None:
+        then, status = self._status
+        if time.monotonic() - then < STATUS_AGE:
+            self._send(client, status)
+            return
+        client.deadline = time.monotonic() + QUESTION
+        client.is_answered = True
+        self._status_askers.append(client)
+        if len(self._status_askers) > 1:
+            return  # somebody asks already
+
+        def ask() -> None:
+            began = time.monotonic()
+            try:
+                words = self._claims.engine.check()
+                took = f"{1000 * (time.monotonic() - began):.0f} ms"
+                parts = ["ok", f"{self._engine_name}, {words}, {took}"]
+            except EngineError as error:
+                parts = ["failed", f"{self._engine_name}: {error}"]
+            line = "\0".join(log.one_line(part) for part in parts).encode("utf-8", "backslashreplace") + b"\n"
+            self._status = (time.monotonic(), line)
+            askers, self._status_askers = self._status_askers, []
+            self._answers.extend((asker, line) for asker in askers)
+            self._wake_up()
+
+        self._claims.chore(ask)
+
+    def _history(self, client: Client, fields: "dict[str, str]") -> None:
+        limit = int(_number(fields.get("limit", "100"), 1, MOST_RUNS))
+        cluster, job, before = (fields.get(name, "") for name in ("cluster", "job", "before"))
+        if not cluster:
+            raise ValueError("no cluster")
+        asked = [each for each in self._clients.values() if each.is_question and each.uid == client.uid]
+        if len(asked) >= MOST_QUESTIONS:
+            self._reply(client, UNKNOWN, f"{MOST_QUESTIONS} questions of this user are being answered; ask again")
+            return
+        client.deadline = time.monotonic() + QUESTION
+        client.is_answered = client.is_question = True
+
+        def ask() -> None:
+            try:
+                user = "" if client.uid == 0 else self._claims.user(client.uid)
+                runs = self._claims.engine.history(cluster, user, job, limit, before)
+                rows = [run._asdict() for run in runs if _is_shown(run, user, job)]
+                # The last cursor is that of a run which may not be shown.
+                head = {"rows": len(rows), "more": runs[-1].cursor if len(runs) >= limit else ""}
+                reply = "".join(json.dumps(row) + "\n" for row in [head, *rows])
+            except EngineError as error:
+                reply = json.dumps({"error": str(error)}) + "\n"
+            self._answers.append((client, reply.encode()))
+            self._wake_up()
+
+        self._claims.chore(ask)
+
+    def _cut_off(self, now: float) -> None:
+        for client in [client for client in self._clients.values() if client.deadline <= now]:
+            if client.task is not None and not client.is_answered:
+                task, client.task = client.task, None
+                self._waiting.pop(task, None)
+                self._claims.give_up(task)
+                self._reply(client, UNKNOWN, task.reason)
+            else:
+                self._drop(client)
+
+
+def _is_shown(run: Run, user: str, job: str) -> bool:
+    return run.user != "~" and (not user or run.user == user) and (not job or run.job == job)
+
+
+def _number(text: str, low: float, high: float) -> float:
+    plain = text.replace(".", "", 1)
+    if not (plain.isascii() and plain.isdecimal() and len(text) <= 16) or not low <= float(text) <= high:
+        raise ValueError(f'"{text[:20]}" is not a number from {low:g} to {high:g}')
+    return float(text)
+
+
+def listen(folder: str) -> socket.socket:
+    """Make the socket that every user may connect to.
+
+    Args:
+        folder: The state file's, with a slash at its end.
+
+    Returns:
+        The listening socket.
+
+    Raises:
+        FileExistsError: Another agent answers there.
+        OSError: It cannot be made.
+    """
+    path = folder + claim.SOCKET
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            pass
+        else:
+            raise FileExistsError(17, "another rcron-agent answers there", path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    new = f"{path}.new"
+    try:
+        os.unlink(new)
+    except FileNotFoundError:
+        pass
+    listener.bind(new)
+    os.chmod(new, 0o666)  # noqa: S103 - every user may ask
+    listener.listen(MOST)
+    os.rename(new, path)
+    return listener

@@ -1,0 +1,129 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""What `rcronctl history` shows: the runs that rcron-agent finds in its engine."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rcron import claim, log, status
+from rcron.settings import Config
+
+#: How many runs are asked for at a time, and how many are shown if no time is given.
+PAGE = 500
+LATEST = 100
+
+#: How long the agent may take for a page, in seconds.
+PATIENCE = 35.0
+
+#: The longest page, in bytes.
+MAX_PAGE = 1 << 22
+
+
+class NoAnswerError(Exception):
+    """The ledger cannot be asked. The text says why, for a person."""
+
+
+def lines(config: Config, job: str, seconds: "int | None", wanted: str, as_json: bool) -> "Iterator[str]":
+    """Return one line for each run, the newest first.
+
+    Args:
+        config: The cluster's.
+        job: Only this job; an empty string for all.
+        seconds: Only runs of so long ago at most; None for the last LATEST runs.
+        wanted: `failed`, `unfinished`, or an empty string for all.
+        as_json: Whether each line is to be a JSON object.
+
+    Yields:
+        The lines, with one that names the columns first if they are for people.
+
+    Raises:
+        NoAnswerError: The ledger cannot be asked.
+    """
+    page = _page(config, job, "")
+    if not as_json:
+        yield f"{'STARTED':<25} {'NODE':<12} {'USER':<10} {'OUTCOME':<22} JOB"
+    shown = 0
+    for run in _runs(config, job, page):
+        if seconds is not None and run["at"] < time.time() - seconds:
+            return
+        if wanted and outcome(run)[0] != wanted:
+            continue
+        yield json.dumps(run) if as_json else _row(run)
+        shown += 1
+        if seconds is None and shown >= LATEST:
+            return
+
+
+def outcome(run: "dict[str, Any]") -> "tuple[str, str]":
+    """Return how a run ended.
+
+    Args:
+        run: As the agent returns it.
+
+    Returns:
+        `ok`, `failed` or `unfinished`, and the same for a person.
+    """
+    if run["gave_up"]:
+        return "failed", "not run: found late"
+    if run["exit"] is None:
+        return "unfinished", "no end known"
+    if run["exit"]:
+        return "failed", f"exit {run['exit']} after {status.span(run['duration'] or 0)}"
+    return "ok", f"ok after {status.span(run['duration'] or 0)}"
+
+
+def _row(run: "dict[str, Any]") -> str:
+    name = run["command"] if run["job"].startswith("~") and run["command"] else run["job"]
+    columns = f"{status.moment(run['at']):<25} {run['node']:<12} {run['user']:<10} {outcome(run)[1]:<22} {name}"
+    return log.one_line(columns)
+
+
+def _runs(config: Config, job: str, page: "list[dict[str, Any]]") -> "Iterator[dict[str, Any]]":
+    """Return the runs of a page, and of those that follow it."""
+    while True:
+        head, *runs = page
+        yield from runs
+        before = str(head.get("more") or "")
+        if not before:
+            return
+        page = _page(config, job, before)
+
+
+def _page(config: Config, job: str, before: str) -> "list[dict[str, Any]]":
+    parts = ("history", f"cluster={config.cluster_name}", f"job={job}", f"limit={PAGE}", f"before={before}")
+    deadline = time.monotonic() + PATIENCE
+    try:
+        socket = claim.connect(config, deadline)
+        try:
+            socket.sendall("\0".join(parts).encode("utf-8", "backslashreplace") + b"\n")
+            data = b""
+            while chunk := socket.recv(65536):
+                data += chunk
+                if len(data) > MAX_PAGE:
+                    raise NoAnswerError("rcron-agent: an answer that is too long")
+                head, newline, rest = data.partition(b"\n")
+                if newline and rest.count(b"\n") >= _rows(head):
+                    break
+        finally:
+            socket.close()
+        found = [json.loads(line) for line in data.splitlines()]
+    except OSError as error:
+        raise NoAnswerError(f"rcron-agent: {error.strerror or error}") from None
+    except ValueError:
+        words = data.decode("utf-8", "replace").rstrip("\n").split("\0")
+        raise NoAnswerError(f"rcron-agent: {words[-1]}") from None
+    if not found or not all(isinstance(row, dict) for row in found):
+        raise NoAnswerError("rcron-agent: no answer")
+    if "error" in found[0]:
+        raise NoAnswerError(str(found[0]["error"]))
+    return found
+
+
+def _rows(head: bytes) -> int:
+    """Return how many lines follow the first one, which is the agent's own."""
+    try:
+        return int(json.loads(head).get("rows", 0))
+    except (ValueError, AttributeError):
+        return 0

@@ -1,0 +1,371 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Real engines, and many claimers that race for the same runs while things fail: has each run one winner?
+
+    python3 tests/engines/races.py [etcd] [postgresql] [redis]
+
+starts the servers itself, as processes of 127.0.0.1, from PATH (etcd; postgres and initdb; redis-server). Ends with
+status 1 if a run had two winners, or if one had none although the engine answered in the end. README.md has what was
+measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import pwd
+import random
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT))
+
+from rcron.agent import ledger  # noqa: E402
+from rcron.agent.conf import AgentConf  # noqa: E402
+from rcron.agent.engines import Claim, Engine, EngineError, postgresql  # noqa: E402
+
+FIRES = int(os.environ.get("RCRON_RACE_FIRES", "200"))
+CLAIMERS = int(os.environ.get("RCRON_RACE_CLAIMERS", "20"))
+
+#: How long a claimer tries, in seconds: claim_wait.
+WAIT = 30.0
+
+#: How far apart the runs of a race with faults are, in seconds.
+PACE = 0.2
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+class Program:
+    """A server."""
+
+    def __init__(self, command: list[str], user: str = "") -> None:
+        self._command = command
+        self._user = user
+        self.start()
+
+    def start(self) -> None:
+        """Start it."""
+        options = (
+            {"user": self._user, "group": pwd.getpwnam(self._user).pw_gid, "extra_groups": []} if self._user else {}
+        )
+        self._process = subprocess.Popen(  # type: ignore[call-overload]
+            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **options
+        )
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill it, and wait for its end."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Proxy(threading.Thread):
+    """Stands between a client and a server, and closes the connection in place of some answers.
+
+    Args:
+        port: The server's.
+        share: The share of answers that get lost, after the server has done what was asked.
+    """
+
+    def __init__(self, port: int, share: float) -> None:
+        super().__init__(daemon=True)
+        self._server = port
+        self.share = share
+        self.lost = 0
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.port: int = self._listener.getsockname()[1]
+        self.start()
+
+    def run(self) -> None:
+        """Serve each connection in a thread of its own."""
+        while True:
+            client = self._listener.accept()[0]
+            threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._server)) as server:
+            while True:
+                ready = select.select([client, server], [], [])[0]
+                for side, other in ((client, server), (server, client)):
+                    if side not in ready:
+                        continue
+                    try:
+                        data = side.recv(65536)
+                        if side is server and data and random.random() < self.share:  # noqa: S311
+                            self.lost += 1
+                            return
+                        if not data:
+                            return
+                        other.sendall(data)
+                    except OSError:
+                        return
+
+
+def race(name: str, engine: Callable[[int], Engine], faults: Callable[[threading.Event], None] | None = None) -> bool:
+    """Have all claimers claim all runs. Prints a line. Returns whether each run had one winner."""
+    winners: dict[str, list[int]] = {str(fire): [] for fire in range(FIRES)}
+    waits: list[float] = []
+    by_token = [0]
+    unknown: set[tuple[int, str]] = set()
+    lock = threading.Lock()
+
+    def claim(number: int) -> None:
+        mine = engine(number)
+        for fire in winners:
+            if faults:
+                # Long enough for some of them.
+                time.sleep(max(0.0, started + int(fire) * PACE - time.monotonic()))
+            base = Claim("c1", "root", name, fire, f"t{number}", f"node{number}", int(time.time()))
+            began = time.monotonic()
+            failed = False
+            while time.monotonic() - began < WAIT:
+                try:
+                    holder = mine.claim(base)
+                except EngineError:
+                    failed = True
+                    time.sleep(0.1)
+                    continue
+                with lock:
+                    waits.append(time.monotonic() - began)
+                    if holder.token == base.token:
+                        winners[fire].append(number)
+                        by_token[0] += failed
+                break
+            else:
+                with lock:
+                    unknown.add((number, fire))
+
+    started = time.monotonic()
+    ended = threading.Event()
+    threads = [threading.Thread(target=claim, args=(number,)) for number in range(CLAIMERS)]
+    if faults:
+        threading.Thread(target=faults, args=(ended,), daemon=True).start()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ended.set()
+    took = time.monotonic() - started
+    one = sum(len(found) == 1 for found in winners.values())
+    two = sum(len(found) > 1 for found in winners.values())
+    print(
+        f"{name:<34} {FIRES} runs x {CLAIMERS}: one winner {one}, more {two}, none {FIRES - one - two}; won after a "
+        f"lost answer {by_token[0]}; could not tell {len(unknown)}; longest wait {max(waits):.1f} s; {took:.0f} s",
+        flush=True,
+    )
+    return two == 0 and one == FIRES
+
+
+def conf_of(engine: str, endpoints: str) -> AgentConf:
+    """An agent.conf."""
+    conf = AgentConf("races")
+    conf.engine, conf.endpoints = engine, endpoints
+    return conf
+
+
+class EtcdMembers:
+    """Three members."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        peers = [free_port() for _turn in range(3)]
+        self.ports = [free_port() for _turn in range(3)]
+        cluster = ",".join(f"m{number}=http://127.0.0.1:{port}" for number, port in enumerate(peers))
+        self.members = [
+            Program(
+                [
+                    *("etcd", "--name", f"m{number}", "--data-dir", str(folder / f"m{number}"), "--log-level", "error"),
+                    *("--listen-client-urls", f"http://127.0.0.1:{self.ports[number]}"),
+                    *("--advertise-client-urls", f"http://127.0.0.1:{self.ports[number]}"),
+                    *("--listen-peer-urls", f"http://127.0.0.1:{peers[number]}"),
+                    *("--initial-advertise-peer-urls", f"http://127.0.0.1:{peers[number]}"),
+                    *("--initial-cluster", cluster, "--initial-cluster-state", "new"),
+                ]
+            )
+            for number in range(3)
+        ]
+        self.urls = [f"http://127.0.0.1:{port}" for port in self.ports]
+        until = time.monotonic() + 60
+        while time.monotonic() < until and self.leader() < 0:
+            time.sleep(0.2)
+
+    def leader(self) -> int:
+        """Which member leads; -1 if none says so."""
+        import json
+        import urllib.request
+
+        for number, url in enumerate(self.urls):
+            request = urllib.request.Request(f"{url}/v3/maintenance/status", b"{}")  # noqa: S310
+            try:
+                with urllib.request.urlopen(request, timeout=1) as answer:  # noqa: S310
+                    found = json.load(answer)
+            except OSError:
+                continue
+            if found.get("leader") and found["leader"] == found["header"]["member_id"]:
+                return number
+        return -1
+
+    def kill_leaders(self, ended: threading.Event) -> None:
+        """Kill the leader again and again, and start it anew."""
+        while not ended.wait(3):
+            leader = self.leader()
+            if leader >= 0:
+                self.members[leader].kill()
+                ended.wait(4)
+                self.members[leader].start()
+
+    def stop_leaders(self, ended: threading.Event) -> None:
+        """Stop the leader again and again, for five seconds."""
+        while not ended.wait(3):
+            leader = self.leader()
+            if leader >= 0:
+                self.members[leader].signal(signal.SIGSTOP)
+                ended.wait(5)
+                self.members[leader].signal(signal.SIGCONT)
+
+    def lose_quorum(self, ended: threading.Event) -> None:
+        """Take two of three members away for six seconds, and give them back."""
+        while not ended.wait(3):
+            for member in self.members[:2]:
+                member.signal(signal.SIGSTOP)
+            ended.wait(6)
+            for member in self.members[:2]:
+                member.signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        """End them."""
+        for member in self.members:
+            member.signal(signal.SIGCONT)
+            member.kill()
+
+
+def etcd(folder: pathlib.Path) -> Iterator[bool]:
+    """The races in etcd."""
+    members = EtcdMembers(folder)
+    try:
+
+        def engine(number: int) -> Engine:
+            urls = members.urls[number % 3 :] + members.urls[: number % 3]
+            return ledger.engine_of(conf_of("etcd", ",".join(urls)))
+
+        yield race("etcd", engine)
+        proxy = Proxy(members.ports[0], 0.5)
+        yield race("etcd, half of the answers lost", lambda _number: engine_at(f"http://127.0.0.1:{proxy.port}"))
+        yield race("etcd, leaders killed", engine, members.kill_leaders)
+        yield race("etcd, leaders stopped", engine, members.stop_leaders)
+        yield race("etcd, quorum lost and back", engine, members.lose_quorum)
+    finally:
+        members.end()
+
+
+def engine_at(url: str) -> Engine:
+    """One member of etcd."""
+    return ledger.engine_of(conf_of("etcd", url))
+
+
+def postgres(folder: pathlib.Path) -> Iterator[bool]:
+    """The races in PostgreSQL."""
+    user = "nobody" if os.geteuid() == 0 else ""
+    if user:
+        shutil.chown(folder, user)
+    initdb = shutil.which("initdb") or "initdb"
+    share = os.environ.get("RCRON_POSTGRESQL_SHARE")
+    command = [initdb, "-D", f"{folder}/data", "-U", "postgres", "-A", "trust", "-N", *(["-L", share] if share else [])]
+    options = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+    subprocess.run(command, check=True, capture_output=True, cwd="/", **options)  # type: ignore[call-overload]
+    port = free_port()
+    settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
+    server = Program([shutil.which("postgres") or "postgres", "-D", f"{folder}/data", "-p", str(port), *settings], user)
+    try:
+
+        def engine_through(port: int) -> Engine:
+            return ledger.engine_of(conf_of("postgresql", f"host=127.0.0.1 port={port} user=postgres dbname=postgres"))
+
+        first = engine_through(port)
+        assert isinstance(first, postgresql.PostgreSQL)
+        for _turn in range(100):
+            with contextlib.suppress(EngineError):
+                first._run(postgresql.SCHEMA)
+                break
+            time.sleep(0.2)
+        yield race("PostgreSQL", lambda _number: engine_through(port))
+        proxy = Proxy(port, 0.2)
+        yield race("PostgreSQL, 20 % of the answers lost", lambda _number: engine_through(proxy.port))
+
+        def crash(ended: threading.Event) -> None:
+            while not ended.wait(3):
+                server.kill()
+                ended.wait(1)
+                server.start()
+
+        yield race("PostgreSQL, killed and started", lambda _number: engine_through(port), crash)
+    finally:
+        server.signal(signal.SIGINT)
+        time.sleep(1)
+        server.kill()
+
+
+def redis(folder: pathlib.Path) -> Iterator[bool]:
+    """The races in Redis, and what a failover does there."""
+    ports = [free_port(), free_port()]
+    common = ["redis-server", "--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+    servers = []
+    for number, port in enumerate(ports):
+        (folder / str(number)).mkdir()
+        servers.append(Program([*common, "--port", str(port), "--dir", str(folder / str(number))]))
+    time.sleep(1)
+    try:
+
+        def engine(_number: int) -> Engine:
+            return ledger.engine_of(conf_of("redis", f"127.0.0.1:{ports[0]}"))
+
+        yield race("Redis", engine)
+        proxy = Proxy(ports[0], 0.2)
+        yield race(
+            "Redis, 20 % of the answers lost",
+            lambda _number: ledger.engine_of(conf_of("redis", f"127.0.0.1:{proxy.port}")),
+        )
+
+        def crash(ended: threading.Event) -> None:
+            while not ended.wait(3):
+                servers[0].kill()
+                ended.wait(1)
+                servers[0].start()
+
+        yield race("Redis, killed and started, AOF", engine, crash)
+    finally:
+        for server in servers:
+            server.kill()
+
+
+def main() -> int:
+    """Run the races of the engines that the command line names, or of all. Returns the exit status."""
+    known = {"etcd": etcd, "postgresql": postgres, "redis": redis}
+    good = True
+    for name in sys.argv[1:] or known:
+        with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="rcron-races") as folder:
+            for one in known[name](pathlib.Path(folder)):
+                good = good and one
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,368 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The engine etcd, against a gateway that speaks as etcd 3.4.23 did."""
+
+import base64
+import http.server
+import json
+import pathlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rcron.agent.conf import AgentConf
+from rcron.agent.engines import KEEP_EACH, Claim, EngineError, etcd
+
+CLAIM = Claim("c1", "root", "report", "1764320400", "t1", "node1", 1764320401)
+
+
+class Gateway(http.server.ThreadingHTTPServer):
+    """As much of etcd's JSON gateway as the engine uses, and faults.
+
+    pairs: what each key holds: its value, and the revisions of its creation and its last change. lost: how many of the
+    next answers get lost after what they answer has been done. bodies: what to answer instead. seen: the paths that
+    were asked for. passwords: the password of each user, if users are asked for.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.pairs: "dict[str, list[Any]]" = {}
+        self.revision = 1
+        self.lost = 0
+        self.bodies: "list[tuple[int, bytes]]" = []
+        self.seen: "list[str]" = []
+        self.passwords: "dict[str, str]" = {}
+        self.tokens: "list[str]" = []
+        self.leases: "dict[str, str]" = {}
+        self.lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """Its endpoint."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: clients that go away are what some tests are about."""
+
+    def keys(self) -> "list[str]":
+        """The keys, decoded."""
+        return sorted(base64.b64decode(key).decode() for key in self.pairs)
+
+    def do(self, path: str, document: "dict[str, Any]", token: str) -> "tuple[int, dict[str, Any]]":
+        """Do what a request says."""
+        if path == "/v3/auth/authenticate":
+            if self.passwords.get(document["name"]) != document["password"]:
+                return 400, {"error": "etcdserver: authentication failed, invalid user ID or password", "code": 3}
+            self.tokens.append(f"token{len(self.tokens)}")
+            return 200, {"token": self.tokens[-1]}
+        if self.passwords and token != (self.tokens or [""])[-1]:
+            return 401, {
+                "error": "etcdserver: invalid auth token",
+                "code": 16,
+                "message": "etcdserver: invalid auth token",
+            }
+        if path == "/v3/kv/range":
+            return 200, self.range(document)
+        if path == "/v3/lease/grant":
+            self.leases[str(len(self.leases) + 7)] = ""
+            return 200, {"ID": str(len(self.leases) + 6), "TTL": str(document["TTL"])}
+        if path == "/v3/lease/revoke":
+            self.pairs.pop(self.leases.pop(document["ID"]), None)
+            return 200, {}
+        if path == "/v3/maintenance/status":
+            return 200, {"version": "3.4.23"}
+        assert path == "/v3/kv/txn", path
+        holds = all(self.compare(each) for each in document.get("compare", []))
+        responses = [self.operate(each) for each in document.get("success" if holds else "failure", [])]
+        found: "dict[str, Any]" = {"header": {"revision": str(self.revision)}, "responses": responses}
+        return 200, {**found, **({"succeeded": True} if holds else {})}
+
+    def compare(self, each: "dict[str, Any]") -> bool:
+        """Whether one of a transaction's conditions holds."""
+        _value, created, changed = self.pairs.get(each["key"], ["", 0, 0])
+        return (
+            created == int(each["create_revision"])
+            if each["target"] == "CREATE"
+            else changed == int(each["mod_revision"])
+        )
+
+    def operate(self, each: "dict[str, Any]") -> "dict[str, Any]":
+        """One operation of a transaction."""
+        (name, request), *more = each.items()
+        assert not more
+        if name == "request_range":
+            return {"response_range": self.range(request)}
+        if name == "request_delete_range":
+            self.pairs.pop(request["key"], None)
+            return {"response_delete_range": {}}
+        self.revision += 1
+        created = self.pairs.get(request["key"], ["", self.revision])[1]
+        self.pairs[request["key"]] = [request["value"], created, self.revision]
+        if request.get("lease"):
+            self.leases[request["lease"]] = request["key"]
+        return {"response_put": {}}
+
+    def range(self, request: "dict[str, Any]") -> "dict[str, Any]":
+        """The keys of a range, as etcd returns them."""
+        first = base64.b64decode(request["key"])
+        last = base64.b64decode(request["range_end"]) if "range_end" in request else first + b"\0"
+        top = int(request.get("max_create_revision", 1 << 60))
+        found = [
+            {"key": key, "create_revision": str(created), "mod_revision": str(changed), "value": value}
+            for key, (value, created, changed) in sorted(self.pairs.items(), key=lambda pair: base64.b64decode(pair[0]))
+            if first <= base64.b64decode(key) < last and created <= top
+        ]
+        if request.get("sort_target") == "CREATE":
+            found.sort(key=lambda pair: -int(pair["create_revision"]))
+        limit = int(request.get("limit", 0)) or len(found)
+        if request.get("keys_only"):
+            found = [{name: value for name, value in pair.items() if name != "value"} for pair in found]
+        return {"kvs": found[:limit], **({"more": True} if len(found) > limit else {})} if found else {}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One request."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65536
+    server: Gateway
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        """Do what it says, and answer if this answer is not to be lost."""
+        document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            self.server.seen.append(self.path)
+            if self.server.bodies:
+                status, body = self.server.bodies.pop(0)
+            else:
+                status, answer = self.server.do(self.path, document, self.headers.get("Authorization", ""))
+                body = json.dumps(answer).encode()
+            if self.server.lost:
+                self.server.lost -= 1
+                self.close_connection = True
+                return
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def gateway() -> "Iterator[Gateway]":
+    server = Gateway()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def conf_of(**settings: str) -> AgentConf:
+    """An agent.conf with these settings."""
+    conf = AgentConf("/etc/rcron/agent.conf")
+    for name, value in {"engine": "etcd", **settings}.items():
+        setattr(conf, name, value)
+    return conf
+
+
+@pytest.fixture
+def engine(gateway: Gateway) -> etcd.Etcd:
+    return etcd.Etcd(conf_of(endpoints=gateway.url))
+
+
+def insist(engine: etcd.Etcd, claim: Claim) -> "tuple[str, int]":
+    """Claim as the agent does: until there is an answer. Returns whose the claim is, and how many tries it took."""
+    for turn in range(1, 10):
+        try:
+            return engine.claim(claim).token, turn
+        except EngineError:
+            continue
+    raise AssertionError("no answer")
+
+
+def test_the_first_to_claim_has_it(engine: etcd.Etcd) -> None:
+    assert engine.claim(CLAIM).token == "t1"
+    other = engine.claim(CLAIM._replace(token="t2", node="node2", at=1764320405))
+    assert other == ("t1", "node1", 1764320401)
+
+
+def test_who_asks_again_still_has_it(engine: etcd.Etcd) -> None:
+    assert engine.claim(CLAIM).token == "t1"
+    assert engine.claim(CLAIM._replace(at=1764320409)) == ("t1", "node1", 1764320401)
+
+
+@pytest.mark.parametrize("other", [{"cluster": "c2"}, {"user": "app"}, {"job": "other"}, {"fire": "1764320460"}])
+def test_another_fire_is_another_claim(engine: etcd.Etcd, other: "dict[str, str]") -> None:
+    engine.claim(CLAIM)
+    assert engine.claim(CLAIM._replace(token="t2", **other)).token == "t2"
+
+
+def test_names_do_not_run_into_each_other(engine: etcd.Etcd) -> None:
+    engine.claim(CLAIM._replace(job="a/b", fire="c"))
+    assert engine.claim(CLAIM._replace(job="a", fire="b/c", token="t2")).token == "t2"
+
+
+def test_a_claim_whose_answer_was_lost_is_found_by_its_token(engine: etcd.Etcd, gateway: Gateway) -> None:
+    gateway.lost = 1
+    assert insist(engine, CLAIM) == ("t1", 2)
+    assert len(gateway.pairs) == 1
+
+
+def test_half_of_all_answers_lost_costs_no_claim(engine: etcd.Etcd, gateway: Gateway) -> None:
+    found_by_token = 0
+    for fire in range(40):
+        gateway.lost = fire % 2
+        claim = CLAIM._replace(fire=str(fire))
+        token, tries = insist(engine, claim)
+        assert token == "t1"
+        found_by_token += tries > 1
+    assert found_by_token == 20
+
+
+def test_a_member_that_is_gone_is_passed_over(gateway: Gateway) -> None:
+    engine = etcd.Etcd(conf_of(endpoints=f"http://127.0.0.1:1, {gateway.url}"))
+    assert insist(engine, CLAIM) == ("t1", 2)
+    assert insist(engine, CLAIM) == ("t1", 1), "the one that answered is asked again"
+
+
+def test_the_status_counts_the_members(gateway: Gateway) -> None:
+    engine = etcd.Etcd(conf_of(endpoints=f"{gateway.url},http://127.0.0.1:1"))
+    assert engine.check().startswith("1 of 2 members; http://127.0.0.1:1: ")
+
+
+def test_a_user_is_authenticated_once(gateway: Gateway) -> None:
+    gateway.passwords = {"rcron": "secret"}
+    conf = conf_of(endpoints=gateway.url, user="rcron")
+    conf.password = "secret"
+    engine = etcd.Etcd(conf)
+    for fire in range(5):
+        engine.claim(CLAIM._replace(fire=str(fire)))
+    assert gateway.seen.count("/v3/auth/authenticate") == 1
+    gateway.tokens.append("etcd was restarted")
+    assert engine.claim(CLAIM).token == "t1"
+    assert gateway.seen.count("/v3/auth/authenticate") == 2
+
+
+def test_a_wrong_password_is_reported(gateway: Gateway) -> None:
+    gateway.passwords = {"rcron": "secret"}
+    with pytest.raises(EngineError, match="authentication failed"):
+        etcd.Etcd(conf_of(endpoints=gateway.url, user="rcron")).claim(CLAIM)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (500, b'{"error":"x","code":8,"message":"etcdserver: mvcc: database space exceeded"}', "space exceeded"),
+        (404, b"404 page not found\n", "is that etcd 3.4 or newer"),
+        (200, b"[]", "not a JSON object"),
+        (200, b"[" * 100000, "not JSON"),
+        (200, b"{}", "neither whose"),
+        (200, b'{"responses":[{"response_range":{}}]}', "neither whose"),
+        (200, b'{"responses":7}', "neither whose"),
+        (200, b'{"error":7}', "HTTP status 200"),
+    ],
+)
+def test_what_is_not_an_answer_is_cannot_tell(
+    engine: etcd.Etcd, gateway: Gateway, status: int, body: bytes, message: str
+) -> None:
+    gateway.bodies = [(status, body)]
+    with pytest.raises(EngineError, match=message):
+        engine.claim(CLAIM)
+    assert engine.claim(CLAIM).token == "t1", "the connection is used again, or a new one"
+
+
+def test_somebody_elses_value_there_is_not_ours(engine: etcd.Etcd, gateway: Gateway) -> None:
+    engine.claim(CLAIM)
+    next(iter(gateway.pairs.values()))[0] = base64.b64encode(b"what?").decode()
+    assert engine.claim(CLAIM).token == ""
+
+
+def test_an_end_is_recorded_once(engine: etcd.Etcd) -> None:
+    engine.claim(CLAIM)
+    assert engine.ended(CLAIM, 3, 1.5)
+    (run,) = engine.history("c1", "", "", 10)
+    assert (run.user, run.job, run.node, run.exit, run.duration, run.gave_up) == (
+        "root",
+        "report",
+        "node1",
+        3,
+        1.5,
+        False,
+    )
+    assert engine.ended(CLAIM, None, 0.0), "it is there"
+    assert engine.history("c1", "", "", 10) == [run], "and has been run"
+
+
+def test_another_agent_of_the_node_records_an_end_too(engine: etcd.Etcd, gateway: Gateway) -> None:
+    engine.claim(CLAIM)
+    assert etcd.Etcd(conf_of(endpoints=gateway.url)).ended(CLAIM, 0, 1.0)
+
+
+def test_nobody_ends_anothers_run(engine: etcd.Etcd) -> None:
+    engine.claim(CLAIM)
+    assert not engine.ended(CLAIM._replace(token="t2"), 0, 1.0)
+    assert engine.history("c1", "", "", 10)[0].exit is None
+
+
+def test_a_claim_that_nobody_runs_is_marked(engine: etcd.Etcd) -> None:
+    engine.claim(CLAIM)
+    assert engine.ended(CLAIM, None, 0.0)
+    assert engine.history("c1", "", "", 10)[0].gave_up
+
+
+def test_history_comes_in_pages_newest_first(engine: etcd.Etcd) -> None:
+    for fire in range(5):
+        engine.claim(CLAIM._replace(fire=str(fire)))
+    engine.claim(CLAIM._replace(user="app", fire="9"))
+    first = engine.history("c1", "root", "", 3)
+    assert [run.fire for run in first] == ["4", "3", "2"]
+    assert [run.fire for run in engine.history("c1", "root", "report", 3, first[-1].cursor)] == ["1", "0"]
+
+
+def test_a_window_refuses_until_it_is_over(engine: etcd.Etcd, gateway: Gateway) -> None:
+    one = CLAIM._replace(fire="+t1", window=60)
+    two = one._replace(fire="+t2", token="t2")
+    assert engine.claim(one).token == "t1"
+    assert engine.claim(two).token == "t1"
+    assert len(gateway.leases) == 1, "the second one's lease is given back"
+    gateway.do("/v3/lease/revoke", {"ID": next(iter(gateway.leases))}, "")
+    assert engine.claim(two).token == "t2"
+    assert len(engine.history("c1", "root", "report", 10)) == 2
+
+
+def test_old_claims_are_deleted_except_for_the_last_of_each_job(
+    engine: etcd.Etcd, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time() // 3600 * 3600 + 5
+    for fire in range(KEEP_EACH + 30):
+        engine.claim(CLAIM._replace(fire=str(fire)))
+    engine.claim(CLAIM._replace(job="daily", fire="1"))
+    monkeypatch.setattr(time, "time", lambda: now - 86400)
+    assert engine.clean("c1", "node1") == 0
+    engine.claim(CLAIM._replace(fire="young"))
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert engine.clean("c1", "node1") == 31
+    assert engine.clean("c1", "node2") == 0, "another node has done it in this hour"
+    left = {run.fire for run in engine.history("c1", "root", "report", 1000)}
+    assert left == {"young", *(str(fire) for fire in range(31, KEEP_EACH + 30))}
+    assert len(engine.history("c1", "root", "daily", 10)) == 1
+
+
+@pytest.mark.parametrize("endpoints", ["etcd:2379", "ftp://etcd:2379", " , ", "http://::1:2379"])
+def test_a_wrong_endpoint_is_an_error(endpoints: str) -> None:
+    with pytest.raises(ValueError, match=r"http://HOST:PORT|no endpoint|brackets"):
+        etcd.Etcd(conf_of(endpoints=endpoints))
+
+
+def test_a_certificate_that_is_none_is_an_error(tmp_path: pathlib.Path) -> None:
+    bad = tmp_path / "ca.pem"
+    bad.write_text("not a certificate\n")
+    with pytest.raises(OSError, match=r"X509|PEM|SSL"):
+        etcd.Etcd(conf_of(endpoints="https://etcd:2379", ca_file=str(bad)))

@@ -1,0 +1,195 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The engine PostgreSQL: its statements, run by SQLite, which takes the same `INSERT … ON CONFLICT … RETURNING`."""
+
+import pathlib
+import sqlite3
+from typing import Any
+
+import pytest
+
+from rcron.agent.conf import AgentConf
+from rcron.agent.engines import Claim, EngineError, Holder, distribution, postgresql
+
+CLAIM = Claim("c1", "root", "report", "1764320400", "t1", "node1", 1764320401)
+
+DOCS = pathlib.Path(__file__).resolve().parents[5] / "docs" / "ledger.md"
+
+TABLE = """\
+CREATE TABLE rcron.claims (cluster, owner, job, fire, token, node, at, command, id INTEGER PRIMARY KEY, exit, duration,
+gave_up DEFAULT 0, UNIQUE (cluster, owner, job, fire))"""
+
+
+class Database:
+    """psycopg2's place.
+
+    lost: how many of the next answers get lost after what they answer has been done. options: what was connected with.
+    """
+
+    class Error(Exception):
+        """psycopg2's."""
+
+    def __init__(self) -> None:
+        self.tables = sqlite3.connect(":memory:", isolation_level=None)
+        self.tables.execute("ATTACH ':memory:' AS rcron")
+        self.tables.execute(TABLE)
+        self.lost = 0
+        self.connections = 0
+        self.options: "dict[str, str]" = {}
+
+    def connect(self, **options: str) -> "Connection":
+        """Connect."""
+        self.options = options
+        self.connections += 1
+        return Connection(self)
+
+    @staticmethod
+    def parse_dsn(text: str) -> "dict[str, str]":
+        """What libpq makes of a connection string."""
+        if "=" not in text:
+            raise Database.Error('missing\n "="')
+        return dict(word.split("=") for word in text.split())
+
+
+class Connection:
+    """A connection, which is its own cursor."""
+
+    closed = False
+    description: Any = None
+    rowcount = 0
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._rows: "list[Any]" = []
+
+    def cursor(self) -> "Connection":
+        """A cursor."""
+        return self
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def execute(self, statement: str, values: "tuple[Any, ...]") -> None:
+        """Run a statement."""
+        cursor = self._database.tables.execute(statement.replace("%s", "?"), values)
+        self._rows = cursor.fetchall()
+        self.description, self.rowcount = cursor.description, cursor.rowcount
+        if self._database.lost:
+            self._database.lost -= 1
+            raise Database.Error("server closed the connection unexpectedly\n\tThis probably means …")
+
+    def fetchall(self) -> "list[Any]":
+        """The rows."""
+        return self._rows
+
+    def close(self) -> None:
+        """Close."""
+        self.closed = True
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Database:
+    found = Database()
+    monkeypatch.setattr(postgresql, "module", lambda _name, _package: found)
+    return found
+
+
+@pytest.fixture
+def engine(database: Database) -> postgresql.PostgreSQL:
+    return engine_of("host=db1,db2 dbname=rcron")
+
+
+def engine_of(endpoints: str, **settings: str) -> postgresql.PostgreSQL:
+    """The engine of these settings."""
+    conf = AgentConf("/etc/rcron/agent.conf")
+    conf.endpoints = endpoints
+    for name, value in settings.items():
+        setattr(conf, name, value)
+    return postgresql.PostgreSQL(conf)
+
+
+def test_the_first_to_claim_has_it(engine: postgresql.PostgreSQL) -> None:
+    assert engine.claim(CLAIM) == Holder("t1", "node1", 1764320401)
+    assert engine.claim(CLAIM._replace(token="t2", node="node2")) == Holder("t1", "node1", 1764320401)
+    assert engine.claim(CLAIM._replace(at=1764320409)) == Holder("t1", "node1", 1764320401)
+
+
+def test_a_claim_whose_answer_was_lost_is_found_by_its_token(engine: postgresql.PostgreSQL, database: Database) -> None:
+    database.lost = 1
+    with pytest.raises(EngineError, match="closed the connection unexpectedly This probably"):
+        engine.claim(CLAIM)
+    assert engine.claim(CLAIM).token == "t1"
+    assert database.connections == 2, "on a new connection"
+
+
+def test_a_connection_is_kept(engine: postgresql.PostgreSQL, database: Database) -> None:
+    for fire in range(5):
+        engine.claim(CLAIM._replace(fire=str(fire)))
+    assert database.connections == 1
+
+
+def test_an_end_is_recorded_for_its_token_only(engine: postgresql.PostgreSQL) -> None:
+    engine.claim(CLAIM)
+    assert not engine.ended(CLAIM._replace(token="t2"), 0, 1.0)
+    assert engine.ended(CLAIM, None, 0.0)
+    assert engine.history("c1", "", "", 10)[0].gave_up
+    assert engine.ended(CLAIM, 3, 1.5)
+    (run,) = engine.history("c1", "", "", 10)
+    assert (run.exit, run.duration, bool(run.gave_up), run.cursor) == (3, 1.5, False, "1")
+
+
+def test_history_comes_in_pages_newest_first(engine: postgresql.PostgreSQL) -> None:
+    for fire in range(5):
+        engine.claim(CLAIM._replace(fire=str(fire)))
+    engine.claim(CLAIM._replace(user="app"))
+    first = engine.history("c1", "root", "report", 3)
+    assert [run.fire for run in first] == ["4", "3", "2"]
+    assert [run.fire for run in engine.history("c1", "root", "", 3, first[-1].cursor)] == ["1", "0"]
+
+
+def test_it_connects_to_a_server_that_takes_writes_and_gives_up_in_time(
+    engine: postgresql.PostgreSQL, database: Database
+) -> None:
+    engine.claim(CLAIM)
+    assert database.options["target_session_attrs"] == "read-write"
+    assert database.options["connect_timeout"] == "2"
+    assert database.options["options"] == "-c statement_timeout=2000"
+    assert database.options["host"] == "db1,db2"
+
+
+def test_the_connection_string_has_the_last_word(database: Database) -> None:
+    engine_of("host=db1 sslmode=require connect_timeout=9", ca_file="/ca.pem", user="rcron").claim(CLAIM)
+    assert (database.options["sslmode"], database.options["connect_timeout"]) == ("require", "9")
+    assert (database.options["user"], database.options["sslrootcert"]) == ("rcron", "/ca.pem")
+
+
+def test_a_ca_has_the_servers_name_checked(database: Database) -> None:
+    engine_of("host=db1", ca_file="/ca.pem").claim(CLAIM)
+    assert database.options["sslmode"] == "verify-full"
+
+
+@pytest.mark.usefixtures("database")
+def test_a_wrong_connection_string_is_an_error() -> None:
+    with pytest.raises(ValueError, match='endpoints: missing "="'):
+        engine_of("db1")
+
+
+def test_asynchronous_replication_is_reported(engine: postgresql.PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = ("15.20 (Debian 15.20-0+deb12u1)", "", 1, 0)
+    monkeypatch.setattr(engine, "_run", lambda _statement: (1, [answer]))
+    assert engine.check().startswith("PostgreSQL 15.20 answers; its replication is asynchronous")
+    answer = ("15.20", "ANY 1 (*)", 1, 0)
+    assert engine.check() == "PostgreSQL 15.20 answers"
+
+
+def test_the_page_has_the_tables_and_rights() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    assert postgresql.SCHEMA + postgresql.GRANTS.format(role="rcron") in text
+
+
+def test_a_library_that_is_missing_is_named() -> None:
+    with pytest.raises(ValueError, match="install the package python3-nothing"):
+        distribution.module("no_such_module", "python3-nothing")

@@ -1,0 +1,302 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""The socket at which runs are claimed: what it answers, and that nobody keeps it from the others."""
+
+import json
+import os
+import pathlib
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+NOBODY = pwd.getpwnam("nobody").pw_uid
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+
+#: Ask the agent one line as another user. Arguments: the user's number, the socket, the parts.
+AS_ANOTHER = """\
+import os, socket, sys
+os.setgroups([])
+os.setuid(int(sys.argv[1]))
+connection = socket.socket(socket.AF_UNIX)
+connection.settimeout(20)
+connection.connect(sys.argv[2])
+connection.sendall("\\0".join(sys.argv[3].split("|")).encode() + b"\\n")
+data = b""
+while chunk := connection.recv(65536):
+    data += chunk
+    if data.endswith(b"\\n"):
+        break
+print(data.decode().replace("\\0", "|"), end="")
+"""
+
+
+@pytest.fixture
+def served(node: Any, agent: Any) -> Any:
+    """An agent that has been started; its socket can be reached by other users."""
+    beside_the_state(node, agent)
+    agent.start()
+    return agent
+
+
+def beside_the_state(node: Any, agent: Any) -> None:
+    """Have the socket where other users can reach it."""
+    node.state_file = agent.ledger.parent / "state"
+    agent.path = agent.ledger.parent / "claim.sock"
+    node.configure()
+
+
+def ask_as_nobody(agent: Any, *parts: str) -> str:
+    """Ask the agent as the user nobody."""
+    command = [sys.executable, "-c", AS_ANOTHER, str(NOBODY), str(agent.path), "|".join(parts)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+def test_the_first_is_answered_mine_and_the_second_whose_it_is(served: Any) -> None:
+    assert served.ask(*served.claim("t1")) == ["mine"]
+    assert served.ask(*served.claim("t2")) == ["other", "node1", "1764320400"]
+    assert served.ask(*served.claim("t1")) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        (["what"], 'unknown request "what"'),
+        ([""], "unknown request"),
+        (["claim"], "cluster is not 1 to 256"),
+        (["claim", "cluster=c1", "job=j", "fire=1", "token=t", "wait=soon"], '"soon" is not a number'),
+        (["claim", "cluster=c1", "job=j", "fire=1", "token=t", "wait=1", "window=-1"], '"-1" is not a number'),
+        (["claim", "cluster=c1", "job=j", "fire=1", "token=t", "wait=1e9"], '"1e9" is not a number'),
+        (["claim", "cluster=c1", "job=j\r", "fire=1", "token=t", "wait=1"], "job is not 1 to 256 printable"),
+        (["claim", "cluster=c1", "job=" + "j" * 257, "fire=1", "token=t", "wait=1"], "job is not 1 to 256"),
+        (["ended", "cluster=c1", "job=j", "fire=1", "token=t", "exit=256", "duration=1"], '"256" is not a number'),
+        (["history"], "no cluster"),
+        (["history", "cluster=c1", "limit=1001"], '"1001" is not a number'),
+    ],
+)
+def test_what_is_not_a_request_is_refused_with_a_reason(served: Any, parts: "list[str]", words: str) -> None:
+    answer = served.ask(*parts)
+    assert answer[0] == "wrong"
+    assert words in answer[1]
+
+
+def test_its_status_is_the_engines(served: Any, node: Any) -> None:
+    assert served.ask("status")[1].startswith("command, in a folder, ")
+    (line,) = [line for line in node.ctl("status").stdout.splitlines() if line.startswith("claims:")]
+    assert line.split(maxsplit=1)[1].startswith("command, in a folder, ")
+    (served.ledger / "down").touch()
+    time.sleep(1.1)
+    assert served.ask("status")[:2] == ["failed", f"command: {served.ledger.parent}/engine: the engine is down"]
+    assert "cannot be made: command: " in node.ctl("status").stdout
+
+
+def test_status_shows_claims_only_if_there_are_any(node: Any) -> None:
+    node.become("active")
+    assert "claims:" not in node.ctl("status").stdout
+    node.configure("claim = required")
+    assert "cannot be made: rcron-agent: there is no " in node.ctl("status").stdout
+    assert json.loads(node.ctl("status", "--json").stdout)["claims"]["ok"] is False
+
+
+def test_history_shows_runs(served: Any, node: Any) -> None:
+    served.ask(*served.claim("t1"))
+    table = node.ctl("history").stdout.splitlines()
+    assert table[0].split() == ["STARTED", "NODE", "USER", "OUTCOME", "JOB"]
+    assert "node1" in table[1]
+    assert "no end known" in table[1]
+    (run,) = map(json.loads, node.ctl("history", "--json", "--unfinished").stdout.splitlines())
+    assert run["node"] == "node1"
+    assert node.ctl("history", "--json", "--failed").stdout == ""
+    assert node.ctl("history", "--json", "--since", "1h").stdout == "", "it is of 1970"
+
+
+def test_history_says_why_it_cannot_be_had(served: Any, node: Any) -> None:
+    (served.ledger / "down").touch()
+    done = node.ctl("history")
+    assert done.returncode == 75
+    assert "the engine is down" in done.stderr
+    served.stop()
+    done = node.ctl("history")
+    assert done.returncode == 75
+    assert done.stderr.startswith("rcronctl: rcron-agent: ")
+
+
+def test_a_second_agent_does_not_take_the_socket_away(served: Any) -> None:
+    command = [served.program, "--conf", served.node.conf, "--agent-conf", served.conf, "--user", "root"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (
+        73,
+        f"rcron-agent: {served.path}: another rcron-agent answers there\n",
+    )
+    assert served.ask(*served.claim("t1")) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [("engine = command\n", 78, "no endpoints"), ("engine = command\nendpoints = /usr/bin\n", 78, "not a program")],
+)
+def test_it_does_not_start_with_a_wrong_agent_conf(agent: Any, text: str, status: int, words: str) -> None:
+    agent.conf.write_text(text)
+    command = [agent.program, "--conf", agent.node.conf, "--agent-conf", agent.conf, "--user", "root"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == status
+    assert done.stderr.startswith(f"rcron-agent: {agent.conf}: ")
+    assert words in done.stderr
+    assert not agent.path.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--agent-conf"],
+        ["--conf", "x"],
+        ["--user", "root"],
+        ["--agent-conf", "x", "--clusters", "y"],
+        ["--agent-conf", "x", "--agent-conf", "y"],
+        ["--agent-conf", "", "--conf", "x"],
+    ],
+)
+def test_a_wrong_command_line_is_reported(agent: Any, words: "list[str]") -> None:
+    done = subprocess.run([agent.program, *words], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 64
+    assert done.stderr.startswith("usage: rcron-agent")
+
+
+def test_ends_that_wait_are_recorded_before_it_stops(served: Any) -> None:
+    served.ask(*served.claim("t1"))
+    served.ask("ended", *served.claim("t1")[1:5], "exit=3", "duration=1")
+    served.stop()
+    assert next(iter(served.claims().values()))[-1] == "end <3>"
+
+
+def test_an_end_waits_for_its_engine(served: Any) -> None:
+    served.ask(*served.claim("t1"))
+    (served.ledger / "down").touch()
+    assert served.ask("ended", *served.claim("t1")[1:5], "exit=3", "duration=1") == ["mine"]
+    time.sleep(1.5)
+    (served.ledger / "down").unlink()
+    assert served.ended()[0][-1] == "end <3>"
+
+
+def test_a_run_that_was_killed_while_it_asked_leaves_a_mark(served: Any) -> None:
+    (served.ledger / "slow").write_text("1")
+    connection = served.connect()
+    connection.sendall("\0".join(served.claim("t1")).encode() + b"\n")
+    until = time.monotonic() + 10
+    while not served.claims() and time.monotonic() < until:
+        time.sleep(0.02)
+    connection.close()
+    assert served.ended()[0][-1] == "end <>"
+
+
+def test_an_answer_that_nobody_read_leaves_a_mark(served: Any) -> None:
+    connection = served.connect()
+    connection.sendall("\0".join(served.claim("t1")).encode() + b"\n")
+    connection.recv(4096, socket.MSG_PEEK)
+    connection.close()
+    assert served.ended()[0][-1] == "end <>"
+
+
+def test_an_answer_that_was_read_leaves_none(served: Any) -> None:
+    served.ask(*served.claim("t1"))
+    time.sleep(1.5)
+    assert served.claims().popitem()[1] == ["t1 node1"]
+
+
+def test_a_thousand_idle_connections_stop_nobody(served: Any) -> None:
+    idle = []
+    try:
+        for _turn in range(1000):
+            idle.append(served.connect())
+        began = time.monotonic()
+        assert served.ask(*served.claim("t1")) == ["mine"]
+        assert time.monotonic() - began < 5
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_megabytes_without_a_newline_are_cut_off(served: Any) -> None:
+    with served.connect() as connection, pytest.raises(OSError, match=r"Broken pipe|reset"):
+        connection.sendall(b"x" * 8000000)
+    assert served.ask(*served.claim("t1")) == ["mine"]
+
+
+def test_many_lines_are_refused(served: Any) -> None:
+    with served.connect() as connection:
+        connection.sendall(b"status\nstatus\n")
+        assert connection.makefile("rb").readline().startswith(b"wrong\0more than one line")
+
+
+def test_who_reads_nothing_stops_nobody(served: Any) -> None:
+    for index in range(300):
+        (served.ledger / f"c1_root_{index}_{'x' * 180}").write_text("t1 node1\n")
+    request = b"history\0cluster=c1\0limit=1000\n"
+    with served.connect() as one, served.connect() as two:
+        for slow in (one, two):
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            slow.sendall(request)
+        slow.recv(1)
+        assert served.ask(*served.claim("t1")) == ["mine"]
+        assert served.ask("history", "cluster=c1", "limit=1000")[0] == "unknown", "two questions at once are enough"
+
+
+@needs_root
+def test_an_ordinary_user_claims_only_what_is_his_own(served: Any) -> None:
+    assert served.ask(*served.claim("t1")) == ["mine"]
+    assert ask_as_nobody(served, *served.claim("t2")) == "mine\n", "a job of his own"
+    assert sorted(name.split("_")[1] for name in served.claims()) == ["nobody", "root"]
+
+
+@needs_root
+def test_an_ordinary_user_forges_no_end(served: Any) -> None:
+    served.ask(*served.claim("t1"))
+    ask_as_nobody(served, "ended", *served.claim("t1")[1:5], "exit=0", "duration=1")
+    served.ask("ended", *served.claim("t1")[1:5], "exit=3", "duration=1")
+    assert served.ended()[0] == ["t1 node1", "end <3>"]
+
+
+@needs_root
+def test_an_ordinary_user_sees_only_his_own_runs(served: Any) -> None:
+    rows = [json.loads(line) for line in ask_as_nobody(served, "history", "cluster=c1").splitlines()[1:]]
+    assert all(row["user"] == "nobody" for row in rows)
+    assert "RCRON_USER" not in ask_as_nobody(served, "status")
+
+
+@needs_root
+def test_it_gives_up_roots_rights_and_its_secrets_stay_unreadable(node: Any, agent: Any) -> None:
+    beside_the_state(node, agent)
+    command = [agent.program, "--conf", node.conf, "--agent-conf", agent.conf, "--user", "nobody"]
+    agent.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 20
+    while not agent.path.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert agent.ask("status")[0] in ("ok", "failed")
+    status = pathlib.Path(f"/proc/{agent.process.pid}/status").read_text()
+    ids = [line.split()[1:] for line in status.splitlines() if line.startswith(("Uid:", "Gid:"))]
+    assert ids[0] == [str(NOBODY)] * 4
+    assert "0" not in ids[1]
+    assert "CapEff:\t0000000000000000" in status
+    assert "Groups:\t \n" in status
+    script = f"import os; os.setuid({NOBODY}); open('/proc/{agent.process.pid}/environ').read()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "PermissionError" in done.stderr, "not even a process of the same user looks into it"
+
+
+def test_it_takes_little_memory(served: Any) -> None:
+    for fire in range(50):
+        served.ask(*served.claim("t1", fire=str(fire)))
+    status = pathlib.Path(f"/proc/{served.process.pid}/status").read_text()
+    assert int(status.partition("VmRSS:")[2].split()[0]) < 40 * 1024
+
+
+def test_it_ends_at_once_if_nothing_waits(served: Any) -> None:
+    began = time.monotonic()
+    served.stop(signal.SIGTERM)
+    assert time.monotonic() - began < 2
