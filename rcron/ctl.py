@@ -277,6 +277,8 @@ def _set(options: argparse.Namespace) -> int:
     given = hook.apply(config, options.state, options.feeder, f"set {options.state}", daemon=options.daemon)
     if given == hook.OVERTAKEN and state.from_file(config).state != options.state:
         return _complain("not set: a later event has come, see rcronctl status; set it again", EX_TEMPFAIL)
+    if given == hook.REFUSED:
+        return _complain(f"not set: {config.path} has feeder_name = {config.feeder_name}", EX_CONFIG)
     if given == hook.ASKED:
         return _complain("not set: it took too long; rcron-agent asks the feeder instead; set it again", EX_TEMPFAIL)
     if options.feeder == _OPERATOR:

@@ -162,6 +162,41 @@ def read_record(config: Config) -> "Record | None":
     return record
 
 
+class Refusal(NamedTuple):
+    """What a feeder said that is not the cluster's.
+
+    Attributes:
+        feeder: its name.
+        event: what it said last, in its own words.
+        at: when, in seconds since the epoch.
+    """
+
+    feeder: str
+    event: str
+    at: float
+
+
+def read_refusal(config: Config) -> "Refusal | None":
+    """Read which other feeder has spoken.
+
+    Args:
+        config: the cluster's.
+
+    Returns:
+        What it said, or None if none has spoken since the cluster's feeder was chosen.
+    """
+    try:
+        data, modified = files.read_trusted(config.refusal_file, MAX_RECORD)
+        chosen = os.stat(config.path).st_mtime
+    except (OSError, files.UntrustedError):
+        return None
+    values = dict(line.partition("=")[::2] for line in data.decode("utf-8", "replace").split("\n"))
+    name = values.get("feeder", "")
+    if not name or name == config.feeder_name or not chosen < modified < _LATEST:
+        return None
+    return Refusal(name, values.get("event", ""), modified)
+
+
 def accept_event(
     config: Config,
     new: str,

@@ -7,8 +7,8 @@ A feeder's own module in rcron/feeders/ knows its daemon's words and what each o
 
 import os
 
-from rcron import ask, feed, log, process, refresher
-from rcron.settings import ACTIVE, Config
+from rcron import ask, feed, feeders, files, log, process, refresher
+from rcron.settings import ACTIVE, ANY, Config, ConfigError
 
 EX_USAGE = 64  # sysexits(3): wrong command line, or an event that is not the feeder's
 EX_CANTCREAT = 73  # sysexits(3): the state cannot be written
@@ -23,6 +23,7 @@ IN_TIME = 0.5
 DONE = "done"  # the state is the event's
 OVERTAKEN = "overtaken"  # a later event has come; nothing was changed
 ASKED = "asked"  # it came too late: the agent will ask the daemon
+REFUSED = "refused"  # another feeder's `passive`: nothing was changed
 
 
 class EventError(ValueError):
@@ -34,6 +35,8 @@ def apply(config: Config, new: str, feeder: str, event: str, daemon: int = 0, wi
 
     Hooks run beside each other, and may end in another order than they were started. An event of a hook that was
     started before the one that last gave a state is logged, and changes nothing.
+
+    An event of a feeder that is not this cluster's is noted for `rcronctl status`, and changes nothing.
 
     Where an agent serves the cluster, it gets a message, and asks the daemon. `passive` is written first.
 
@@ -47,11 +50,14 @@ def apply(config: Config, new: str, feeder: str, event: str, daemon: int = 0, wi
         within: how long after its start the hook may write `active` if an agent serves the cluster, in seconds.
 
     Returns:
-        DONE, OVERTAKEN or ASKED.
+        DONE, OVERTAKEN, ASKED or REFUSED.
 
     Raises:
+        ConfigError: `active` comes from a feeder that is not the cluster's.
         OSError: the state cannot be written, nor does the agent keep the node passive instead.
     """
+    if feeder in feeders.NAMES and config.feeder_name not in (ANY, feeder):
+        return _refuse(config, new, feeder, event)
     # Before the state is written, so that the end of a daemon that dies meanwhile is noticed.
     started = process.started_at(daemon) if daemon else ""
     moment = feed.Moment(int(process.started_at(os.getpid()) or 0), os.getpid())
@@ -70,3 +76,21 @@ def apply(config: Config, new: str, feeder: str, event: str, daemon: int = 0, wi
         except OSError as error:
             log.warning(config, f"nothing refreshes the state: no process can be started: {error.strerror}")
     return DONE
+
+
+def _refuse(config: Config, new: str, feeder: str, event: str) -> str:
+    """Note that a feeder has spoken which is not the cluster's.
+
+    Its daemon must be able to end and to give up what it has, so only `active` is an error.
+    """
+    try:
+        files.replace(config.refusal_file, f"feeder={feeder}\nevent={log.one_line(event)}\n")
+    except OSError as error:
+        log.warning(config, f"{config.refusal_file}: not written: {error.strerror}")
+    log.change(config, f"state={new} status=refused event={feeder}:{event}")
+    if new == ACTIVE:
+        raise ConfigError(
+            f"{config.path}: feeder_name is {config.feeder_name}, so {feeder} cannot make this node active; disconnect "
+            f"{feeder}, or change feeder_name"
+        )
+    return REFUSED

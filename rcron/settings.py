@@ -25,6 +25,9 @@ DEFAULT_PATH = "/etc/rcron/rcron.conf"
 ACTIVE = "active"
 PASSIVE = "passive"
 
+#: The value of `feeder_name` that allows every feeder.
+ANY = "any"
+
 CONTINUE = "continue"
 TERMINATE = "terminate"
 
@@ -175,6 +178,13 @@ def positive_seconds(value: str) -> int:
     return _integer(value, 1, MAX_SECONDS)
 
 
+def _feeder(value: str) -> str:
+    letters = value.replace("-", "").replace("_", "")
+    if not (letters.isascii() and letters.isalnum()):
+        raise ValueError(f'"{value}" is not a feeder; write its name, such as keepalived, or none, or any')
+    return value
+
+
 def _integer(value: str, low: int, high: int) -> int:
     digits = value[1:] if value[:1] in ("-", "+") else value
     # isdecimal alone would take digits of other scripts; the length keeps int() cheap.
@@ -199,6 +209,7 @@ SETTINGS = {
     "kill_after": (seconds, 10),
     "claim": (claim_mode, OFF),
     "claim_wait": (positive_seconds, 30),
+    "feeder_name": (_feeder, ANY),
 }
 
 
@@ -259,6 +270,11 @@ class Config:
                 code = (code ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
             key = f"{code:016x}"
         return f"{RUNTIME}/{key}.{kind}"
+
+    @property
+    def refusal_file(self) -> str:
+        """Where is noted which other feeder has spoken."""
+        return f"{self.state_file}.refused"
 
     @property
     def record_file(self) -> str:

@@ -33,6 +33,7 @@ def facts(config: Config) -> "dict[str, Any]":
     verdict = state.current(config)
     file = state.from_file(config)
     record = feed.read_record(config)
+    refusal = feed.read_refusal(config)
     try:
         held = pin.read(config)
     except ValueError:
@@ -53,6 +54,9 @@ def facts(config: Config) -> "dict[str, Any]":
             "spoke": int(record.spoke),
             "answer": _answer(record),
         },
+        "second_feeder": None
+        if refusal is None
+        else {"name": refusal.feeder, "event": refusal.event, "spoke": int(refusal.at)},
         "agent": ask.is_served(config),
         "claims": _claims(config),
         "pin": None
@@ -98,6 +102,7 @@ def text(found: "dict[str, Any]", colour: bool = False) -> str:
         ("since", "unknown" if found["since"] is None else _when(found["since"])),
         ("why", log.one_line(found["reason"])),
         ("feeder", _feeder(found["feeder"])),
+        *([] if found["second_feeder"] is None else [("second feeder", _second(found["second_feeder"]))]),
         ("answer", _last_answer(found["feeder"], found["agent"])),
         ("pin", _pin(found["pin"])),
         *([("claims", _claims_of(found["claims"]))] if found["claims"] else []),
@@ -117,6 +122,10 @@ def _feeder(feeder: "dict[str, Any] | None") -> str:
     if feeder["hidden"]:
         alive = "a process that this user cannot see"
     return log.one_line(f"{feeder['name']}, {alive}, spoke {_ago(feeder['spoke'])}: {feeder['event']}")
+
+
+def _second(feeder: "dict[str, Any]") -> str:
+    return log.one_line(f"{feeder['name']}, refused {_ago(feeder['spoke'])}: {feeder['event']}; disconnect it")
 
 
 def _last_answer(feeder: "dict[str, Any] | None", is_served: bool) -> str:

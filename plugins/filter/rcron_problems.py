@@ -154,13 +154,22 @@ def _feeders(members: Mapping[str, Info]) -> list[tuple[str, str]]:
 
 
 def _other_feeders(members: Mapping[str, Info], feeder: str | None, conf: str) -> list[tuple[str, str]]:
-    """Return the hosts whose state was last set by a feeder of this collection's that is not the cluster's."""
+    """Return the hosts on which a feeder of this collection's speaks that is not the cluster's."""
     known = {path.stem for path in FEEDERS.glob("[!_]*.py")}
-    return [
+    found = [
+        (
+            host,
+            f"{cluster['second_feeder']['name']} is a second feeder there, which was refused "
+            f"({cluster['second_feeder']['event']}): run the playbook site, which disconnects it",
+        )
+        for host, cluster in members.items()
+        if cluster.get("second_feeder") and not answer.mismatch(cluster["second_feeder"], answer.SECOND_FEEDER)
+    ]
+    return found + [
         (
             host,
             f"its state was last set by {cluster['feeder']['name']} ({cluster['feeder']['event']}), and rcron_feeder "
-            f"is {feeder}: a second feeder; disconnect it: see the page of its role",
+            f"is {feeder}: a second feeder; run the playbook site, which disconnects it",
         )
         for host, cluster in members.items()
         if feeder and cluster["conf"] == conf and cluster["feeder"] and cluster["feeder"]["name"] in known - {feeder}

@@ -129,6 +129,12 @@ clusters:
         - The feeder's last event (C(name), C(event), C(alive), C(spoke)); null if there was none.
       type: dict
       sample: {"alive": true, "event": "INSTANCE \"VI_rcron\" MASTER", "name": "keepalived", "spoke": 1767323985}
+    second_feeder:
+      description:
+        - Another feeder than the one that C(feeder_name) in the configuration names, which was refused (C(name),
+          C(event), C(spoke)); null if there is none.
+      type: dict
+      sample: null
     agent:
       description: Whether C(rcron-agent) asks the feeder.
       type: bool

@@ -19,6 +19,8 @@ SECONDS = float
 Shape = Any
 
 FEEDER = {"name": str, "event": str, "alive": (bool, None), "spoke": SECONDS}
+#: A feeder that was refused, of which versions before know nothing.
+SECOND_FEEDER = {"name": str, "event": str, "spoke": SECONDS}
 PIN = {"state": str, "until": (SECONDS, None)}
 CLUSTER = {
     "conf": str,

@@ -20,6 +20,8 @@ from tests.cluster.playbooks import Play
 
 EVENT = 'INSTANCE "VI_rcron" BACKUP 100'
 IS_PASSIVE = "grep -q passive /run/rcron/state"
+#: A configuration of one's own, which has any feeder.
+ANY = "sed /^feeder_name/d /etc/rcron/rcron.conf >mine"
 #: Requests a signal for each change in a folder (F_NOTIFY).
 WATCH = "import fcntl, os, sys; fcntl.fcntl(os.open(sys.argv[1], os.O_RDONLY), fcntl.F_NOTIFY, fcntl.DN_RENAME)"
 
@@ -149,9 +151,11 @@ ATTEMPTS = {
         f"rcronctl feed keepalived --instance VI_rcron {EVENT}", IS_PASSIVE, "chown -R alice /run/rcron"
     ),
     "rcronctl feed patroni": Attempt(
-        "rcronctl feed patroni on_stop primary billing", IS_PASSIVE, "chown -R alice /run/rcron"
+        f"{ANY}; rcronctl --conf mine feed patroni on_stop primary billing", IS_PASSIVE, "chown -R alice /run/rcron"
     ),
-    "rcronctl feed ucarp": Attempt("rcronctl feed ucarp down eth0 192.0.2.10", IS_PASSIVE, "chown -R alice /run/rcron"),
+    "rcronctl feed ucarp": Attempt(
+        f"{ANY}; rcronctl --conf mine feed ucarp down eth0 192.0.2.10", IS_PASSIVE, "chown -R alice /run/rcron"
+    ),
 }
 
 

@@ -67,7 +67,7 @@ CHOICES = {
 }
 
 #: The settings that take any text, and what the page calls it.
-TEXTS = {"cluster_name": "Any printable text", "state_file": "An absolute path"}
+TEXTS = {"cluster_name": "Any printable text", "state_file": "An absolute path", "feeder_name": "a feeder's name"}
 
 
 def setting(name: str) -> str:

@@ -196,7 +196,7 @@ def _cluster_removal(places: Places, folders: list[str]) -> list[Step]:
         "|".join(re.escape(path) for path in (places.conf, places.tmpfiles))
         # Beside the state and the pin: a feeder's record, its lock, and the drafts of a writer that was killed.
         + rf"|({re.escape(places.state_path)}|{re.escape(places.pin_path)})"
-        + r"(\.feeder|\.lock|(\.feeder)?\.[0-9]+\.[0-9a-f]{8})?"
+        + r"(\.feeder|\.refused|\.lock|(\.feeder|\.refused)?\.[0-9]+\.[0-9a-f]{8})?"
     )
     paths = [places.conf, places.tmpfiles, *(path for folder in folders for path in entries(folder))]
     return [

@@ -67,6 +67,7 @@ DEFAULTS = {
     "kill_after": 10,
     "claim": "off",
     "claim_wait": 30,
+    "feeder_name": "any",
 }
 LARGEST = 65536
 
@@ -94,6 +95,8 @@ def value_of(name: str, text: str) -> Any:
         return text if text in ("continue", "terminate") else None
     if name == "claim":
         return text if text in ("off", "required", "preferred") else None
+    if name == "feeder_name":
+        return text if re.fullmatch("[-_]*[A-Za-z0-9][A-Za-z0-9_-]*", text, re.ASCII) else None
     if name in ("syslog_facility", "syslog_level"):
         known, shift = (FACILITIES, 3) if name == "syslog_facility" else (LEVELS, 0)
         found = re.fullmatch("log_[a-z0-9]+", text, re.IGNORECASE | re.ASCII) is not None and text.upper() in known
@@ -163,6 +166,7 @@ def _values(name: str) -> st.SearchStrategy[str]:
     words = {
         "default_state": ["active", "passive", "Passive", "ACTIVE", "act\u0131ve", "inactive"],
         "on_demotion": ["continue", "terminate", "Terminate"],
+        "feeder_name": ["any", "none", "keepalived", "my-own_1", "-", "keep alived", "\u0661", "z\xfcrich"],
         "syslog_facility": [*FACILITIES, "log_cron", "LOG_Local7", "LOG_\u017fYSLOG", "LOG_MA\u0131L"],
         "syslog_level": [*LEVELS, "log_debug", "LOG_CRON"],
         "state_file": ["/run/rcron/state", "run/state", "/a b", "/\x1b[2J", "/\udcff", "/"],

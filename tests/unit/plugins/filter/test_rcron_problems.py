@@ -124,7 +124,7 @@ def test_a_second_feeder_is_named(hosts):
     of(hosts, "n2")["feeder"]["name"] = "heartbeat"
     what = (
         'its state was last set by heartbeat (INSTANCE "V" BACKUP), and rcron_feeder is keepalived: a second feeder; '
-        "disconnect it: see the page of its role"
+        "run the playbook site, which disconnects it"
     )
     assert problems(hosts, None, "keepalived") == [("n2", "billing", what)]
     assert len(problems(hosts, None, "none")) == 3
@@ -133,6 +133,15 @@ def test_a_second_feeder_is_named(hosts):
     # An operator, or somebody's own script, may set a state by hand.
     of(hosts, "n2")["feeder"]["name"] = "operator"
     assert problems(hosts, None, "keepalived") == []
+
+
+def test_a_feeder_that_was_refused_is_named(hosts):
+    of(hosts, "n2")["second_feeder"] = {"name": "ucarp", "event": "up eth0", "spoke": 1767323985}
+    what = "ucarp is a second feeder there, which was refused (up eth0): run the playbook site, which disconnects it"
+    assert problems(hosts) == [("n2", "billing", what)]
+    for other in (None, "ucarp", {"name": "ucarp"}):
+        of(hosts, "n2")["second_feeder"] = other
+        assert problems(hosts) == []
 
 
 def test_a_cluster_of_an_operator_needs_no_feeder(hosts):
