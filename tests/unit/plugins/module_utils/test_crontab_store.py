@@ -131,6 +131,25 @@ def test_debians_own_header_is_no_part_of_the_crontab(fake_crontab):
 
 
 @AS_ROOT
+@pytest.mark.parametrize("header", [HEADER, b""])
+@pytest.mark.parametrize(
+    "text",
+    [b"* * * * * true\n", b"\n* * * * * true\n", b"* * * * * true\n\n\n", b"# a\n# b\n# c\n# d\n\n* * * * * true\n"],
+)
+def test_every_byte_below_debians_header_is_as_before_after_a_change_and_back(fake_crontab, header, text):
+    """Tried with the crontabs of Debian 11, 12 and 13 as well, which write a header above a file that has none."""
+    fake = fake_crontab("debian")
+    fake.crontab.write_bytes(header + text)
+    crontab = user_crontab(fake)
+    before = crontab.read()
+    crontab.write(before.replace(b"true", b"/usr/bin/rcron true"))
+    crontab.write(crontab.read().replace(b"/usr/bin/rcron ", b""))
+    after = fake.crontab.read_bytes()
+    assert after.startswith(HEADER[:57])
+    assert after.split(b"\n", 3)[3] == text
+
+
+@AS_ROOT
 @pytest.mark.parametrize(
     "line", [b"# (x", b"# (x installed on y", b"# x installed on y)", b"# (" + b" installed on " * 70_000]
 )
