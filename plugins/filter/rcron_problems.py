@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from statistics import median
@@ -18,6 +19,9 @@ CLOCKS = 1.0
 
 #: One module for each feeder that this collection has a role for.
 FEEDERS = pathlib.Path(__file__).resolve().parents[2] / "rcron" / "feeders"
+
+#: What rcron-agent says of a ucarp that is not the master, rcron/agent/feeders/ucarp.py.
+CARP_MASTER = re.compile(r"[0-9.]{7,15} sends ucarp's adverts")
 
 #: Settings that may differ between hosts.
 OWN_SETTINGS = ("default_state",)
@@ -228,13 +232,25 @@ def _strangers(hosts: Mapping[str, Info]) -> list[tuple[str, str]]:
     return [
         (
             host,
-            f"keepalived hears {address}, which is none of the hosts that answered: one that has left the inventory "
-            f"and still takes part (run the playbook remove on it), or another cluster with the same virtual_router_id",
+            f"{source} {address}, which is none of the hosts that answered: one that has left the inventory "
+            f"and still takes part (run the playbook remove on it), or another cluster with the same {number}",
         )
         for host, info in hosts.items()
-        for address in info.get("heard", [])
+        for source, addresses, number in (
+            ("keepalived hears", info.get("heard", []), "virtual_router_id"),
+            ("Corosync has the member", info.get("members", []), "key"),
+            ("ucarp has the master", _carp_masters(info), "vhid"),
+        )
+        for address in addresses
         if own and address not in own
     ]
+
+
+def _carp_masters(info: Info) -> list[str]:
+    """Return the addresses of the masters that rcron-agent has seen ucarp's adverts from when it last looked."""
+    answers = [(cluster.get("feeder") or {}).get("answer") for cluster in info["clusters"]]
+    words = [given["words"] for given in answers if not answer.mismatch(given, {"words": str})]
+    return [said.partition(" ")[0] for said in words if CARP_MASTER.fullmatch(said)]
 
 
 def _clocks(hosts: Mapping[str, Info]) -> list[tuple[str, str]]:

@@ -330,6 +330,14 @@ heard:
   type: list
   elements: str
   sample: []
+members:
+  description:
+    - The addresses of the members of the Corosync cluster, if the role P(rcron.cluster.rcron_pacemaker#role) has set it
+      up.
+  returned: success
+  type: list
+  elements: str
+  sample: ["192.0.2.11", "192.0.2.12"]
 time:
   description: The host's clock when the module began, in seconds since the epoch.
   returned: success
@@ -374,10 +382,15 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
     all_crontabs,
 )
 from ansible_collections.rcron.cluster.plugins.module_utils.node import network, programs
+from ansible_collections.rcron.cluster.plugins.module_utils.node.files import is_ours
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
 
 HOUR = 3600
 ADVERT = re.compile(r"[Rr]eceived advert from ([0-9A-Fa-f.:]{3,45})")
+COROSYNC = "/etc/corosync/corosync.conf"
+COROSYNC_MARK = "# Written by Ansible, role rcron.cluster.rcron_pacemaker: changes made here are lost at its next run."
+MEMBER = re.compile(r"^runtime\.members\.(\d+)\.status \(str\) = joined$", re.MULTILINE)
+MEMBER_ADDRESS = re.compile(r"^runtime\.members\.(\d+)\.ip \(str\) = .*?\bip\(([0-9A-Fa-f.:]{3,45})\)", re.MULTILINE)
 MOST_EVENTS = 50000  # ten minutes of 500 jobs are 10,000 lines on an active node
 EARLIER = 50  # lines of the log, for the state that a host is in when the history begins
 LONGEST = 300  # characters of what an event tells
@@ -457,6 +470,24 @@ def heard() -> list[str]:
     except programs.ProgramError:
         return []  # no journal
     return sorted({address.rstrip(".:") for address in ADVERT.findall(said)})
+
+
+def members(conf: str = COROSYNC) -> list[str]:
+    """Return the addresses of all members of a Corosync cluster that the role rcron_pacemaker has set up, sorted.
+
+    Another cluster may have members that are not rcron's.
+
+    Args:
+        conf: Corosync's configuration.
+    """
+    if not is_ours(conf, COROSYNC_MARK):
+        return []
+    try:
+        said = programs.output("corosync-cmapctl", "runtime.members.")
+    except programs.ProgramError:
+        return []  # it does not run
+    joined = set(MEMBER.findall(said))
+    return sorted(address for number, address in MEMBER_ADDRESS.findall(said) if number in joined)
 
 
 def logged(history: int, now: float, files: list[str], events: bool) -> dict:
@@ -549,6 +580,7 @@ def main() -> None:
                 "unreadable": unreadable,
                 "addresses": network.own_addresses(),
                 "heard": heard(),
+                "members": members(),
                 "time": now,
             }
             if given["history"]:

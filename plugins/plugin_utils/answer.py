@@ -85,6 +85,7 @@ MORE = {
     "elapsed": SECONDS,
     "addresses": [str],
     "heard": [str],
+    "members": [str],
 }
 
 #: What rcron_crontab returns unless it fails, as far as a report needs it.

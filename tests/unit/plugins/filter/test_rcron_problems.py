@@ -274,6 +274,23 @@ def test_a_host_that_has_left_the_inventory_and_still_takes_part_is_reported_by_
     assert problem[2].startswith("keepalived hears 192.0.2.24, which is none of the hosts that answered: ")
 
 
+def test_a_member_and_a_master_that_are_not_in_the_inventory_are_reported(hosts):
+    for number, name in enumerate(hosts):
+        hosts[name].update(addresses=[f"192.0.2.{number}"], members=[f"192.0.2.{other}" for other in range(3)])
+    of(hosts, "n2")["feeder"]["answer"] = {"state": "passive", "words": "192.0.2.0 sends ucarp's adverts", "at": 1}
+    assert problems(hosts) == []
+    hosts["n3"]["members"].append("192.0.2.24")
+    of(hosts, "n2")["feeder"]["answer"]["words"] = "192.0.2.25 sends ucarp's adverts"
+    master, member = problems(hosts)
+    assert (master[0], member[0]) == ("n2", "n3")
+    assert master[2].startswith("ucarp has the master 192.0.2.25, which is none of the hosts that answered: ")
+    assert member[2].startswith("Corosync has the member 192.0.2.24, which is none of the hosts that answered: ")
+    # What a host says that cannot be.
+    for odd in ("192.0.2.25", {"words": 7}, {"words": "x"}):
+        of(hosts, "n2")["feeder"]["answer"] = odd
+        assert [problem[0] for problem in problems(hosts)] == ["n3"]
+
+
 def test_a_clock_that_is_off_by_more_than_the_request_took(hosts):
     hosts["n3"]["clock_offset"] = -2.4
     assert problems(hosts) == [("n3", "", "its clock is 2.5 s behind the others")]

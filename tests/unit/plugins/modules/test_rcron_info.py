@@ -269,6 +269,26 @@ def test_who_keepalived_hears_without_expecting_it_comes_from_the_last_minute_of
     assert rcron_info.heard() == ["10.89.2.24", "2001:db8::7"]
 
 
+CMAP = """\
+runtime.members.1.config_version (u64) = 0
+runtime.members.1.ip (str) = r(0) ip(10.89.2.11)\x20
+runtime.members.1.status (str) = joined
+runtime.members.2.ip (str) = r(0) ip(2001:db8::2) r(1) ip(10.90.2.12)
+runtime.members.2.status (str) = joined
+runtime.members.3.ip (str) = r(0) ip(10.89.2.13)
+runtime.members.3.status (str) = left
+"""
+
+
+@pytest.mark.parametrize(("mark", "members"), [(rcron_info.COROSYNC_MARK, ["10.89.2.11", "2001:db8::2"]), ("", [])])
+def test_the_members_are_those_of_a_cluster_that_the_role_has_set_up(program, tmp_path, monkeypatch, mark, members):
+    (tmp_path / "corosync.conf").write_text(f"{mark}\ntotem {{\n}}\n")
+    program("corosync-cmapctl", f"cat <<'EOF'\n{CMAP}EOF")
+    assert rcron_info.members(str(tmp_path / "corosync.conf")) == members
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert rcron_info.members(str(tmp_path / "corosync.conf")) == []
+
+
 def test_a_host_without_a_journal_hears_nobody(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     assert rcron_info.heard() == []
