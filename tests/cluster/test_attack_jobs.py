@@ -164,15 +164,14 @@ def test_a_full_log_stops_no_job(node: Node) -> None:
 
 # --- processes ---
 
-#: Root's processes: the reader of keepalived's FIFO, the process that a hook has left, rcron with a job, and the job.
+#: Root's processes: the agent, rcron with a job, and the job.
 PROCESSES = """
-    mkdir -p /run/attack; echo 'state_file = /run/attack/state' >/etc/rcron/attack.conf
-    sleep 60 & rcronctl --conf /etc/rcron/attack.conf set active --while $!
+    mkdir -p /run/attack
     MINE=secret rcron sleep 60 & sleep 0.7
-    { pgrep -f '[f]eed keepalived'; sed -n 's/^pid=//p' /run/attack/state.feeder; echo $!
-      cat /proc/$!/task/$!/children; } | xargs -n1 >/run/attack/pids
+    { systemctl show --property=MainPID --value rcron-agent; echo $!; cat /proc/$!/task/$!/children; } |
+        xargs -n1 >/run/attack/pids
 """
-NO_PROCESSES = "tail -n 3 /run/attack/pids | xargs kill -9; rm -r /run/attack /etc/rcron/attack.conf"
+NO_PROCESSES = "tail -n 2 /run/attack/pids | xargs kill -9; rm -r /run/attack"
 
 #: The same for processes of the user's own.
 OWN = """

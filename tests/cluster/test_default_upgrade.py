@@ -1,6 +1,9 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""From one version to the next while jobs run and one node is down, and back. The tests go on from each other."""
+"""From one version to the next while jobs run and one node is down, and back. The tests go on from each other.
+
+The version of before is one without rcron-agent: keepalived itself ran a reader of its FIFO, which wrote the states.
+"""
 
 import json
 import os
@@ -12,7 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from nodes import Cluster, Node
+from nodes import Cluster, Node, seconds_with_two_active
 from waiting import wait_until
 
 from tests.cluster.measurement import report
@@ -32,14 +35,55 @@ while [ ! -e /run/upgrade-over ]; do
 done
 """
 
+#: What keepalived ran then: it writes what the FIFO says, and refreshes it.
+READER = """\
+#!/usr/bin/python3
+import os, select, sys
+
+fd = os.open(sys.argv[-1], os.O_RDONLY | os.O_NONBLOCK)
+poll = select.poll()
+poll.register(fd, select.POLLIN)
+while True:
+    if not poll.poll(2000):
+        os.utime("/run/rcron/state")
+        continue
+    try:
+        lines = os.read(fd, 65536).decode().splitlines()
+    except BlockingIOError:
+        continue
+    if not lines:
+        break
+    with open("/run/rcron/state.old", "w") as draft:
+        draft.write("active\\n" if " MASTER " in lines[-1] else "passive\\n")
+    os.rename("/run/rcron/state.old", "/run/rcron/state")
+"""
+
+#: Takes a node back to that, without a change of its state.
+WITHOUT_AGENT = f"""
+    set -eu
+    printf %s '{READER}' >/usr/local/sbin/old-reader
+    chmod 755 /usr/local/sbin/old-reader
+    sed -i 's|^    vrrp_notify_fifo .*|&\\n    vrrp_notify_fifo_script "/usr/local/sbin/old-reader" root root|' \
+        /etc/keepalived/rcron.conf
+    systemctl disable --quiet --now rcron-agent
+    rm -r /etc/systemd/system/rcron-agent.service /etc/rcron/agent.d /run/rcron-agent
+    systemctl daemon-reload
+    systemctl reload keepalived
+"""
+
 
 class Upgrade(NamedTuple):
-    """The first run of the playbook with the next version: on the active node, and on one that waits."""
+    """The first run of the playbook with the next version: on the active node, and on one that waits.
+
+    Attributes:
+        two: for how many seconds two nodes were active until it ended.
+    """
 
     active: Node
     waiting: Node
     down: Node
     ran: "subprocess.CompletedProcess[str]"
+    two: float
 
 
 def version(node: Node) -> str:
@@ -82,6 +126,10 @@ def upgrade(
     cluster: Cluster, play: Play, collections: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Upgrade:
     active = cluster.settle()
+    cluster.on_all(lambda node: node.run(WITHOUT_AGENT))
+    for node in cluster.nodes:
+        wait_until(lambda: has_old_reader(node), f"{node} has its reader of before")  # noqa: B023 - called at once
+    start = time.time()
     waiting, down = (node for node in cluster.nodes if node is not active)
     for name, words, node in (
         ("job", ["sh", "-c", "while [ ! -e /run/upgrade-over ]; do sleep 0.2; done; echo >/run/upgrade-job"], active),
@@ -98,8 +146,16 @@ def upgrade(
     began = time.monotonic()
     ran = play("--inventory", str(addresses), "rcron.cluster.site", "--limit", f"{active},{waiting}")
     report(f"machine upgraded: two nodes in {time.monotonic() - began:.0f} s")
+    last = {change.node: change for node in (active, waiting) for change in node.changes() if change.time < start}
+    before = [change._replace(time=start) for change in last.values()]
+    two = seconds_with_two_active([*before, *cluster.changes_since(start)])
     down.boot()
-    return Upgrade(active, waiting, down, ran)
+    return Upgrade(active, waiting, down, ran, two)
+
+
+def has_old_reader(node: Node) -> bool:
+    """Whether a process of the version of before runs."""
+    return node.try_run("pgrep -f '[/]old-reader'").returncode == 0
 
 
 def shell_words(words: list[str]) -> str:
@@ -114,6 +170,15 @@ def test_the_next_version_is_there_and_the_old_one_as_long_as_it_is_needed(
         assert version(node) == new
         assert versions(node) == [old, new]
     assert version(upgrade.down) == old
+
+
+def test_the_agent_took_over_without_two_active_nodes_and_nothing_of_before_is_left(upgrade: Upgrade) -> None:
+    report(f"machine upgraded to rcron-agent: two nodes active for {upgrade.two:.2f} s")
+    assert upgrade.two == 0
+    for node in (upgrade.active, upgrade.waiting):
+        assert not has_old_reader(node)
+        assert json.loads(node.run("rcronctl status --json"))["feeder"]["answer"]["state"] == node.state()
+    assert upgrade.active.state() == "active"
 
 
 def test_every_job_that_was_started_meanwhile_has_run(upgrade: Upgrade) -> None:
@@ -161,6 +226,7 @@ def test_the_next_run_upgrades_it_and_removes_what_nobody_needs_any_more(
     assert ran.returncode == 0, ran.stdout
     assert cluster.on_all(version) == [new] * 3
     assert versions(upgrade.active) == versions(upgrade.waiting) == [new]
+    assert not any(cluster.on_all(has_old_reader))
     cluster.settle()
     checked = play("rcron.cluster.check")
     assert checked.returncode == 0, checked.stdout
