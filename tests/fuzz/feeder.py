@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-#: Files in the node's folder: one that does not exist, a FIFO's stand-in, and the cluster's configuration again.
+#: Files in the node's folder: one that does not exist, and the cluster's configuration again.
 MISSING = "missing.conf"
-FIFO = "fifo"
 OWN = "own.conf"
 
 #: What `--daemon PID` may look like in a hook's call.

@@ -457,10 +457,15 @@ def event_of(line: bytes) -> "tuple[str, str, str] | None":
     Returns:
         INSTANCE or GROUP, the name, and the state; None if it is not an event.
     """
-    parts = line.decode("utf-8", "surrogateescape").split('"') if len(line) <= MAX_LINE else []
-    if len(parts) != 3 or parts[0].strip() not in ("INSTANCE", "GROUP"):
+    parts = line.split(b'"')
+    if len(line) > MAX_LINE or len(parts) != 3:
         return None
-    return parts[0].strip(), parts[1], parts[2].partition(" ")[2].partition(" ")[0].strip()
+    kind, name, tail = parts
+    words = tail.split()
+    if not words or not kind[-1:].isspace() or not tail[:1].isspace():
+        return None
+    found = [part.decode("utf-8", "surrogateescape") for part in (kind.rstrip(), name, words[0])]
+    return (found[0], found[1], found[2]) if found[0] in ("INSTANCE", "GROUP") else None
 
 
 def vrrp_process(pid_file: str, fifo: str) -> int:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from rcron import feeders
 from tests.fuzz import feeder
-from tests.fuzz.feeder import FIFO, MISSING, OWN
+from tests.fuzz.feeder import MISSING, OWN
 from tests.fuzz.node import Node
 from tests.fuzz.subject import Subject
 
@@ -52,7 +52,6 @@ def holds(name: str, words: tuple[str, ...], promotable: bool, valid: bool, befo
     }
     NODE.become(before.encode() + b"\n")
     NODE.put(f"{NODE.folder}/tmp/rcron-rcron", None)
-    NODE.put(FIFO, b'INSTANCE "VI_1" MASTER 100\n')
     # cl_status's answer to Heartbeat's resync is the other state than before.
     asked = subprocess.CompletedProcess([], 0, stdout="none\n" if before == "active" else "all\n")
     stands_in = mock.patch.object
@@ -96,7 +95,7 @@ def holds(name: str, words: tuple[str, ...], promotable: bool, valid: bool, befo
     elif not unusual:
         assert not changed, f"{name} means nothing with these words, and the state became {after}"
     elif changed:
-        words_for = {"active": {"MASTER", "up", "master", "primary", "promoted", "start", "resync", FIFO}}.get(after)
+        words_for = {"active": {"MASTER", "up", "master", "primary", "promoted", "start", "resync"}}.get(after)
         assert words_for is None or words_for & set(words), f"{name} became active although no word means it"
     if answer.status in (64, 78) and not partly:
         assert not changed, f"{name} exits {answer.status}, and changed the state to {after}"

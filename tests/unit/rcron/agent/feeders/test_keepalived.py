@@ -185,7 +185,7 @@ def heard(truth: KeepalivedTruth) -> "list[str | None]":
         (b'INSTANCE "VI_1" MASTER 100', ("INSTANCE", "VI_1", "MASTER")),
         (b'GROUP "mail in" BACKUP 0', ("GROUP", "mail in", "BACKUP")),
         (b'INSTANCE "VI_1" FAULT', ("INSTANCE", "VI_1", "FAULT")),
-        (b'INSTANCE "VI_1"', ("INSTANCE", "VI_1", "")),
+        (b'INSTANCE "VI_1"', None),
         (b"", None),
         (b"INSTANCE VI_1 MASTER 100", None),
         (b'INSTANCE "VI_1" MASTER "x" 100', None),
