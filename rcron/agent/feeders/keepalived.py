@@ -37,6 +37,9 @@ PATIENCE = 1.2
 #: The least time from one dump to the next, in seconds, unless an event asks for one.
 CADENCE = 5.0
 
+#: A moment before all others.
+NEVER = float("-inf")
+
 #: Seconds that a master of before gets to hear the new one's first advert, which goes out when the line is written.
 HAND_OVER = 0.2
 
@@ -99,7 +102,11 @@ class KeepalivedTruth(Truth):
         self._heard: "list[Answer]" = []
         self._is_in_doubt = True
         self._is_urgent = True
-        self._dumped = 0.0
+        #: This VRRP process has said what it is, and how often it sends adverts. No line of the FIFO has the latter.
+        self._is_known = False
+        #: Who else reads the FIFO, such as a vrrp_notify_fifo_script. He may take each line.
+        self._other_reader = 0
+        self._dumped = NEVER
         self._may_dump = 0.0
         self._failures = 0
         #: The VRRP process, its status, its counters, and when these were read.
@@ -153,7 +160,8 @@ class KeepalivedTruth(Truth):
             is_trusted = now >= self._distrusted_until and not self._stood_still(now) and not self._is_stopped()
             self._word = word
             self._spoke = now
-            self._is_in_doubt = self._is_urgent = False
+            self._is_urgent = False
+            self._is_in_doubt = not self._is_known
             if STATES[word] == PASSIVE or is_trusted:
                 # A line is what this process has just done.
                 self._proof = max(self._proof, now)
@@ -220,7 +228,7 @@ class KeepalivedTruth(Truth):
             return cannot_tell(f"keepalived does not say what {self._name} is", now)
         if STATES[self._word] == PASSIVE:
             return Answer(PASSIVE, now, self._words)
-        if self._is_in_doubt and self._is_urgent:
+        if not self._is_known or (self._is_in_doubt and self._is_urgent):
             return cannot_tell(f"{self._words}, but does not confirm it", now)
         if now - self._spoke < HAND_OVER:
             return cannot_tell(f"{self._words} since this moment", now)
@@ -267,6 +275,8 @@ class KeepalivedTruth(Truth):
         if self._switches < 0:
             self._word = ""
             self._proof = 0.0
+            self._is_known = False
+            self._dumped = NEVER
             self._doubt()
         else:
             if switches != self._switches:
@@ -278,6 +288,11 @@ class KeepalivedTruth(Truth):
                 self._distrust(now)
             if reaped != self._reaped or (self._fifo is not None and not self._fifo.is_open):
                 self._doubt(is_urgent=False)
+        if self._fifo is not None:
+            reader = reader_of(self._fifo.path, self._process)
+            if reader or self._other_reader:
+                self._doubt()
+            self._other_reader = reader
         self._switches, self._reaped, self._looked = switches, reaped, now
 
     def _distrust(self, now: float) -> None:
@@ -298,6 +313,7 @@ class KeepalivedTruth(Truth):
                 self._doubt()
                 return
             self._failures = 0
+            self._is_known = True
             interval = said.interval(self._kind, self._name)
             if interval:
                 self._set_interval(interval)
@@ -493,6 +509,19 @@ def vrrp_process(pid_file: str, fifo: str) -> int:
         # One of them checks servers. The one that speaks VRRP has raw sockets of that protocol.
         children = [pid for pid in children if _raw_sockets(pid) & set(_files(pid))] or children
     return children[0] if children else 0
+
+
+def reader_of(fifo: str, pid: int) -> int:
+    """Find who reads keepalived's FIFO on its behalf: what it was told to start as vrrp_notify_fifo_script.
+
+    Args:
+        fifo: the FIFO's path.
+        pid: keepalived's VRRP process.
+
+    Returns:
+        The process's number, or 0.
+    """
+    return next((child for child in _children(pid) if fifo in _files(child)), 0)
 
 
 def _children(main: int) -> "list[int]":

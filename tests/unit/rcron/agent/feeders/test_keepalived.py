@@ -21,7 +21,7 @@ from rcron.settings import ACTIVE, PASSIVE, Config
 INTERVAL = 0.4  # seconds from one advert to the next
 
 #: The main process and its VRRP process. It writes what the file `says` holds when it gets USR1, and hangs while there
-#: is a file `hang`.
+#: is a file `hang`. While there is a file `reader`, a child of the VRRP process has the FIFO open.
 FAKE = """\
 import os, select, signal, sys
 folder = sys.argv[1]
@@ -41,7 +41,18 @@ fifo = os.open(folder + "/fifo", os.O_RDWR | os.O_NONBLOCK) if os.path.exists(fo
 with open(folder + "/child", "w") as stream:
     stream.write(str(os.getpid()))
 blocked = os.pipe()[0]
+reader = 0
 while True:
+    if os.path.exists(folder + "/reader") != bool(reader):
+        if reader:
+            os.kill(reader, signal.SIGKILL)
+            os.waitpid(reader, 0)
+            reader = 0
+        else:
+            reader = os.fork()
+            if not reader:
+                while True:
+                    signal.pause()
     if os.path.exists(folder + "/hang"):
         os.read(blocked, 1)
     if select.select([awake], [], [], INTERVAL)[0]:
@@ -263,6 +274,65 @@ def test_lines_are_heard_at_once_and_nothing_is_asked(
     assert truth.ask().state is None  # the master of before hears of it now
     assert last_of(truth, 0.3).state == ACTIVE
     assert daemon.dumps == 1
+
+
+def test_a_line_that_comes_first_does_not_spare_the_question_how_often_adverts_are_sent(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    daemon.start()
+    truth = follow()
+    daemon.tells('INSTANCE "VI_1" MASTER 1')
+    assert heard(truth) == [None]
+    assert last_of(truth, 0.5).state == ACTIVE
+    assert truth.silence == pytest.approx(1.75 * INTERVAL)
+    assert daemon.dumps == 1
+
+
+def test_every_process_is_asked_anew_how_often_it_sends_adverts(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    daemon.start()
+    truth = follow()
+    last_of(truth, 0.5)
+    daemon.kill()
+    daemon.says("BACKUP", interval="2 sec")
+    assert heard(truth) == [PASSIVE]
+    assert truth.ask().state == PASSIVE
+    daemon.start()
+    daemon.tells('INSTANCE "VI_1" BACKUP 1')
+    heard(truth)
+    assert last_of(truth, 0.5).state == PASSIVE
+    assert truth.silence == pytest.approx(3.5)
+
+
+def test_a_master_that_has_never_said_how_often_it_sends_adverts_is_not_confirmed(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    (daemon.folder / "says").write_text("half of it")
+    daemon.start()
+    truth = follow()
+    truth.ask()
+    daemon.tells('INSTANCE "VI_1" MASTER 1')
+    heard(truth)
+    answer = last_of(truth, 0.5)
+    assert (answer.state, answer.words) == (None, "VI_1 is MASTER, but does not confirm it")
+
+
+def test_it_is_asked_at_each_look_while_the_reader_of_before_may_take_lines(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
+) -> None:
+    daemon.start()
+    (daemon.folder / "reader").touch()
+    truth = follow()
+    assert last_of(truth, 0.6).state == ACTIVE
+    daemon.says("BACKUP")  # the other reader has the line
+    assert truth.ask().state == PASSIVE
+    (daemon.folder / "reader").unlink()
+    time.sleep(3 * INTERVAL)
+    last_of(truth, 0.2)
+    dumps = daemon.dumps
+    assert last_of(truth, 0.5).state == PASSIVE
+    assert daemon.dumps == dumps
 
 
 def test_lines_that_waited_for_a_reader_do_not_count(
