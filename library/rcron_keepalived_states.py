@@ -1,1 +1,0 @@
-../plugins/modules/rcron_keepalived_states.py
