@@ -78,6 +78,16 @@ def is_stopped(pid: int) -> bool:
     return found is not None and found[1][0] in _STOPPED
 
 
+def parent(pid: int) -> int:
+    """Return the number of a process's parent, or 0 if there is none.
+
+    Args:
+        pid: the process.
+    """
+    found = _stat(pid)
+    return 0 if found is None else int(found[1][1])
+
+
 def name(pid: int) -> str:
     """Return a process's name as `ps -o comm` shows it, 15 bytes at most.
 

@@ -609,8 +609,7 @@ def dump(pid: int) -> "str | None":
     with _dumps_lock:
         if not _takes_usr1(pid):
             return None
-        # Through /proc, because its unit may have a /tmp of its own (PrivateTmp=).
-        path = f"/proc/{pid}/root{_DUMP_FILE}"
+        path = _root_of(pid) + _DUMP_FILE
         _remove(path)
         os.kill(pid, _SIGUSR1)
         deadline = time.monotonic() + PATIENCE
@@ -629,6 +628,22 @@ def dump(pid: int) -> "str | None":
                 return text
             size = found.st_size
         return None
+
+
+def _root_of(pid: int) -> str:
+    """Return the root folder that a VRRP process sees: its unit may have a /tmp of its own (PrivateTmp=).
+
+    After it has looked whether a track_script's user may run the script, which it does as that user, the kernel hides
+    what it has from all without CAP_SYS_PTRACE: from root, too, in many a container. Its parent is not hidden.
+    """
+    for each in (pid, process.parent(pid)):
+        folder = f"/proc/{each}/root"
+        try:
+            os.stat(f"{folder}/")
+        except OSError:
+            continue
+        return folder
+    return ""
 
 
 def _takes_usr1(pid: int) -> bool:

@@ -487,6 +487,23 @@ def test_a_process_that_would_end_of_the_signal_gets_none() -> None:
         victim.wait()
 
 
+def test_a_process_that_the_kernel_hides_is_reached_through_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = {os.getpid(), os.getppid()}
+    stat = os.stat
+
+    def stat_of_others(path: str) -> os.stat_result:
+        if path in [f"/proc/{pid}/root/" for pid in hidden]:
+            raise PermissionError(13, "Permission denied", path)
+        return stat(path)
+
+    monkeypatch.setattr(keepalived.os, "stat", stat_of_others)
+    assert keepalived._root_of(os.getpid()) == ""
+    hidden.remove(os.getppid())
+    assert keepalived._root_of(os.getpid()) == f"/proc/{os.getppid()}/root"
+    hidden.clear()
+    assert keepalived._root_of(os.getpid()) == f"/proc/{os.getpid()}/root"
+
+
 def test_something_else_in_the_dump_s_place_is_moved_away(
     daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]"
 ) -> None:
