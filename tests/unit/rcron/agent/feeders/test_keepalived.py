@@ -20,51 +20,8 @@ from rcron.settings import ACTIVE, PASSIVE, Config
 
 INTERVAL = 0.4  # seconds from one advert to the next
 
-#: The main process and its VRRP process. It writes what the file `says` holds when it gets USR1, and hangs while there
-#: is a file `hang`. While there is a file `reader`, a child of the VRRP process has the FIFO open.
-FAKE = """\
-import os, select, signal, sys
-folder = sys.argv[1]
-def call_it(name):
-    with open("/proc/self/comm", "w") as stream:
-        stream.write(name)
-signal.signal(signal.SIGUSR1, lambda *_: None)
-call_it("keepalived")
-with open(folder + "/pid", "w") as stream:
-    stream.write(str(os.getpid()))
-if os.fork():
-    while True:
-        signal.pause()
-awake, wake = os.pipe2(os.O_NONBLOCK)
-signal.set_wakeup_fd(wake)
-fifo = os.open(folder + "/fifo", os.O_RDWR | os.O_NONBLOCK) if os.path.exists(folder + "/fifo") else -1
-with open(folder + "/child", "w") as stream:
-    stream.write(str(os.getpid()))
-blocked = os.pipe()[0]
-reader = 0
-while True:
-    if os.path.exists(folder + "/reader") != bool(reader):
-        if reader:
-            os.kill(reader, signal.SIGKILL)
-            os.waitpid(reader, 0)
-            reader = 0
-        else:
-            reader = os.fork()
-            if not reader:
-                while True:
-                    signal.pause()
-    if os.path.exists(folder + "/hang"):
-        os.read(blocked, 1)
-    if select.select([awake], [], [], INTERVAL)[0]:
-        os.read(awake, 99)
-        with open(folder + "/log", "a") as stream:
-            stream.write("Printing VRRP data\\n")
-        with open(folder + "/says") as stream:
-            text = stream.read()
-        with open(folder + "/new", "w") as stream:
-            stream.write(text)
-        os.rename(folder + "/new", folder + "/data")
-"""
+#: The main process and its VRRP process.
+DOUBLE = pathlib.Path(__file__).with_name("keepalived_double.py")
 
 #: Parts of what 2.2.7 writes.
 DUMP = """\
@@ -106,8 +63,7 @@ class Keepalived:
     def start(self) -> None:
         """Start it, with or without its FIFO."""
         (self.folder / "child").unlink(missing_ok=True)
-        program = FAKE.replace("INTERVAL", str(INTERVAL))
-        self._main = subprocess.Popen([sys.executable, "-ISc", program, str(self.folder)])
+        self._main = subprocess.Popen([sys.executable, "-IS", DOUBLE, self.folder, str(INTERVAL)])
         end = time.monotonic() + 10
         while not (self.folder / "child").exists() or not (self.folder / "child").read_text():
             assert time.monotonic() < end
