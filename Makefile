@@ -129,8 +129,8 @@ man: $(INSTALLED) ## The man pages, man/*.8 and man/*.5, from their sources besi
 	@$(VENV)/bin/python -m man.build
 
 .PHONY: bench
-bench: $(INSTALLED) $(COLLECTION) ## Time and size of rcron beside a bare Python, of prefixing, and of a deployment
-	@failed=0; for report in wrapper crontab deployment; do python tests/bench/$$report.py || failed=1; done; exit $$failed
+bench: $(INSTALLED) $(COLLECTION) ## Time and size of rcron beside a bare Python, of the agent, of prefixing, and of a deployment
+	@failed=0; for report in wrapper agent crontab deployment; do python tests/bench/$$report.py || failed=1; done; exit $$failed
 
 # One fault every few seconds; SECONDS= of them, and SEED= says which. Results of long runs: tests/soak/README.md
 soak: SECONDS ?= 600
