@@ -155,7 +155,7 @@ def test_burst_of_200_transitions_ends_in_keepaliveds_own_final_state(
         return [state for at, state in entered(node) if at > start]
 
     while len(burst_of(one)) < 200:  # a keepalived that waits for its turn on a busy machine misses some
-        assert time.time() - start < 180, f"keepalived has had {len(burst_of(one))} transitions"
+        assert time.time() - start < 400, f"keepalived has had {len(burst_of(one))} transitions"
         one.run(
             "for turn in $(seq 35); do"
             " echo 1 >/run/billing-is-off; sleep 0.03; echo 0 >/run/billing-is-off; sleep 0.13;"
