@@ -163,11 +163,18 @@ def test_burst_of_200_transitions_ends_in_keepaliveds_own_final_state(
         )
     # With so short an interval, keepalived on a busy machine changes state by itself: look while it is calm.
     wait_until(lambda: all(time.time() - entered(node)[-1][0] > 3 for node in restless), "keepalived is calm again", 90)
+
+    def final() -> dict[str, str]:
+        return {node.name: burst_of(node)[-1] for node in restless}
+
+    def is_right() -> bool:
+        meant = {"MASTER": "active", "BACKUP": "passive"}
+        return cluster.states() == {name: meant.get(state) for name, state in final().items()}
+
+    # Hooks of `notify` may still be at work, and an agent that was starved distrusts a keepalived that was, too.
+    wait_until(is_right, "the states are keepalived's, which is master on one node", 60)
     counts = {node.name: len(burst_of(node)) for node in restless}
-    final = {node.name: burst_of(node)[-1] for node in restless}
-    report(f"keepalived flaps: {counts} transitions, {burst_of(one).count('MASTER')} to MASTER on one, end in {final}")
-    assert cluster.states() == {
-        name: {"MASTER": "active", "BACKUP": "passive", "FAULT": "passive"}[state] for name, state in final.items()
-    }
-    assert burst_of(one).count("MASTER") >= 10
-    assert sorted(final.values()) == ["BACKUP", "MASTER"]
+    master = burst_of(one).count("MASTER")
+    report(f"keepalived flaps: {counts} transitions, {master} to MASTER on one, end in {final()}")
+    assert sorted(final().values()) == ["BACKUP", "MASTER"]
+    assert master >= 10
