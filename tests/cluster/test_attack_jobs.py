@@ -206,7 +206,7 @@ INTO = {
 @pytest.fixture
 def processes(node: Node) -> Iterator[None]:
     node.run(f"({PROCESSES}) >/dev/null 2>&1")
-    assert len(node.run("cat /run/attack/pids").split()) == 4
+    assert len(node.run("cat /run/attack/pids").split()) == 3
     yield
     node.run(f"cd /run/attack; [ ! -e roots ] || mv roots pids; {NO_PROCESSES}; pkill -9 -u alice; true")
 
