@@ -43,15 +43,20 @@ def outcome(node: Node, attempt: Attempt, user: str = "alice") -> "tuple[bool, s
 
 
 def outcome_without_protection(node: Node, attempt: Attempt) -> "tuple[bool, str]":
-    """Make an attempt with the protection taken away; everything is restored afterwards."""
+    """Make an attempt with the protection taken away; everything is restored afterwards.
+
+    The agent is away meanwhile, unless the attempt needs it: it would undo the effect before anybody looked.
+    """
     said = node.run(
         f"""
         {KNOWN}; cd /
+        systemctl stop rcron-agent
         tar -cf /root/before.tar $(ls -d {PLACES} 2>/dev/null) 2>/dev/null
         {attempt.weaken}
         {_attempt(attempt, "alice")}
         chmod 755 /run /usr/bin /var/lib; chmod 600 $FIFO; rm -rf {PLACES} /run/rcron_crontab.lock ~alice/mine
         tar -C / -xpf /root/before.tar; rm /root/before.tar
+        systemctl restart rcron-agent
         """
     )
     return said.endswith("DONE\n"), said

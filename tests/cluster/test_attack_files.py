@@ -51,7 +51,7 @@ ATTEMPTS = {
         "flock --nonblock /run/rcron/state.lock touch mine", "test -e $HOME/mine", "chmod 644 /run/rcron/state.lock"
     ),
     "keepalived's FIFO, written": Attempt(
-        f"echo {shlex.quote(EVENT)} >$FIFO", f"sleep 0.5; {IS_PASSIVE}", "chmod 666 $FIFO"
+        f"echo {shlex.quote(EVENT)} >$FIFO", f"sleep 0.5; {IS_PASSIVE}", "systemctl start rcron-agent; chmod 666 $FIFO"
     ),
     # Whoever reads it takes the events away from rcron.
     "keepalived's FIFO, read": Attempt(
