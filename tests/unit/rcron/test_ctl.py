@@ -176,7 +176,7 @@ def test_an_invalid_configuration_exits_78_and_changes_nothing(node: Any, words:
         ["set", "act\nive"],
         ["feed", "ucarp", "u\np", "eth0", "192.0.2.1"],
         ["feed", "patroni", "on_start", "chi\nef", "scope"],
-        ["feed", "keepalived", "--instance", "VI_1", "mis\nsing"],
+        ["feed", "keepalived", "--instance", "VI_1", "mis\nsing", "VI_1", "MASTER"],
         ["--conf", "mis\nsing", "is-active"],
         ["check", "mis\nsing"],
     ],
