@@ -51,6 +51,7 @@ class Keeper:
         self._is_asking = False
         self._is_late = False
         self._is_to_ask_again = False
+        self._looked = now
         #: Of an `active` that was asked for before this, the daemon may not know yet that it is over.
         self._distrusted_until = 0.0
         #: When the daemon last said `active`, whether that counted or not; until then, when we began to ask.
@@ -91,10 +92,15 @@ class Keeper:
 
     @property
     def due(self) -> float:
-        """When the loop is to put the next question, or to call `tick`: a moment of `boottime`."""
+        """When the loop is to put the next question: a moment of `boottime`."""
         if self._is_unwritten or self._is_asking:
             return float("inf")
         return self._due
+
+    @property
+    def awaited(self) -> float:
+        """When the loop is to call `tick` at the latest: a moment of `boottime`."""
+        return min(self.due, self._looked + self.truth.look_every)
 
     def asked(self, now: float) -> None:
         """Note that a question has been put."""
@@ -186,6 +192,7 @@ class Keeper:
 
     def tick(self, now: float) -> None:
         """Do what no answer leads to: end an `active` that nobody confirms, and try again to write a `passive`."""
+        self._looked = now
         if self._is_unwritten:
             self._write_passive()
         if self._is_asking and not self._is_late and now - self._asked > self.truth.limit:
@@ -194,10 +201,16 @@ class Keeper:
         silence = self.truth.silence
         if not silence:
             return
-        if self._store.word() != ACTIVE:
-            # A hook may make it so at any moment, and the daemon has from then on to confirm it.
+        self._confirmed = max(self._confirmed, self.truth.look())
+        if now - self._confirmed <= silence:
+            return
+        watched = self._store.watched()
+        # A hook may make it active at any moment, and the daemon has from then on to confirm it.
+        if watched is None:
             self._confirmed = now
-        elif now - self._confirmed > silence:
+        elif watched <= now:
+            self._confirmed = max(self._confirmed, watched)
+        if now - self._confirmed > silence:
             self._take_passive(Answer(PASSIVE, now, f"no answer for {silence:g} s"))
 
     def clock_was_set(self, now: float) -> None:

@@ -159,7 +159,7 @@ class Loop:
         self._is_over = True
 
     def _pause(self, now: float) -> float:
-        dues = [served.keeper.due for served in self._served.values()]
+        dues = [served.keeper.awaited for served in self._served.values()]
         return max(0.0, min([TICK, *(due - now for due in dues)]))
 
     def _serve(self, served: Served, now: float) -> None:

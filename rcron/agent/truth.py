@@ -16,12 +16,14 @@ class Truth:
             `active` counts.
         silence: Seconds without an answer after which another node may be active, so that this one has to be passive;
             0 if state_max_age is short enough for that.
+        look_every: Seconds from one look to the next, if the daemon can be looked at (`look`).
     """
 
     every = 1.0
     limit = 2.0
     notice = 10.0
     silence = 0.0
+    look_every = float("inf")
 
     def ask(self) -> Answer:
         """Ask the daemon. Runs in a thread of its own and may block, but not for longer than `limit`.
@@ -34,6 +36,16 @@ class Truth:
             ValueError: The answer cannot be understood; likewise.
         """
         raise NotImplementedError
+
+    def look(self) -> float:
+        """Look whether the daemon still does what a node does that is active. Called in the agent's loop; never blocks.
+
+        A question needs a second thread, which a busy machine lets wait; so this is done before silence counts.
+
+        Returns:
+            When the daemon is known to have done it last, a moment of `boottime`; 0 if that is not known.
+        """
+        return 0.0
 
     def gap(self) -> None:
         """Learn that nobody watched the daemon for a while: the machine slept, or the agent has just been started.

@@ -37,6 +37,12 @@ PATIENCE = 1.2
 #: The least time from one dump to the next, in seconds, unless an event asks for one.
 CADENCE = 5.0
 
+#: The least time from one dump to the next, in seconds, also if events ask for one.
+LEAST = 0.25
+
+#: Over how many adverts the counter's moves are counted, to know how fast it moves.
+SAMPLE = 8
+
 #: A moment before all others.
 NEVER = float("-inf")
 
@@ -115,6 +121,11 @@ class KeepalivedTruth(Truth):
         self._switches = -1
         self._reaped = ""
         self._looked = 0.0
+        #: The least time from one move of the counter to the next, in seconds, as far as is known, and since when and
+        #: from which number on its moves are counted.
+        self._spacing = 0.0
+        self._sampled = 0.0
+        self._sample = 0
         #: The process has done something at this moment or later.
         self._proof = 0.0
         self._distrusted_until = 0.0
@@ -127,11 +138,12 @@ class KeepalivedTruth(Truth):
         # A process that blocks moves its counter once more before it does: up to one interval after its last advert.
         self.silence = max(0.4, 1.75 * seconds)
         self.notice = 3 * seconds + 1
+        self._spacing = self._sampled = 0.0
 
     def _set_pace(self) -> None:
         """Look often at a master, which is one only as long as it sends adverts; what others become, the FIFO says."""
-        seconds = 0.3 * self._interval if self._word == "MASTER" or self._fifo is None else self._interval
-        self.every = min(1.0, max(0.1, seconds))
+        self.every = min(1.0, max(0.1, 0.3 * self._interval if self._fifo is None else self._interval))
+        self.look_every = max(0.04, 0.1 * self._interval) if self._word == "MASTER" else 1.0
 
     def descriptor(self) -> int:
         """Return the FIFO, opened anew if keepalived has made it anew; -1 if there is none."""
@@ -193,16 +205,29 @@ class KeepalivedTruth(Truth):
 
     def close(self) -> None:
         """Leave the FIFO to the other clusters."""
-        if self._status is not None:
-            self._status.close()
-            self._status = None
+        with self._lock:
+            self._forget_process()
         if self._fifo is not None:
             self._fifo.leave(self)
+
+    def look(self) -> float:
+        """Read the VRRP process's counter. Returns when it last did something, if it is a master that is trusted."""
+        with self._lock:
+            found = self._status.read() if self._status is not None else None
+            if found is None or self._switches < 0:
+                return 0.0
+            now = boottime()
+            self._count(*found, now)
+            is_trusted = self._word == "MASTER" and self._is_known and now >= self._distrusted_until
+            return self._proof if is_trusted else 0.0
 
     def ask(self) -> Answer:
         """Look whether the VRRP process works, and have it say what it is if that is in doubt."""
         now = boottime()
-        found = self._status.read() if self._status is not None else None
+        with self._lock:
+            found = self._status.read() if self._status is not None else None
+            if found is not None:
+                self._look(*found, boottime())
         if found is None:
             found = self._find_process()
         if found is None:
@@ -211,7 +236,8 @@ class KeepalivedTruth(Truth):
                 self._doubt()
             return Answer(PASSIVE, now, "keepalived does not run")
         with self._lock:
-            self._look(*found, now)
+            if self._switches < 0:
+                self._look(*found, boottime())
             is_due = self._is_in_doubt and now >= self._may_dump and (self._is_urgent or now - self._dumped >= CADENCE)
         if is_due and not found[1]:
             self._learn(self._process, now)
@@ -246,17 +272,16 @@ class KeepalivedTruth(Truth):
         """Return whether the process has done nothing for longer than in its state it ever does."""
         if self._word == "MASTER":
             return now - self._proof > self.silence
-        # A backup waits for three adverts and a fraction of one, one in FAULT for its interface.
-        return self._word == "BACKUP" and now - self._proof > 4.5 * self._interval + 0.5
+        # One in FAULT waits for its interface.
+        return self._word == "BACKUP" and now - self._proof > self._quiet
 
     def _is_stopped(self) -> bool:
         return bool(self._process) and process.is_stopped(self._process)
 
     def _find_process(self) -> "tuple[int, bool] | None":
         """Look for keepalived's VRRP process. Returns what its status says, or None if there is none."""
-        if self._status is not None:
-            self._status.close()
-            self._status = None
+        with self._lock:
+            self._forget_process()
         pid = vrrp_process(self._pid_file, self._fifo.path if self._fifo is not None else "")
         try:
             status = Status(pid) if pid else None
@@ -269,23 +294,24 @@ class KeepalivedTruth(Truth):
             self._switches = -1
         return found
 
+    def _forget_process(self) -> None:
+        if self._status is not None:
+            self._status.close()
+        self._status = None
+
     def _look(self, switches: int, is_stopped: bool, now: float) -> None:
-        """Compare the process's counters with those of the last look."""
+        """Compare the process's counter, its children and the FIFO's readers with those of the last look."""
         reaped = traces_of_children(self._process) if self._fifo is None else ""
         if self._switches < 0:
             self._word = ""
             self._proof = 0.0
             self._is_known = False
             self._dumped = NEVER
+            self._spacing = self._sampled = 0.0
+            self._switches, self._looked = switches, now
             self._doubt()
         else:
-            if switches != self._switches:
-                if self._stood_still(now):
-                    # Its peers may have replaced it; it has to hear their adverts first.
-                    self._distrust(now)
-                self._proof = max(self._proof, self._looked)
-            if is_stopped:
-                self._distrust(now)
+            self._count(switches, is_stopped, now)
             if reaped != self._reaped or (self._fifo is not None and not self._fifo.is_open):
                 self._doubt(is_urgent=False)
         if self._fifo is not None:
@@ -293,10 +319,47 @@ class KeepalivedTruth(Truth):
             if reader or self._other_reader:
                 self._doubt()
             self._other_reader = reader
-        self._switches, self._reaped, self._looked = switches, reaped, now
+        self._reaped = reaped
+
+    def _count(self, switches: int, is_stopped: bool, now: float) -> None:
+        """Compare the process's counter with that of the last look.
+
+        Whoever looks may himself have been starved. Several moves at once then say how long the process can have stood
+        still at most: they come no faster than before, unless it was asked for a dump.
+        """
+        moves = switches - self._switches
+        if moves:
+            busy = min((moves - 1) * self._spacing, now - self._looked) if self._dumped < self._looked else 0.0
+            if now - self._proof - busy > self._replaced_after:
+                # Its peers may have replaced it; it has to hear their adverts first.
+                self._distrust(now)
+            self._proof = max(self._proof, self._looked + busy)
+        if is_stopped:
+            self._distrust(now)
+        self._switches, self._looked = switches, now
+        if not self._sampled or switches < self._sample:
+            self._sampled, self._sample = now, switches
+        elif now - self._sampled >= SAMPLE * self._interval and switches > self._sample:
+            # A process that is late for once moves faster afterwards.
+            self._spacing = min(self._interval, 0.75 * (now - self._sampled) / (switches - self._sample))
+            self._sampled, self._sample = now, switches
+
+    @property
+    def _replaced_after(self) -> float:
+        """Seconds without a sign of life after which a peer may have taken over."""
+        if self._word == "BACKUP":
+            return self._quiet
+        # One that has not said what it is has no role to lose, and one in FAULT waits for its interface.
+        return max(self.silence, 1.9 * self._interval) if self._word == "MASTER" else float("inf")
+
+    @property
+    def _quiet(self) -> float:
+        """Seconds for which a backup sleeps: it waits for three adverts and a fraction of one."""
+        return 4.5 * self._interval + 0.5
 
     def _distrust(self, now: float) -> None:
         self._distrusted_until = now + self.notice
+        self._spacing = self._sampled = 0.0
         self._doubt()
 
     def _learn(self, pid: int, now: float) -> None:
@@ -313,6 +376,7 @@ class KeepalivedTruth(Truth):
                 self._doubt()
                 return
             self._failures = 0
+            self._may_dump = now + LEAST
             self._is_known = True
             interval = said.interval(self._kind, self._name)
             if interval:

@@ -32,6 +32,10 @@ class Daemon(Truth):
         self.hangs = False
         self.asked: "list[float]" = []
         self.gaps = 0
+        self.seen: "Callable[[], float]" = lambda: 0.0
+
+    def look(self) -> float:
+        return self.seen()
 
     def gap(self) -> None:
         self.gaps += 1
@@ -239,6 +243,33 @@ def test_where_peers_wait_no_longer_silence_makes_it_passive_before_it_is_stale(
     active.run(0.8)
     assert (active.state, state.current(active.config).source) == (PASSIVE, state.FILE)
     assert "no answer for 2 s" in active.log[-1]
+
+
+def test_a_look_that_sees_the_daemon_work_stands_in_for_an_answer_and_renews_nothing(active: Bench) -> None:
+    active.daemon.silence = 2.0
+    active.daemon.hangs = True
+    active.daemon.seen = lambda: active.now - 0.5
+    active.run(3)
+    assert active.state == ACTIVE
+    active.run(8)
+    assert (active.state, state.current(active.config).source) == (PASSIVE, state.STALE)
+
+
+def test_a_look_that_sees_nothing_does_not_put_off_the_silence(active: Bench) -> None:
+    active.daemon.silence = 2.0
+    active.daemon.says = None
+    then = active.now
+    active.daemon.seen = lambda: then + 1
+    active.run(2.8)
+    assert active.state == ACTIVE
+    active.run(0.5)
+    assert (active.state, state.current(active.config).source) == (PASSIVE, state.FILE)
+
+
+def test_a_daemon_is_looked_at_as_often_as_it_wants(active: Bench) -> None:
+    active.daemon.look_every = 0.1
+    active.keeper.tick(active.now)
+    assert active.keeper.awaited == pytest.approx(active.now + 0.1)
 
 
 def test_the_silence_before_a_hooks_active_does_not_count_against_it(

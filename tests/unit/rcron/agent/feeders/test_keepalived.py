@@ -104,6 +104,7 @@ class Keepalived:
 @pytest.fixture
 def daemon(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Keepalived]":
     monkeypatch.setattr(keepalived, "_DUMP_FILE", str(tmp_path / "data"))
+    monkeypatch.setattr(keepalived, "LEAST", 0.0)
     daemon = Keepalived(tmp_path)
     yield daemon
     daemon.kill()
@@ -137,7 +138,15 @@ def last_of(truth: KeepalivedTruth, seconds: float) -> Answer:
         answer = truth.ask()
         if time.monotonic() > end:
             return answer
-        time.sleep(truth.every)
+        watch(truth)
+
+
+def watch(truth: KeepalivedTruth) -> None:
+    """Let the time pass until the next question, as the agent does."""
+    end = time.monotonic() + truth.every
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, truth.look_every))
+        truth.look()
 
 
 def until_active(truth: KeepalivedTruth) -> Answer:
@@ -148,7 +157,7 @@ def until_active(truth: KeepalivedTruth) -> Answer:
         if answer.state == ACTIVE:
             return answer
         assert time.monotonic() < end, answer
-        time.sleep(truth.every)
+        watch(truth)
 
 
 def heard(truth: KeepalivedTruth) -> "list[str | None]":
@@ -436,6 +445,101 @@ def test_without_a_fifo_it_is_asked_after_each_hook(
     truth.event()
     until_active(truth)
     assert daemon.dumps == 3
+
+
+def test_events_without_end_do_not_have_it_asked_without_end(
+    daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keepalived, "LEAST", 60.0)
+    daemon.start()
+    truth = follow()
+    until_active(truth)
+    daemon.says("BACKUP")
+    for _time in range(5):
+        truth.event()
+        assert truth.ask().state is None  # not active, for it is in doubt
+    assert daemon.dumps == 1
+
+
+class Counter(KeepalivedTruth):
+    """A master with an advert a second, whose counter and clock are the test's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        options = {name: default for name, (_parser, default) in keepalived.OPTIONS.items()}
+        super().__init__({**options, "instance": "VI_1", "fifo": ""})
+        self.now, self.moves, self.is_stopped = 1000.0, 0, False
+        self._status = self
+        monkeypatch.setattr(keepalived, "boottime", lambda: self.now)
+        self._look(0, False, self.now)
+        self._word, self._is_known, self._proof = "MASTER", True, self.now
+        for turn in range(200):
+            assert self.after(0.1, turn % 10 == 9)
+
+    def read(self) -> "tuple[int, bool]":
+        return self.moves, self.is_stopped
+
+    def after(self, seconds: float, moves: int) -> float:
+        """Look after some time in which the process woke up so often. Returns the proof's age, 0 if none counts."""
+        self.now += seconds
+        self.moves += moves
+        proof = self.look()
+        return proof and self.now - proof
+
+
+def test_a_look_sees_when_the_master_last_sent_an_advert(monkeypatch: pytest.MonkeyPatch) -> None:
+    master = Counter(monkeypatch)
+    assert master.after(0.1, 0) == pytest.approx(0.2)
+    assert master.after(0.8, 0) == pytest.approx(1.0)
+    assert master.after(0.1, 1) == pytest.approx(0.1)
+
+
+def test_who_looks_late_knows_by_the_number_of_moves_that_adverts_went_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    master = Counter(monkeypatch)
+    # Three moves take 1.5 s at least: of the second between two of them three quarters count.
+    assert master.after(2.5, 3) == pytest.approx(1.0)
+    assert master.after(0.1, 1) == pytest.approx(0.1)
+
+
+def test_who_looks_late_and_sees_too_few_moves_distrusts_the_process_until_it_has_heard_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    master = Counter(monkeypatch)
+    assert not master.after(2.5, 1)
+    ages = [master.after(0.1, turn % 10 == 9) for turn in range(60)]
+    # The next move comes after a second, and may be the first one since. From then on it has 4 s to notice.
+    assert ages.index(next(filter(None, ages))) == pytest.approx(50, abs=1)
+
+
+def test_moves_that_come_at_once_prove_nothing_of_the_time_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    master = Counter(monkeypatch)
+    for _turn in range(19):
+        master.after(0.1, 0)
+    assert not master.after(0.1, 9)
+
+
+def test_moves_during_a_dump_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    master = Counter(monkeypatch)
+    master._dumped = master.now
+    assert not master.after(2.5, 5)
+
+
+@pytest.mark.parametrize("word", ["", "FAULT"])
+def test_a_process_that_has_just_begun_or_waits_for_its_interface_is_not_distrusted(
+    monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    master = Counter(monkeypatch)
+    master._word, master._proof = word, 0.0
+    master.after(60.0, 1)
+    master._word, master._proof = "MASTER", master.now  # as a line of the FIFO does
+    assert master.after(0.1, 1) == pytest.approx(0.1)
+
+
+def test_a_stopped_process_is_distrusted_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    master = Counter(monkeypatch)
+    master.is_stopped = True
+    assert not master.after(0.1, 1)
+    master.is_stopped = False
+    assert not master.after(0.1, 1)
 
 
 def test_half_a_dump_says_nothing(daemon: Keepalived, follow: "Callable[..., KeepalivedTruth]") -> None:
