@@ -4,6 +4,7 @@
 
 import _signal
 import posix
+import time
 
 from rcron import log
 from rcron.settings import Config
@@ -30,8 +31,42 @@ FORWARDED = (
 #: The signals that rcron blocks and waits for while the job runs.
 WAITED_FOR = (*FORWARDED, _signal.SIGCHLD)
 
+#: Each si_code that a signal of these can have: sigaction(2).
+_CODES = (*range(-6, 7), 128)
+
+_last: "_signal.struct_siginfo | None" = None
+
 #: siginfo's si_code of a signal that the kernel itself sent (<asm-generic/siginfo.h>): a terminal's Ctrl-C, for one.
 _SI_KERNEL = 0x80
+
+
+def next_signal(signals: "tuple[int, ...]", seconds: float) -> "_signal.struct_siginfo | None":
+    """Wait for a signal.
+
+    Args:
+        signals: those to wait for, which the caller has blocked.
+        seconds: the longest wait.
+
+    Returns:
+        The signal's siginfo, or None if none came.
+    """
+    global _last
+    begun = time.monotonic()
+    info = _signal.sigtimedwait(signals, seconds)
+    if info is None or (time.monotonic() - begun >= seconds and not _is_genuine(info, signals)):
+        return None
+    _last = info
+    return info
+
+
+def _is_genuine(info: "_signal.struct_siginfo", signals: "tuple[int, ...]") -> bool:
+    """Return whether the kernel has filled in a siginfo that came when the time was up.
+
+    Python returns one that nobody has filled in if the wait was interrupted, as by SIGSTOP and SIGCONT or a freezer
+    (systemctl freeze, podman pause), and its time was up when it went on. It holds anything, also the one of before.
+    """
+    is_possible = info.si_signo in signals and info.si_code in _CODES and info.si_errno == 0 and info.si_pid >= 0
+    return is_possible and info != _last
 
 
 def wait_for_end(config: Config, pid: int) -> int:

@@ -72,7 +72,7 @@ def _terminate(config: Config, pid: int, own_group: bool) -> int:
             killed = True
         # What lives a second after KILL is another user's, or the kernel holds it: that can take hours.
         seconds = _POLL if time.monotonic() < deadline + 1 else _SELDOM
-        info = _signal.sigtimedwait(child.WAITED_FOR, seconds)
+        info = child.next_signal(child.WAITED_FOR, seconds)
         if info is not None and exit_status is None:
             exit_status = child.handle_signal(config, info, pid)
         elif info is not None and info.si_signo == _signal.SIGCHLD:

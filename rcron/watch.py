@@ -17,6 +17,7 @@ import posix
 import time
 
 from rcron import pin
+from rcron.child import next_signal
 from rcron.files import folder_of
 from rcron.settings import ACTIVE, Config
 from rcron.state import FILE, Verdict
@@ -99,7 +100,7 @@ class Watch:
             siginfo of one of the signals, or None for anything else: then look at the state.
         """
         longest = max(0.0, min(seconds, self._interval(verdict)))
-        info = _signal.sigtimedwait((*signals, _signal.SIGIO), longest)
+        info = next_signal((*signals, _signal.SIGIO), longest)
         return None if info is None or info.si_signo == _signal.SIGIO else info
 
     def _interval(self, verdict: Verdict) -> float:

@@ -8,6 +8,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pytest
 from waiting import wait_until
 
 import rcron
+from rcron import child
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 
@@ -219,3 +221,61 @@ def test_a_demotion_that_another_users_job_outlives_is_reported(
 
 def start(command: "list[str]", folder: pathlib.Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+WAIT = """\
+import signal, sys
+sys.path.insert(0, {library!r})
+from rcron import child
+signal.pthread_sigmask(signal.SIG_BLOCK, child.WAITED_FOR)
+for _time in range(int(sys.argv[1])):
+    print("waits", flush=True)
+    info = child.next_signal(child.WAITED_FOR, float(sys.argv[2]))
+    print(info and info.si_signo, flush=True)
+"""
+
+
+@pytest.fixture
+def waiting(tmp_path: pathlib.Path) -> "Iterator[Any]":
+    """Start a process that waits for signals, so often and for so many seconds each time."""
+    library = str(pathlib.Path(rcron.__file__).resolve().parents[1])
+    started = []
+
+    def start(times: int, seconds: float) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-IS", "-c", WAIT.format(library=library), str(times), str(seconds)]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.communicate()
+
+
+def test_a_wait_in_which_rcron_was_stopped_brings_no_signal_that_nobody_sent(waiting: Any) -> None:
+    one = waiting(3, 0.2)
+    for _time in range(3):
+        assert one.stdout.readline() == "waits\n"
+        one.send_signal(signal.SIGSTOP)
+        time.sleep(0.4)
+        one.send_signal(signal.SIGCONT)
+        assert one.stdout.readline() == "None\n"
+
+
+def test_the_same_signal_twice_is_two_signals(waiting: Any) -> None:
+    one = waiting(2, 60)
+    for _time in range(2):
+        assert one.stdout.readline() == "waits\n"
+        one.send_signal(signal.SIGTERM)
+        assert one.stdout.readline() == f"{int(signal.SIGTERM)}\n"
+
+
+def test_a_signal_that_comes_when_the_time_is_up_counts_and_the_one_of_before_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code, pid = 0, 7
+    said = [signal.struct_siginfo((number, code, 0, pid, 0, 0, 0)) for number in (15, 15, 1, 1, 15)]
+    monkeypatch.setattr(child, "_last", None)
+    monkeypatch.setattr(child._signal, "sigtimedwait", lambda _signals, _seconds: said.pop(0))
+    counted = [child.next_signal(child.WAITED_FOR, 0.0) for _time in range(5)]
+    assert [info and info.si_signo for info in counted] == [15, None, 1, None, 15]
