@@ -47,7 +47,7 @@ test: all-packages $(INSTALLED) $(COLLECTION) ## All checks, about 50 minutes on
 	@RCRON_REQUIRE_ALL=1 tests/all.sh $(SCENARIOS)
 
 .PHONY: test-long
-test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, an hour and a half (PARTS="soak fuzz load pythons"); writes tests/long/*.txt
+test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, hours (PARTS="soak fuzz load faults pythons"); writes tests/long/*.txt
 	@tests/long.sh $(PARTS)
 
 .PHONY: lint
