@@ -17,7 +17,7 @@ The contract (ucarp(8); src/spawn.c and src/carp.c of 1.5.2; tried on Debian's 1
 import argparse
 from collections.abc import Callable
 
-from rcron import hook, process, settings
+from rcron import hook, settings
 from rcron.settings import ACTIVE, PASSIVE
 
 HELP = "follow ucarp's up and down scripts"
@@ -32,18 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: that of `rcronctl feed ucarp`.
     """
-    parser.usage = "%(prog)s [--daemon PID] up|down INTERFACE ADDRESS [XPARAM]"
-    parser.description = (
-        "For ucarp's up and down scripts, which pass their own arguments on. While the node is active, a process "
-        "watches ucarp and makes the node passive when it ends."
-    )
-    parser.add_argument(
-        "--daemon",
-        metavar="PID",
-        type=int,
-        default=0,
-        help="ucarp's process, if this command may outlive the script (default: the nearest ucarp above this one)",
-    )
+    parser.usage = "%(prog)s up|down INTERFACE ADDRESS [XPARAM]"
+    parser.description = "For ucarp's up and down scripts, which pass their own arguments on."
+    # What no longer matters, and a script from before the agent may still say.
+    parser.add_argument("--daemon", help=argparse.SUPPRESS)
     # An XPARAM may look like an option.
     parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
@@ -62,7 +54,7 @@ def run(options: argparse.Namespace, _report: "Callable[[str], None]") -> int:
     """
     config = settings.load(options.conf)
     state = state_of(options.words)
-    hook.apply(config, state, "ucarp", " ".join(options.words), options.daemon or process.ancestor("ucarp"))
+    hook.apply(config, state, "ucarp", " ".join(options.words))
     return 0
 
 

@@ -21,7 +21,7 @@ roles/rcron_wackamole's Rcron.pm is that module: it picks rcron's addresses and 
 import argparse
 from collections.abc import Callable
 
-from rcron import hook, process, settings
+from rcron import hook, settings
 from rcron.settings import ACTIVE, PASSIVE
 
 HELP = "follow one of wackamole's addresses"
@@ -36,17 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: that of `rcronctl feed wackamole`.
     """
-    parser.description = (
-        "For the Perl module Rcron.pm, which wackamole calls. While the node is active, a process watches wackamole "
-        "and makes the node passive when it ends."
-    )
-    parser.add_argument(
-        "--daemon",
-        metavar="PID",
-        type=int,
-        default=0,
-        help="wackamole's process (default: the nearest wackamole above this one)",
-    )
+    parser.description = "For the Perl module Rcron.pm, which wackamole calls."
+    # What no longer matters, and a wackamole that has not been restarted since the agent came still says.
+    parser.add_argument("--daemon", help=argparse.SUPPRESS)
     parser.add_argument("event", metavar="up|down", help="whether the address was taken or released")
     parser.add_argument("address", metavar="ADDRESS", help="the address that the jobs go with")
 
@@ -66,6 +58,5 @@ def run(options: argparse.Namespace, _report: "Callable[[str], None]") -> int:
     config = settings.load(options.conf)
     if options.event not in STATES:
         raise hook.EventError(f"not up or down: {options.event}")
-    daemon = options.daemon or process.ancestor("wackamole")
-    hook.apply(config, STATES[options.event], "wackamole", f"{options.event} {options.address}", daemon)
+    hook.apply(config, STATES[options.event], "wackamole", f"{options.event} {options.address}")
     return 0

@@ -33,7 +33,14 @@ module=${1##*/AnsiballZ_}
 cat "$0.${module%.py}" 2>/dev/null || cat "$0.any"
 """
 
-NODE = {"uid": 0, "foreign": [], "exposed": "", "perl": True, "lacks": ["PerlUse Rcron"]}
+NODE = {
+    "uid": 0,
+    "foreign": [],
+    "exposed": "",
+    "perl": True,
+    "lacks": ["PerlUse Rcron"],
+    "control": "/var/run/wack.it",
+}
 NOT_NAMED = [
     f"PerlUseLib {FOLDER}",
     "PerlUse Rcron",
@@ -74,7 +81,9 @@ def play(playbook, tmp_path: pathlib.Path):
         for module, said in answers.items():
             host.with_name(f"host.{module}").write_text(json.dumps(said))
         variables = {"rcron_wackamole_address": "192.0.2.10", **variables}
-        return playbook({"vars": variables, **content}, "-e", f"ansible_python_interpreter={host}", *options)
+        no_agent = json.dumps({"__rcron_wackamole_agent": []})
+        words = ["-e", f"ansible_python_interpreter={host}", "-e", no_agent, *options]
+        return playbook({"vars": variables, **content}, *words)
 
     return run
 
@@ -194,7 +203,7 @@ def test_the_agent_serves_the_cluster_before_the_feeder_is_connected_and_has_ans
 
 
 def test_a_feeder_that_the_agent_does_not_ask_has_nothing_of_it(play):
-    ran = play({"roles": [ROLE]}, "-e", json.dumps({"__rcron_wackamole_agent": []}))
+    ran = play({"roles": [ROLE]})
     assert ran.returncode == 0, ran.stdout
     assert "gent" not in "".join(re.findall(r"TASK \[.*? : (.*?)\].*\n(?:ok|changed): ", ran.stdout))
 
