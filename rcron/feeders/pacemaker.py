@@ -13,8 +13,8 @@ The contract (OCF Resource Agent API 1.1; "Resource Agents" in Pacemaker Adminis
 - An instance is promoted only if its promotion score is above 0. The agent sets the score, and Pacemaker forgets it
   when pacemaker-controld of that node ends and is started again, so every monitor sets it.
 - When Corosync ends, pacemaker-controld ends too, but pacemaker-execd lives on and continues its monitors while another
-  node is promoted. So `active` depends on pacemaker-controld's life (pacemaker-remoted's on a remote node), and the
-  monitor detects a Corosync that a signal has stopped.
+  node is promoted. So no action but `start` and `promote` says `active`: rcron-agent keeps it fresh, which asks
+  Corosync and Pacemaker (rcron/agent/feeders/pacemaker.py).
 
 Unpromoted and stopped are both passive. A file in HA_RSCTMP, a folder of Pacemaker's that every reboot empties,
 distinguishes them. It also says which state file must be made passive if rcron.conf is broken at a stop.
@@ -29,7 +29,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from rcron import __version__, ask, files, hook, log, process, settings, state
+from rcron import __version__, ask, files, hook, log, settings, state
 from rcron.settings import ACTIVE, PASSIVE, Config
 
 HELP = "run an action of Pacemaker's resource agent ocf:rcron:rcron"
@@ -219,7 +219,7 @@ class Instance:
         return exit_status
 
     def monitor(self) -> int:
-        """Report what this node is, and keep an `active` of ours fresh if no agent does.
+        """Report what this node is, and change nothing: rcron-agent asks Pacemaker, and keeps the state fresh.
 
         A state that has been lost is not restored: that is for Pacemaker to decide.
 
@@ -227,19 +227,11 @@ class Instance:
             OCF's exit status.
         """
         config = settings.load(self._conf)
-        active = _is_active(config)
         word = self._noted()[0]
-        if ask.is_served(config):
-            ask.now(config, f"{self.name} monitor")
-            # The agent asks Pacemaker. Until it is certain, this is no reason to promote another one.
+        active = _is_active(config)
+        if ask.now(config, f"{self.name} monitor"):
+            # Until the agent is certain, this is no reason to promote another one.
             active = active or (word in (STARTED, PROMOTED) and _age(config) < GRACE)
-        elif active and word in (STARTED, PROMOTED):
-            corosync = process_named("corosync")
-            if corosync and process.is_stopped(corosync):
-                # It sends nothing, so another node is about to be promoted.
-                hook.apply(config, PASSIVE, "pacemaker", f"{self.name} corosync stopped")
-                return ERR_GENERIC
-            hook.apply(config, ACTIVE, "pacemaker", f"{self.name} {word}", daemon=daemon())
         if not self.promotable:
             return SUCCESS if active else NOT_RUNNING
         if not active and not word:
@@ -276,14 +268,7 @@ class Instance:
         """
         if new == ACTIVE:
             self._write_note(word, config)
-        outcome = hook.apply(
-            config,
-            new,
-            "pacemaker",
-            f"{self.name} {word}",
-            daemon=daemon() if new == ACTIVE else 0,
-            within=IN_TIME,
-        )
+        outcome = hook.apply(config, new, "pacemaker", f"{self.name} {word}", within=IN_TIME)
         if new == PASSIVE and word != STOPPED:
             try:
                 self._write_note(word, config)
@@ -350,49 +335,3 @@ def _age(config: Config) -> float:
         return time.time() - os.lstat(config.state_file).st_mtime
     except OSError:
         return float("inf")
-
-
-def daemon() -> int:
-    """Return the process on which `active` depends: the one that speaks to the peers. 0 if Pacemaker does not run."""
-    # As `ps -o comm` has them, 15 bytes at most.
-    return process_named("pacemaker-contr") or process_named("pacemaker-remot")
-
-
-def process_named(name: str) -> int:
-    """Find one of the cluster's daemons: a process of this machine, and of no container on it, by its name and user.
-
-    Args:
-        name: as `ps -o comm` shows it. Anybody can give a process any name, but not root's user or Pacemaker's.
-
-    Returns:
-        The process's number, or 0 if there is none.
-    """
-    users = {b"0", b"%d" % os.geteuid()}
-    try:
-        users.add(b"%d" % pwd.getpwnam("hacluster").pw_uid)
-    except KeyError:
-        pass  # a remote node
-    for entry in os.listdir("/proc"):
-        if not entry.isdecimal():
-            continue
-        if process.name(int(entry)) == name and _is_of_this_machine(entry) and _users(entry) <= users:
-            return int(entry)
-    return 0
-
-
-def _users(pid: str) -> "set[bytes]":
-    """Return a process's real, effective, saved and file system user IDs; of one that has ended, none of a user."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as stream:
-            return {user for line in stream if line.startswith(b"Uid:") for user in line.split()[1:]}
-    except OSError:
-        return {b"-"}
-
-
-def _is_of_this_machine(pid: str) -> bool:
-    """Return whether a process is in no container: it would have a second number (proc_pid_status(5), NSpid)."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as stream:
-            return all(len(line.split()) == 2 for line in stream if line.startswith(b"NSpid:"))
-    except OSError:
-        return False  # ended meanwhile

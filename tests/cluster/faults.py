@@ -117,12 +117,13 @@ class Watch:
             self._frozen.discard(node.name)
             subprocess.run(["podman", "unpause", node.container], check=True, stdout=subprocess.DEVNULL)
 
-    def outcome(self, ended: float, patience: float = 60.0) -> Outcome:
+    def outcome(self, ended: float, patience: float = 60.0, steady: float = STEADY) -> Outcome:
         """Wait until exactly one node is active for good.
 
         Args:
             ended: When the fault ended.
             patience: How long to wait at most.
+            steady: How long one must have been active.
 
         Returns:
             What has been since the watching began.
@@ -130,7 +131,7 @@ class Watch:
 
         def is_right() -> bool:
             moment, active = self._changes[-1]
-            return len(active) == 1 and time.time() - max(moment, ended) >= STEADY
+            return len(active) == 1 and time.time() - max(moment, ended) >= steady
 
         wait_until(is_right, f"exactly one node is active for good, but there was {self._words()}", patience)
         last = self._changes[-1][0]
@@ -200,6 +201,7 @@ def suffer(
     happens: Callable[[], object],
     protocol: float = 0.0,
     recovery: float = 0.0,
+    steady: float = STEADY,
 ) -> Outcome:
     """Have a fault happen, and require that no two nodes are active, and that one is again soon after.
 
@@ -210,13 +212,14 @@ def suffer(
         happens: Does it, and returns when it is over.
         protocol: For how long the daemon itself may have two nodes in charge.
         recovery: How long the daemon itself may need to have one node in charge again.
+        steady: How long one node must have been active after it, which is longer if the daemon may decide anew.
 
     Returns:
         What came of it.
     """
     happens()
     ended = time.time()
-    outcome = watch.outcome(ended)
+    outcome = watch.outcome(ended, steady=steady)
     report(
         f"{feeder}, {fault}: two active for {outcome.two:.2f} s, none for {outcome.none:.1f} s, "
         f"right again {outcome.right:.1f} s after its end ({outcome.states})"

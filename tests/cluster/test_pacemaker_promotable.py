@@ -57,16 +57,16 @@ def test_agent_passes_ocf_tester_and_its_meta_data_is_valid(cluster: Cluster) ->
     )
 
 
-def test_monitor_keeps_the_state_fresh_without_the_process_that_watches(cluster: Cluster) -> None:
+def test_the_agent_keeps_the_state_fresh(cluster: Cluster) -> None:
     active = cluster.active()
-    active.run("kill -KILL $(sed -n s/^pid=//p /run/rcron/state.feeder)")
     oldest = 0.0
     for _turn in range(30):
         age = active.run("rcronctl is-active && echo $(($(date +%s) - $(stat -c %Y /run/rcron/state)))")
         oldest = max(oldest, float(age.split()[1]))
         time.sleep(0.3)
-    report(f"pacemaker monitor: the state was at most {oldest:.0f} s old, of 10")
-    assert "pacemaker, alive, spoke" in active.run("rcronctl status"), "a monitor leaves another one behind"
+    report(f"pacemaker agent: the state was at most {oldest:.0f} s old, of 10")
+    agent = active.run("systemctl show --property MainPID --value rcron-agent").strip()
+    assert active.run("sed -n s/^pid=//p /run/rcron/state.feeder").strip() == agent
 
 
 def test_standby_hands_over_and_unstandby_takes_nothing_back(cluster: Cluster) -> None:
@@ -148,7 +148,7 @@ def test_killing_pacemakerd_alone_has_no_effect(cluster: Cluster) -> None:
 
 def test_a_node_whose_corosync_hangs_becomes_passive(cluster: Cluster) -> None:
     done = fail_over(cluster, "hung", lambda node: node.run("pkill -STOP -x corosync"))
-    assert done.both < 10, "state_max_age"
+    assert done.both == 0
     repair(done.old)
     assert settle(cluster) is done.new
 
@@ -166,7 +166,7 @@ def test_a_node_that_is_cut_off_becomes_passive(cluster: Cluster) -> None:
         )
 
     done = fail_over(cluster, "partition", lambda node: route(node, "add"))
-    assert done.both < 5, "both sides find out at the same time, and each does its part by itself"
+    assert done.both == 0
     route(done.old, "delete")
     settle(cluster)
 

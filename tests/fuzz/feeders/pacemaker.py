@@ -4,13 +4,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from unittest import mock
-
 from hypothesis import strategies as st
 
-from rcron.feeders import pacemaker
 from tests.fuzz.feeder import Call, Feeder
 
 ACTIONS = ("start", "stop", "monitor", "promote", "demote", "notify", "meta-data", "validate-all")
@@ -25,16 +20,9 @@ def meaning(call: Call) -> str | None:
     return states.get(call.words[0])
 
 
-@contextlib.contextmanager
-def stand_ins() -> Iterator[None]:
-    with mock.patch.object(pacemaker, "process_named", return_value=0):
-        yield
-
-
 FEEDER = Feeder(
     meaning=meaning,
     calls=st.sampled_from([*ACTIONS, "status"]).map(lambda word: [word]),
     seeds=ACTIONS,
     statuses=frozenset({1, 3, 5, 7, 8}),  # OCF's
-    stand_ins=stand_ins,
 )

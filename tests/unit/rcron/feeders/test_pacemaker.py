@@ -6,18 +6,16 @@ import argparse
 import os
 import pathlib
 import shutil
-import signal
+import socket
 import subprocess
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from waiting import wait_until
 
 from rcron import log
 from rcron import settings as rcron_settings
@@ -154,36 +152,32 @@ def plain_contract(action: str, role: str) -> tuple[int, str]:
 CONTRACT = {True: promotable_contract, False: plain_contract}
 
 
+def serve(node: Any) -> None:
+    """Have an agent there, as far as a hook can see it."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(rcron_settings.load(str(node.conf)).agent_file("ask"))
+    node.listener = listener  # closed with the node
+
+
 def age(path: pathlib.Path, seconds: float) -> None:
     """Make a file that much older."""
     when = path.stat().st_mtime - seconds
     os.utime(path, (when, when))
 
 
-def test_monitor_keeps_an_active_of_its_own_fresh(clone: Agent) -> None:
-    clone.node.configure("state_max_age = 100")
-    clone("start"), clone("promote")
-    age(clone.node.state_file, 50)
-    assert clone("monitor") == 8
-    assert time.time() - clone.node.state_file.stat().st_mtime < 30
-
-
-def test_monitor_refreshes_no_stale_state_and_calls_it_unpromoted(clone: Agent) -> None:
-    clone.node.configure("state_max_age = 100")
-    clone("start"), clone("promote")
-    age(clone.node.state_file, 200)
-    assert clone("monitor") == 0
-    assert time.time() - clone.node.state_file.stat().st_mtime > 150
-
-
-def test_monitor_leaves_a_state_that_an_agent_keeps_to_the_agent(clone: Agent) -> None:
+@pytest.mark.parametrize("is_served", [True, False])
+def test_monitor_renews_nothing(clone: Agent, is_served: bool) -> None:
     """It would renew an active while the daemons that could take it back are stopped."""
     clone.node.configure("state_max_age = 100")
+    if is_served:
+        serve(clone.node)
     clone("start"), clone("promote")
-    pathlib.Path(rcron_settings.load(str(clone.node.conf)).agent_file("ask")).touch()
     age(clone.node.state_file, 50)
     assert clone("monitor") == 8
     assert time.time() - clone.node.state_file.stat().st_mtime > 40
+    age(clone.node.state_file, 60)
+    assert clone("monitor") == 0, "stale"
+    assert time.time() - clone.node.state_file.stat().st_mtime > 100
 
 
 def test_a_promotion_that_comes_late_succeeds_and_leaves_the_state_to_the_agent(
@@ -193,7 +187,7 @@ def test_a_promotion_that_comes_late_succeeds_and_leaves_the_state_to_the_agent(
     instance = pacemaker.Instance(str(node.conf), {"HA_RSCTMP": str(node.folder / "tmp"), **PROMOTABLE})
     monkeypatch.setattr(instance, "_prefer", lambda _score: None)
     assert instance.start() == 0
-    pathlib.Path(rcron_settings.load(str(node.conf)).agent_file("ask")).touch()
+    serve(node)
     monkeypatch.setattr(pacemaker, "IN_TIME", -1e9)
     assert instance.promote() == 0
     assert node.state_file.read_text() == "passive\n"
@@ -203,7 +197,7 @@ def test_a_promotion_that_comes_late_succeeds_and_leaves_the_state_to_the_agent(
 def test_monitor_gives_an_agent_that_doubts_some_seconds(clone: Agent) -> None:
     """Pacemaker would promote another instance, or this one anew."""
     clone("start"), clone("promote")
-    pathlib.Path(rcron_settings.load(str(clone.node.conf)).agent_file("ask")).touch()
+    serve(clone.node)
     clone.node.become("passive")
     assert clone("monitor") == 8
     assert clone.state() == "passive"
@@ -321,65 +315,6 @@ def test_the_same_again_is_logged_once(clone: Agent) -> None:
     assert before[-1] == "9.6 cluster=c1 state=active status=changed event=pacemaker:rcron promoted"
 
 
-@pytest.fixture
-def process(tmp_path: pathlib.Path) -> "Iterator[Any]":
-    """Start a process that has a name; it is killed in the end."""
-    started = []
-
-    def start(name: str) -> "subprocess.Popen[bytes]":
-        program = tmp_path / name
-        shutil.copy(shutil.which("sleep") or "", program)
-        started.append(subprocess.Popen([program, "60"]))
-        wait_until(lambda: pacemaker.process_named(name) == started[-1].pid, f"{name} runs")
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.kill()
-        one.wait()
-
-
-def test_the_node_is_passive_when_pacemaker_controld_ends(clone: Agent, process: Any) -> None:
-    controld = process("pacemaker-contr")
-    clone("start"), clone("promote")
-    assert clone("monitor") == 8
-    controld.kill()
-    controld.wait()
-    wait_until(lambda: clone.state() == "passive", "the node is passive")
-    assert clone("monitor") == 0
-
-
-def test_the_node_is_passive_when_corosync_is_stopped(plain: Agent, process: Any) -> None:
-    corosync = process("corosync")
-    plain("start")
-    assert plain("monitor") == 0
-    corosync.send_signal(signal.SIGSTOP)
-    assert plain("monitor") == 1
-    assert plain.state() == "passive"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs a process as another user")
-def test_a_process_of_another_user_is_no_daemon(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "corosync"
-    shutil.copy(shutil.which("sleep") or "", program)
-    with program.open("rb") as file:
-        words = [f"/proc/self/fd/{file.fileno()}", "60"]
-        one = subprocess.Popen(words, user=12345, pass_fds=[file.fileno()])
-        try:
-            wait_until(lambda: _name(one.pid) not in ("python3", "pytest"), "it runs")
-            monkeypatch.setattr(pacemaker.process, "name", lambda pid: "corosync" if pid == one.pid else "")
-            assert pacemaker.process_named("corosync") == 0
-            monkeypatch.setattr(pacemaker, "_users", lambda _pid: set())  # without the protection
-            assert pacemaker.process_named("corosync") == one.pid
-        finally:
-            one.kill()
-            one.wait()
-
-
-def _name(pid: int) -> str:
-    return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-
-
 def test_meta_data_lists_every_action_and_needs_no_configuration(plain: Agent) -> None:
     plain.node.conf.unlink()
     ran = plain.run("meta-data")
@@ -390,13 +325,3 @@ def test_meta_data_lists_every_action_and_needs_no_configuration(plain: Agent) -
     assert answers == {*agent.actions(), "notify", "meta-data"}
     assert [parameter.get("name") for parameter in tree.iter("parameter")] == ["conf"]
     assert tree.find(".//content").get("default") == rcron_settings.DEFAULT_PATH
-
-
-def test_a_process_that_is_not_there_is_not_found() -> None:
-    assert pacemaker.process_named("no such name") == 0
-
-
-def test_a_process_that_is_there_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Where /proc is an outer namespace's, the test's own process counts as one in a container.
-    monkeypatch.setattr(pacemaker, "_is_of_this_machine", lambda _pid: True)
-    assert pacemaker.process_named(pathlib.Path("/proc/self/comm").read_text().strip()) > 0
