@@ -22,7 +22,6 @@ distinguishes them. It also says which state file must be made passive if rcron.
 
 import argparse
 import os
-import pwd
 import shutil
 import subprocess
 import sys

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -29,14 +28,12 @@ class Call(NamedTuple):
         words: what follows the options.
         conf: the path of the node's configuration.
         promotable: whether the environment is that of a promotable clone.
-        before: the state before the call.
     """
 
     options: dict[str, list[str]]
     words: list[str]
     conf: str
     promotable: bool
-    before: str
 
 
 class Feeder(NamedTuple):
@@ -48,7 +45,6 @@ class Feeder(NamedTuple):
         seeds: real calls, their words separated by blanks.
         options: the options that take a value.
         statuses: the exit statuses that it has beyond those of rcronctl(8).
-        stand_ins: replaces what the feeder would start or wait for; entered for each call.
     """
 
     meaning: Callable[[Call], str | None]
@@ -56,7 +52,6 @@ class Feeder(NamedTuple):
     seeds: tuple[str, ...]
     options: tuple[str, ...] = ()
     statuses: frozenset[int] = frozenset()
-    stand_ins: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
 
 
 def load(name: str) -> Feeder:

@@ -3,7 +3,7 @@
 """The words that a feeder's hook is called with: a documented exit status, and a state only for a documented event.
 
 `rcronctl feed` runs as a daemon would start it, but for what it would start itself: the process that a hook leaves
-behind, Patroni's other callback, Heartbeat's and Pacemaker's commands.
+behind, Patroni's other callback, Pacemaker's commands.
 """
 
 from __future__ import annotations
@@ -52,17 +52,14 @@ def holds(name: str, words: tuple[str, ...], promotable: bool, valid: bool, befo
     }
     NODE.become(before.encode() + b"\n")
     NODE.put(f"{NODE.folder}/tmp/rcron-rcron", None)
-    # cl_status's answer to Heartbeat's resync is the other state than before.
-    asked = subprocess.CompletedProcess([], 0, stdout="none\n" if before == "active" else "all\n")
     stands_in = mock.patch.object
     with (
         mock.patch.dict(os.environ, environment),
         stands_in(os, "execvp", mock.Mock(side_effect=FileNotFoundError(2, "No such file or directory"))),
-        stands_in(subprocess, "run", mock.Mock(return_value=asked)),
+        stands_in(subprocess, "run"),
         stands_in(time, "sleep"),
         stands_in(signal, "signal"),
         stands_in(signal, "set_wakeup_fd"),
-        FEEDERS[name].stand_ins(),
     ):
         answer = NODE.ctl("feed", name, *words, conf=NODE.conf if valid else MISSING)
     answer.is_printable()
@@ -74,7 +71,7 @@ def holds(name: str, words: tuple[str, ...], promotable: bool, valid: bool, befo
     changed = after != before
     configured = valid or (name == "heartbeat" and words[:1] == (OWN,))
     options, rest = _options(name, words)
-    call = feeder.Call(options, rest, NODE.conf, promotable, before)
+    call = feeder.Call(options, rest, NODE.conf, promotable)
     expected = FEEDERS[name].meaning(call) if configured else None
     values = [value for given in options.values() for value in given]
     # What argparse makes of these is its own matter.
@@ -95,13 +92,12 @@ def holds(name: str, words: tuple[str, ...], promotable: bool, valid: bool, befo
     elif not unusual:
         assert not changed, f"{name} means nothing with these words, and the state became {after}"
     elif changed:
-        words_for = {"active": {"MASTER", "up", "master", "primary", "promoted", "start", "resync"}}.get(after)
+        words_for = {"active": {"MASTER", "up", "master", "primary", "promoted", "start"}}.get(after)
         assert words_for is None or words_for & set(words), f"{name} became active although no word means it"
     if answer.status in (64, 78) and not partly:
         assert not changed, f"{name} exits {answer.status}, and changed the state to {after}"
 
 
-NODE.put(f"{NODE.folder}/haresources", f"{os.uname().nodename} rcron rcron::{OWN}\n".encode())
 with open(NODE.conf, "rb") as _stream:
     NODE.put(OWN, _stream.read())
 os.mkdir(f"{NODE.folder}/tmp")
@@ -146,7 +142,7 @@ SUBJECT = Subject(
     words=(
         *b"""--instance --group --daemon --then --process -- --help VI_1 INSTANCE GROUP MASTER BACKUP FAULT STOP DELETED
         up down on_start on_stop on_restart on_reload on_role_change master primary promoted replica demoted start stop
-        monitor promote demote status resync 99999999999 fifo""".split(),
+        monitor promote demote status 99999999999 fifo""".split(),
         b"\0",
     ),
     examples=1200,
