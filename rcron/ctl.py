@@ -13,7 +13,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from rcron import __version__, ask, feeders, files, guard, hook, log, pin, process, settings, state, status, utf8
+from rcron import __version__, ask, feeders, files, guard, hook, log, pin, settings, state, status, utf8
 from rcron.hook import EX_CANTCREAT, EX_CONFIG, EX_TEMPFAIL, EX_USAGE
 
 EX_OK = 0
@@ -147,14 +147,8 @@ def _parser() -> _Parser:
         default=_OPERATOR,
         help="the feeder's name, for status and the log (default: %(default)s)",
     )
-    set_state.add_argument(
-        "--while",
-        dest="daemon",
-        metavar="PID",
-        type=_pid,
-        default=0,
-        help="active only while this process lives: refresh the state until it ends, then make the node passive",
-    )
+    # A script from before rcron-agent may still say it.
+    set_state.add_argument("--while", dest="gone", help=argparse.SUPPRESS)
     set_state.set_defaults(command=_set, error=set_state.error)
 
     pin_state = commands.add_parser(
@@ -207,14 +201,6 @@ def _duration(value: str) -> int:
         return pin.duration(value)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _pid(value: str) -> int:
-    if value.isdecimal() and process.is_hidden(int(value)):
-        raise argparse.ArgumentTypeError(f"/proc does not show process {value} to this user; run this as root")
-    if not value.isdecimal() or not process.started_at(int(value)):
-        raise argparse.ArgumentTypeError(f"there is no process {value}")
-    return int(value)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -271,10 +257,13 @@ def _metrics(options: argparse.Namespace) -> int:
 
 
 def _set(options: argparse.Namespace) -> int:
-    if options.daemon and options.state == settings.PASSIVE:
-        options.error("--while needs active: a passive node stays passive in any case")
+    if options.gone is not None:
+        options.error(
+            "there is no --while any more: a process that lives need not work; say `rcronctl set active` again and "
+            "again, or let rcron-agent ask a command of yours (feeder = command in rcron-agent(8))"
+        )
     config = settings.load(options.conf)
-    given = hook.apply(config, options.state, options.feeder, f"set {options.state}", daemon=options.daemon)
+    given = hook.apply(config, options.state, options.feeder, f"set {options.state}")
     if given == hook.OVERTAKEN and state.from_file(config).state != options.state:
         return _complain("not set: a later event has come, see rcronctl status; set it again", EX_TEMPFAIL)
     if given == hook.REFUSED:

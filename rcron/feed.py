@@ -62,9 +62,8 @@ class Record:
         feeder (str): its name.
         event (str): its last event, in its own words.
         since (float): when it gave the state, in seconds since the epoch.
-        pid (int): the process that goes on feeding, or 0 if there is none, because a hook ends.
+        pid (int): the agent's process, or 0 if a hook wrote the record, and has ended.
         started (str): when that process was started, as process.started_at returns it.
-        daemon (str): the process that it watches and that one's start, or an empty string.
         moment (Moment): when the event happened,
         boot (str): in which boot of the machine.
         spoke (float): when the record was last written or refreshed, in seconds since the epoch.
@@ -77,7 +76,6 @@ class Record:
     __slots__ = (
         "answer",
         "boot",
-        "daemon",
         "event",
         "feeder",
         "moment",
@@ -97,7 +95,6 @@ class Record:
         self.boot = ""
         self.pid = 0
         self.started = ""
-        self.daemon = ""
         self.spoke = since
         self.answer = ""
         self.words = ""
@@ -115,16 +112,14 @@ class Record:
         """Whether the number of the feeding process is one of a process that this user may not see."""
         return self.pid > 0 and process.is_hidden(self.pid)
 
-    def set_feeding_process(self, pid: int, daemon: str = "") -> None:
+    def set_feeding_process(self, pid: int) -> None:
         """Note the process that goes on feeding.
 
         Args:
             pid: its number, or 0 for none.
-            daemon: the process that it watches, as the attribute `daemon`.
         """
         self.pid = pid
         self.started = process.started_at(pid) if pid else ""
-        self.daemon = daemon
 
 
 def read_record(config: Config) -> "Record | None":
@@ -154,7 +149,6 @@ def read_record(config: Config) -> "Record | None":
     except (KeyError, ValueError):
         return None
     record.boot = boot
-    record.daemon = values.get("daemon", "")
     record.spoke = modified
     record.answer = values.get("answer", "")
     record.words = values.get("words", "")
@@ -202,9 +196,7 @@ def accept_event(
     new: str,
     feeder: str,
     event: str,
-    pid: int = 0,
     moment: "Moment | None" = None,
-    follows: int = 0,
     latest: "float | None" = None,
 ) -> bool:
     """Make a cluster's state on this node what an event means.
@@ -218,9 +210,7 @@ def accept_event(
         new: `active` or `passive`.
         feeder: the feeder's name, for the log and the record.
         event: the event in the feeder's own words, likewise.
-        pid: the process that goes on feeding, or 0.
         moment: when it happened; now unless given.
-        follows: the process that must be the one which feeds the state, or 0 for any.
         latest: when an `active` is no longer to be believed, in seconds of CLOCK_BOOTTIME; None for never.
 
     Returns:
@@ -230,27 +220,24 @@ def accept_event(
         OSError: it cannot be written.
         TooLateError: `active` could not be written in time.
     """
-    given = _Event(config, new, feeder, event, moment or Moment.now(), pid)
-    return given.become_passive(follows) if new == PASSIVE else given.become_active(follows, latest)
+    given = _Event(config, new, feeder, event, moment or Moment.now())
+    return given.become_passive() if new == PASSIVE else given.become_active(latest)
 
 
 class _Event:
     """One event on its way into the state file."""
 
-    def __init__(self, config: Config, new: str, feeder: str, event: str, moment: Moment, pid: int) -> None:
+    def __init__(self, config: Config, new: str, feeder: str, event: str, moment: Moment) -> None:
         self._config = config
         self._new = new
         self._feeder = feeder
         self._event = event
         self._moment = moment
-        self._pid = pid
         self._cause = f"event={feeder}:{event}"
 
-    def become_passive(self, follows: int) -> bool:
+    def become_passive(self) -> bool:
         config = self._config
         old = read_record(config)
-        if follows and (old is None or old.pid != follows):
-            return False
         if self._is_overtaken(old):
             return self._give_way()
         changed = _content(state.from_file(config)) != PASSIVE
@@ -287,14 +274,12 @@ class _Event:
             self._log(changed, old)
         return True
 
-    def become_active(self, follows: int, latest: "float | None") -> bool:
+    def become_active(self, latest: "float | None") -> bool:
         config = self._config
         with Lock(config.state_file, None if latest is None else latest - _boottime()) as lock:
             if latest is not None and (not lock.is_ours or _boottime() >= latest):
                 raise TooLateError
             old = read_record(config)
-            if follows and (old is None or old.pid != follows):
-                return False
             if self._is_overtaken(old):
                 return self._give_way()
             found = state.from_file(config)
@@ -349,99 +334,7 @@ class _Event:
         record = Record(self._feeder, self._event, since, self._moment)
         record.boot = pin.boot_id()
         record.state = self._new
-        if self._pid:
-            record.set_feeding_process(self._pid)
-        elif old is not None and old.daemon and self._new == ACTIVE and old.alive:
-            # The process that keeps the state fresh goes on doing so.
-            record.set_feeding_process(old.pid, old.daemon)
         _write_record(self._config, record)
-
-
-def attach(config: Config, feeder: str, pid: int) -> "str | None":
-    """Record that a process feeds this cluster from now on, without an event.
-
-    Args:
-        config: the cluster's.
-        feeder: the feeder's name.
-        pid: the process.
-
-    Returns:
-        The state that the file holds, or None.
-
-    Raises:
-        OSError: the folder of the state file cannot be written.
-    """
-    with Lock(config.state_file):
-        old = read_record(config)
-        record = Record(feeder, "started", time.time(), Moment.now())
-        record.boot = pin.boot_id()
-        if old is not None:
-            record.event, record.since = old.event, old.since
-        record.set_feeding_process(pid)
-        _write_record(config, record)
-        return _content(state.from_file(config))
-
-
-def hand_on(config: Config, moment: Moment, pid: int, daemon: str) -> bool:
-    """Record that a process goes on feeding after a hook has ended.
-
-    Args:
-        config: the cluster's.
-        moment: the hook's.
-        pid: the process, as in a record.
-        daemon: the process that it watches, likewise.
-
-    Returns:
-        Whether that hook's event is still the last one. If it is not, there is nothing to go on with.
-
-    Raises:
-        OSError: the folder of the state file cannot be written.
-    """
-    with Lock(config.state_file):
-        record = read_record(config)
-        if record is None or record.moment != moment:
-            return False
-        record.set_feeding_process(pid, daemon)
-        _write_record(config, record)
-        return True
-
-
-def refresh(config: Config, wanted: "str | None", follows: int = 0) -> bool:
-    """Record that the feeder lives: an `active` counts as fresh again. A state file that is gone or broken is restored.
-
-    A state that an operator has set with `rcronctl set` in between is left alone.
-
-    Args:
-        config: the cluster's.
-        wanted: the state that the feeder gave last, or None if it gave none.
-        follows: the process that must be the one which feeds the state, or 0 for any.
-
-    Returns:
-        Whether the file had to be written.
-
-    Raises:
-        OSError: the state cannot be written.
-    """
-    with Lock(config.state_file):
-        if follows:
-            record = read_record(config)
-            if record is None and not os.path.lexists(config.record_file):
-                # rcron has been removed since the caller looked: nothing of it may come back.
-                posix.unlink(config.state_file + ".lock")
-            if record is None or record.pid != follows:
-                return False
-        found = state.from_file(config)
-        broken = found.source == state.DEFAULT and wanted is not None
-        if wanted is not None and broken:
-            write_state(config, wanted)
-        elif found.source == state.STALE:
-            _renew(config)
-        for path in (config.state_file, config.record_file):
-            try:
-                os.utime(path, follow_symlinks=False)
-            except FileNotFoundError:
-                pass
-    return broken
 
 
 def _content(found: state.Verdict) -> "str | None":
@@ -503,7 +396,7 @@ def record_text(record: Record) -> str:
     """
     text = (
         f"feeder={log.one_line(record.feeder)}\nevent={log.one_line(record.event)}\nsince={record.since:.3f}\n"
-        f"pid={record.pid}\nstarted={record.started}\ndaemon={record.daemon}\n"
+        f"pid={record.pid}\nstarted={record.started}\n"
         f"moment={record.moment.ticks} {record.moment.pid} {record.boot}\n"
     )
     if record.state:

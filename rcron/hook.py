@@ -7,7 +7,7 @@ A feeder's own module in rcron/feeders/ knows its daemon's words and what each o
 
 import os
 
-from rcron import ask, feed, feeders, files, log, process, refresher
+from rcron import ask, feed, feeders, files, log, process
 from rcron.settings import ACTIVE, ANY, Config, ConfigError
 
 EX_USAGE = 64  # sysexits(3): wrong command line, or an event that is not the feeder's
@@ -30,7 +30,7 @@ class EventError(ValueError):
     """An event that is not one of the feeder's. The text is for a person, and nothing has been changed."""
 
 
-def apply(config: Config, new: str, feeder: str, event: str, daemon: int = 0, within: float = IN_TIME) -> str:
+def apply(config: Config, new: str, feeder: str, event: str, within: float = IN_TIME) -> str:
     """Make a cluster's state on this node what a hook's event means.
 
     Hooks run beside each other, and may end in another order than they were started. An event of a hook that was
@@ -45,8 +45,6 @@ def apply(config: Config, new: str, feeder: str, event: str, daemon: int = 0, wi
         new: `active` or `passive`.
         feeder: the feeder's name, for the log and for `rcronctl status`.
         event: the event in the feeder's own words, likewise.
-        daemon: the process on whose life `active` depends, or 0 if there is none. If no agent serves the cluster, a
-            process is left behind that refreshes the state while the daemon lives, and writes `passive` when it ends.
         within: how long after its start the hook may write `active` if an agent serves the cluster, in seconds.
 
     Returns:
@@ -58,11 +56,9 @@ def apply(config: Config, new: str, feeder: str, event: str, daemon: int = 0, wi
     """
     if feeder in feeders.NAMES and config.feeder_name not in (ANY, feeder):
         return _refuse(config, new, feeder, event)
-    # Before the state is written, so that the end of a daemon that dies meanwhile is noticed.
-    started = process.started_at(daemon) if daemon else ""
     moment = feed.Moment(int(process.started_at(os.getpid()) or 0), os.getpid())
-    is_served = ask.is_served(config)
-    latest = moment.ticks / os.sysconf("SC_CLK_TCK") + within if is_served and new == ACTIVE else None
+    is_timed = new == ACTIVE and ask.is_served(config)
+    latest = moment.ticks / os.sysconf("SC_CLK_TCK") + within if is_timed else None
     try:
         if not feed.accept_event(config, new, feeder, event, moment=moment, latest=latest):
             return OVERTAKEN
@@ -70,11 +66,6 @@ def apply(config: Config, new: str, feeder: str, event: str, daemon: int = 0, wi
         ask.now(config, f"{feeder}:{event}")
         log.change(config, f"state={new} status=asked event={feeder}:{event}")
         return ASKED
-    if new == ACTIVE and daemon and not is_served:
-        try:
-            refresher.spawn(config, feeder, moment, daemon, started)
-        except OSError as error:
-            log.warning(config, f"nothing refreshes the state: no process can be started: {error.strerror}")
     return DONE
 
 

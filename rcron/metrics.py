@@ -47,7 +47,7 @@ METRICS = {
     "rcron_state_since_timestamp_seconds": ("gauge", "When the feeder gave the state."),
     "rcron_state_changes_total": ("counter", "Changes of the state by a feeder or by rcronctl set."),
     "rcron_feeder_spoke_timestamp_seconds": ("gauge", "When the feeder last spoke."),
-    "rcron_feeder_alive": ("gauge", "Whether the feeder's process lives; absent if it has none."),
+    "rcron_feeder_alive": ("gauge", "Whether rcron-agent, which asks the feeder, lives; absent if a hook spoke last."),
     "rcron_pinned": ("gauge", "Whether the node is pinned to this state."),
     "rcron_pin_set_timestamp_seconds": ("gauge", "When the pin was set; absent if there is none."),
     "rcron_entry_info": ("gauge", "Where an entry is: a crontab and its line."),

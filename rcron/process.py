@@ -6,7 +6,6 @@ A number alone does not identify a process, since numbers are used again. A numb
 """
 
 import os
-from collections.abc import Iterator
 
 #: States of processes (proc_pid_stat(5)): of one that has ended, and of one that a signal has stopped.
 _ENDED = (b"Z", b"X")
@@ -99,40 +98,3 @@ def name(pid: int) -> str:
     """
     found = _stat(pid)
     return "" if found is None else found[0]
-
-
-def ancestors() -> "Iterator[tuple[int, str]]":
-    """Yield the processes above this one, the nearest first, without the machine's first process.
-
-    Yields:
-        A process's number and its name.
-    """
-    pid = os.getppid()
-    while pid > 1:
-        found = _stat(pid)
-        if found is None:
-            return
-        yield pid, found[0]
-        pid = int(found[1][1])
-
-
-def ancestor(*names: str) -> int:
-    """Return the nearest process above this one that has one of these names.
-
-    Its program's file may have the name instead: a daemon can call its processes what it likes.
-
-    Args:
-        names: as `ps -o comm` shows them, 15 bytes at most.
-
-    Returns:
-        The process's number, or 0 if there is none.
-    """
-    return next((pid for pid, name in ancestors() if name in names or _program(pid) in names), 0)
-
-
-def _program(pid: int) -> str:
-    """Return the name of the file that a process runs, or an empty string if we may not know it."""
-    try:
-        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
-    except OSError:
-        return ""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 MISSING = "missing.conf"
 OWN = "own.conf"
 
-#: What `--daemon PID` may look like in a hook's call.
+#: What `--daemon PID` may look like in the call of a hook from before rcron-agent, which is ignored.
 DAEMONS = st.just([]) | st.sampled_from(["1", "0", "-1", "99999999999", "9" * 5000, "x", "--daemon"]).map(
     lambda number: ["--daemon", number]
 )

@@ -13,7 +13,7 @@ import tempfile
 from typing import NamedTuple
 from unittest import mock
 
-from rcron import ctl, log, refresher, settings
+from rcron import ctl, log, settings
 
 #: Building the parser takes ten times as long as all the rest.
 _parser = functools.cache(ctl._parser)
@@ -35,16 +35,6 @@ class Answer(NamedTuple):
             assert not text or text.endswith("\n"), f"what is printed ends with a newline: {text!r}"
             for line in text[:-1].split("\n"):
                 assert line.isprintable(), f"what is printed is printable: {line!r}"
-
-
-def _spawn(_config: object, _feeder: str, _moment: object, daemon: int, _started: str) -> None:
-    """Be refresher.spawn as far as the daemon's number is concerned, which is somebody's word too."""
-    opened: list[int] = []
-    pidfd_open = os.pidfd_open
-    with mock.patch.object(os, "pidfd_open", lambda pid: opened.append(pidfd_open(pid)) or opened[-1]):
-        refresher._ProcessEnd(daemon)
-    for fd in opened:
-        os.close(fd)
 
 
 class Node:
@@ -94,14 +84,13 @@ class Node:
         return os.path.lexists(self.state_file + beside)
 
     def ctl(self, *words: str, conf: str | None = None) -> Answer:
-        """Run `rcronctl --conf CONF WORDS`, as a process with a UTF-8 locale would. Leaves no process behind."""
+        """Run `rcronctl --conf CONF WORDS`, as a process with a UTF-8 locale would."""
         out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict", newline="\n")
         err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace", newline="\n")
         logged: list[str] = []
         with (
             mock.patch.object(ctl, "_parser", _parser),
             mock.patch.object(log, "_send", lambda _facility, _level, line: logged.append(line)),
-            mock.patch.object(refresher, "spawn", _spawn),
             mock.patch.object(sys, "stdout", out),
             mock.patch.object(sys, "stderr", err),
         ):

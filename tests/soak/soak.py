@@ -192,7 +192,8 @@ class Soak:
             with (FOLDER / "faults").open("a") as stream:
                 stream.write(json.dumps(dataclasses.asdict(fault)) + "\n")
         except Exception as error:
-            self.failed.append((time.monotonic(), f"{planned.kind} on {nodes} could not be done: {error}"))
+            said = getattr(error, "stderr", None) or ""
+            self.failed.append((time.monotonic(), f"{planned.kind} on {nodes} could not be done: {error} {said}"))
         finally:
             with self.changed:
                 self.busy.difference_update(nodes)

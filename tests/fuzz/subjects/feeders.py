@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: MIT
 """The words that a feeder's hook is called with: a documented exit status, and a state only for a documented event.
 
-`rcronctl feed` runs as a daemon would start it, but for what it would start itself: the process that a hook leaves
-behind, Patroni's other callback, Pacemaker's commands.
+`rcronctl feed` runs as a daemon would start it, but for what it would start itself: Patroni's other
+callback, Pacemaker's commands.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import time
@@ -75,9 +74,7 @@ def holds(name: str, words: tuple[str, ...], promotable: bool, valid: bool, befo
     expected = FEEDERS[name].meaning(call) if configured else None
     values = [value for given in options.values() for value in given]
     # What argparse makes of these is its own matter.
-    unusual = any(word.startswith("-") for word in (*rest, *values)) or not all(
-        re.fullmatch("[0-9]{1,18}", value) for value in options.get("--daemon", [])
-    )
+    unusual = any(word.startswith("-") for word in (*rest, *values))
     unusual = unusual or (name == "keepalived" and any(OWN in value for value in values))
     # One of several clusters that keepalived feeds has no configuration: the others go on.
     partly = name == "keepalived" and any(value.partition("=")[2] not in ("", NODE.conf) for value in values)

@@ -204,7 +204,6 @@ def test_a_configuration_may_have_any_name(node: Any) -> None:
     [
         ["--conf=--", "status"],
         ["pin", "passive", "--for=--"],
-        ["set", "active", "--while=--"],
         ["feed", "patroni", "on_start", "--", "--", "scope"],
     ],
 )

@@ -1,51 +1,26 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What all hooks share: the order of events, and the process that is left behind on an active node."""
+"""What all hooks share: the order of events, and their lock."""
 
 import errno
 import fcntl
 import os
 import pathlib
-import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from waiting import wait_until
 
-from rcron import feed, files, log, pin, process, settings
+from rcron import feed, files, log, pin, settings
 
 
 def record(node: Any) -> feed.Record:
     found = feed.read_record(settings.load(str(node.conf)))
     assert found is not None
     return found
-
-
-@pytest.fixture
-def daemon() -> "Iterator[subprocess.Popen[bytes]]":
-    """A process for the state to hang on."""
-    process = subprocess.Popen(["sleep", "600"])
-    yield process
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture
-def followed(node: Any, daemon: "subprocess.Popen[bytes]") -> Iterator[int]:
-    """An active node with state_max_age 2, and the process that refreshes its state while the daemon lives."""
-    node.configure("state_max_age = 2")
-    out = node.ctl("set", "active", "--feeder", "mine", "--while", str(daemon.pid), umask=0o177)
-    assert (out.returncode, out.stderr) == (0, "")
-    wait_until(lambda: record(node).pid, "a process is left behind")
-    pid = record(node).pid
-    yield pid
-    node.ctl("set", "passive")
-    wait_until(lambda: not process.started_at(pid), "that process ends", 15)
 
 
 # --- order ---
@@ -252,127 +227,36 @@ def test_what_the_same_feeder_says_again_is_logged_once(node: Any) -> None:
     ]
 
 
-# --- the process that is left behind ---
+# --- what no hook leaves behind ---
 
 
-def test_the_state_stays_fresh_while_the_daemon_lives(node: Any, followed: int) -> None:
-    assert node.state_file.stat().st_mode & 0o777 == 0o644
-    for _turn in range(8):
-        time.sleep(0.5)
-        assert node.ctl("is-active").returncode == 0
-    assert "mine, alive, spoke" in node.ctl("status").stdout
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_the_node_is_passive_at_the_daemons_end(
-    node: Any, followed: int, daemon: "subprocess.Popen[bytes]", number: int
-) -> None:
-    began = time.monotonic()
-    daemon.send_signal(number)
-    wait_until(lambda: node.state_file.read_text() == "passive\n", "passive")
-    print(f"passive {time.monotonic() - began:.3f} s after the daemon's end")
-    wait_until(lambda: node.log()[-1] == "9.6 cluster=c1 state=passive status=changed event=mine:ended", "a log line")
-    wait_until(lambda: not process.started_at(followed), "the process ends")
-
-
-def test_a_daemon_that_is_stopped_lets_the_state_go_stale(
-    node: Any, followed: int, daemon: "subprocess.Popen[bytes]"
-) -> None:
-    daemon.send_signal(signal.SIGSTOP)
-    wait_until(lambda: node.ctl("is-active").returncode == 1, "stale")
-    assert "but was last refreshed" in node.ctl("status").stdout
-    daemon.send_signal(signal.SIGCONT)
-    wait_until(lambda: node.ctl("is-active").returncode == 0, "fresh again")
-
-
-def test_term_to_all_of_a_service_leaves_somebody_to_see_the_daemon_end(
-    node: Any, followed: int, daemon: "subprocess.Popen[bytes]"
-) -> None:
-    os.kill(followed, signal.SIGTERM)
-    time.sleep(0.2)
-    assert process.started_at(followed)
-    daemon.terminate()
-    wait_until(lambda: node.state_file.read_text() == "passive\n", "passive")
-
-
-def test_a_process_that_is_killed_lets_the_state_go_stale(node: Any, followed: int) -> None:
-    os.kill(followed, signal.SIGKILL)
-    wait_until(lambda: node.ctl("is-active").returncode == 1, "stale")
-    assert "mine, gone, spoke" in node.ctl("status").stdout
-
-
-def test_saying_it_again_leaves_one_process(node: Any, followed: int, daemon: "subprocess.Popen[bytes]") -> None:
-    for _turn in range(3):
-        node.ctl("set", "active", "--feeder", "mine", "--while", str(daemon.pid))
-    time.sleep(0.2)
-    assert record(node).pid == followed
-    # Nor does an operator who says the same take the refreshing away.
-    node.ctl("set", "active")
-    assert record(node).pid == followed
-
-
-def test_another_daemon_takes_the_place_of_the_first(node: Any, followed: int) -> None:
-    with subprocess.Popen(["sleep", "600"]) as other:
-        node.ctl("set", "active", "--feeder", "mine", "--while", str(other.pid))
-        wait_until(lambda: record(node).pid not in (0, followed), "another process")
-        wait_until(lambda: not process.started_at(followed), "the first process ends")
-        assert node.state_file.read_text() == "active\n"
-        other.kill()
-    wait_until(lambda: node.state_file.read_text() == "passive\n", "passive")
-
-
-def test_passive_ends_the_process_and_stays(node: Any, followed: int, daemon: "subprocess.Popen[bytes]") -> None:
-    node.ctl("set", "passive", "--feeder", "mine")
-    wait_until(lambda: not process.started_at(followed), "the process ends", 15)
-    assert node.state_file.read_text() == "passive\n"
-    assert node.log()[-1].endswith("event=mine:set passive")
-
-
-def test_a_state_file_that_was_harmed_is_restored(node: Any, followed: int) -> None:
-    node.state_file.unlink()
-    wait_until(lambda: node.state_file.exists() and node.state_file.read_text() == "active\n", "restored")
-    wait_until(lambda: "was gone or broken; restored: active" in node.log()[-1], "logged")
-
-
-def test_a_removal_ends_the_process_and_nothing_comes_back(node: Any, followed: int) -> None:
-    folder = node.state_file.parent
-    for path in folder.iterdir():
-        path.unlink()
-    wait_until(lambda: not process.started_at(followed), "the process ends", 15)
-    assert list(folder.iterdir()) == []
-
-
-def test_a_daemon_that_has_died_already_makes_the_node_passive(node: Any) -> None:
-    code = """import sys
-sys.path.insert(0, sys.argv[2])
-from rcron import settings, hook
-hook.apply(settings.load(sys.argv[1]), "active", "mine", "up", daemon=int(sys.argv[3]))
-"""
-    with subprocess.Popen(["true"]) as gone:
-        gone.wait()
-        checkout = str(pathlib.Path(feed.__file__).parents[1])
-        subprocess.run([sys.executable, "-c", code, str(node.conf), checkout, str(gone.pid)], check=True)
-    wait_until(lambda: node.state_file.read_text() == "passive\n", "passive")
-
-
-def test_the_process_holds_nothing_of_its_caller_open(node: Any, daemon: "subprocess.Popen[bytes]") -> None:
+def test_a_hook_leaves_no_process_behind_and_holds_nothing_of_its_caller_open(node: Any) -> None:
     """ucarp, Pacemaker and Ansible wait until what their hooks write to is closed."""
     read, write = os.pipe()
-    began = time.monotonic()
-    command = [str(node.rcronctl), "--conf", str(node.conf), "set", "active", "--while", str(daemon.pid)]
-    subprocess.run(command, stdout=write, stderr=write, pass_fds=[write], check=True)
+    for state in ("active", "passive", "active"):
+        command = [str(node.rcronctl), "--conf", str(node.conf), "set", state, "--feeder", "mine"]
+        subprocess.run(command, stdout=write, stderr=write, pass_fds=[write], check=True)
     os.close(write)
     assert os.read(read, 1) == b""
     os.close(read)
-    assert time.monotonic() - began < 20
-    node.ctl("set", "passive")
+    assert record(node).pid == 0
 
 
-def test_while_wants_a_living_process_and_an_active_node(node: Any, daemon: "subprocess.Popen[bytes]") -> None:
-    out = node.ctl("set", "active", "--while", "4194305")
-    assert (out.returncode, "there is no process 4194305" in out.stderr) == (64, True)
-    out = node.ctl("set", "passive", "--while", str(daemon.pid))
-    assert (out.returncode, "--while needs active" in out.stderr) == (64, True)
+def test_saying_it_again_keeps_the_state_fresh_and_nothing_else_does(node: Any) -> None:
+    node.configure("state_max_age = 2")
+    for _turn in range(4):
+        assert node.ctl("set", "active", "--feeder", "mine").returncode == 0
+        time.sleep(0.8)
+        assert node.ctl("is-active").returncode == 0
+    wait_until(lambda: node.ctl("is-active").returncode == 1, "stale")
+    assert node.ctl("set", "active", "--feeder", "mine").returncode == 0
+    assert node.ctl("is-active").returncode == 0
+
+
+def test_while_is_refused_and_says_what_has_taken_its_place(node: Any) -> None:
+    out = node.ctl("set", "active", "--while", str(os.getpid()))
+    assert out.returncode == 64
+    assert "say `rcronctl set active` again and again, or let rcron-agent ask a command" in out.stderr
     assert not node.state_file.exists()
 
 
@@ -430,45 +314,7 @@ def test_a_lock_that_is_never_given_back_holds_nobody_off_for_good(node: Any, mo
         assert warned == [f"{conf.state_file}.lock: another process holds it (see fuser); going on without it"]
 
 
-# --- /proc ---
-
-
-def test_an_ancestor_is_found_by_its_name() -> None:
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from rcron import process; print(process.ancestor('bash'))"
-    checkout = str(pathlib.Path(feed.__file__).parents[1])
-    script = 'echo $$; "$0" -c "$1" "$2" | cat'
-    out = subprocess.run(
-        ["bash", "-c", script, sys.executable, code, checkout], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert out[0] == out[1]
-    assert process.ancestor("no-such-name") == 0
-
-
-def test_an_ancestor_that_calls_itself_otherwise_is_found_by_its_program() -> None:
-    checkout = str(pathlib.Path(feed.__file__).parents[1])
-    program = os.path.basename(os.readlink("/proc/self/exe"))
-    ask = (
-        f"import sys; sys.path.insert(0, {checkout!r}); from rcron import process; print(process.ancestor({program!r}))"
-    )
-    rename = f"""
-import os, subprocess, sys
-open("/proc/self/comm", "w").write("otherwise")
-print(os.getpid(), flush=True)
-subprocess.run(["sh", "-c", '"$0" -c "$1"; true', sys.executable, {ask!r}], check=True)
-"""
-    out = subprocess.run([sys.executable, "-c", rename], capture_output=True, text=True, check=True).stdout.split()
-    assert out[0] == out[1]
-
-
-def test_a_refresh_after_a_removal_or_another_event_brings_nothing_back(node: Any) -> None:
-    """As when either falls between a refresher's look at the record and its refresh."""
-    conf = settings.load(str(node.conf))
-    assert feed.refresh(conf, settings.ACTIVE, follows=os.getpid()) is False
-    assert list(node.state_file.parent.iterdir()) == []
-    node.ctl("set", "passive")
-    os.utime(node.state_file, (1000, 1000))
-    assert feed.refresh(conf, settings.ACTIVE, follows=os.getpid()) is False
-    assert (node.state_file.read_text(), node.state_file.stat().st_mtime) == ("passive\n", 1000)
+# --- the record ---
 
 
 def test_a_record_that_cannot_be_written_is_reported_and_the_state_stands(

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from waiting import wait_until
 
-from rcron import feed, settings, state
+from rcron import settings, state
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -147,23 +147,13 @@ def set_active(node: Any) -> None:
 # --- a hook does what it always did, and leaves nothing behind ---
 
 
-def test_events_become_states_at_once_and_no_process_is_left_behind(node: Any, served: Served) -> None:
+def test_events_become_states_at_once(node: Any, served: Served) -> None:
     served.says(CANNOT_TELL)
     time.sleep(0.5)
-    with subprocess.Popen(["sleep", "600"]) as daemon:
-        assert node.ctl("set", "passive", "--feeder", "mine").returncode == 0
-        wait_until(
-            lambda: node.ctl("set", "active", "--feeder", "mine", "--while", str(daemon.pid)).returncode == 0,
-            "a hook in time",
-            30,
-        )
-        assert node.state_file.read_text() == "active\n"
-        record = feed.read_record(served.config)
-        assert record is not None
-        assert record.daemon == ""
-        daemon.kill()
-    time.sleep(0.5)
-    assert node.state_file.read_text() == "active\n"  # nobody watches that process
+    assert node.ctl("set", "passive", "--feeder", "mine").returncode == 0
+    assert node.state_file.read_text() == "passive\n"
+    set_active(node)
+    assert node.state_file.read_text() == "active\n"
 
 
 def test_the_daemon_is_asked_after_an_event(node: Any, served: Served) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from rcron import entries, feed, files, journal, metrics, settings
 from rcron import pin as pins
+from rcron.agent.answer import Answer, boottime
+from rcron.agent.store import Store
 
 ROOT = "root"
 
@@ -340,7 +342,8 @@ def test_an_unknown_time_zone_is_not_guessed(host: Host, monkeypatch: pytest.Mon
 
 def test_state_feeder_and_pin(host: Host) -> None:
     config = settings.load(str(host.conf))
-    feed.accept_event(config, settings.ACTIVE, "keepalived", "MASTER", pid=os.getpid())
+    feed.accept_event(config, settings.ACTIVE, "keepalived", "MASTER")
+    Store(config, "keepalived").note(Answer(settings.ACTIVE, boottime(), "MASTER"), None)
     found = host.samples()
     labels = 'cluster_name="c1"'
     assert found[f"rcron_active{{{labels}}}"] == "1"
@@ -381,7 +384,8 @@ def test_labels_are_escaped() -> None:
 @pytest.mark.needs("promtool", "prometheus")
 def test_promtool_accepts_it(host: Host) -> None:
     config = settings.load(str(host.conf))
-    feed.accept_event(config, settings.ACTIVE, "keepalived", "MASTER", pid=os.getpid())
+    feed.accept_event(config, settings.ACTIVE, "keepalived", "MASTER")
+    Store(config, "keepalived").note(Answer(settings.ACTIVE, boottime(), "MASTER"), None)
     pins.write(config, settings.PASSIVE, None)
     host.log(START, OK)
     samples = metrics.collect([str(host.conf)], host.entries(), str(host.counters), ())

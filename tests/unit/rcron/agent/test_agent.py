@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 """rcron-agent as a process, asking a program that answers with what a file says."""
 
-import os
 import pathlib
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rcron import ask, feed, settings, state
+from rcron import ask, settings, state
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
 
@@ -221,23 +220,6 @@ def test_one_cluster_s_hanging_question_harms_no_other(active: Agent) -> None:
     time.sleep(3)
     active.says("1")
     assert active.becomes("passive", 2) < 0.7
-
-
-def test_it_takes_over_from_the_process_that_a_hook_left_behind(agent: Agent) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "rcron.ctl", "--conf", agent.config.path, "set", "active", "--while", str(os.getpid())],
-        check=True,
-        cwd=CHECKOUT,
-    )
-    assert done.returncode == 0
-    agent.waits_for(lambda: (record := feed.read_record(agent.config)) is not None and record.daemon != "", 5)
-    record = feed.read_record(agent.config)
-    assert record is not None
-    left = record.pid
-    agent.says("0")
-    agent.start()
-    agent.waits_for(lambda: not pathlib.Path(f"/proc/{left}").exists(), 10)
-    assert agent.state == "active"
 
 
 @pytest.mark.unmeasured
