@@ -89,6 +89,30 @@ def network(incoming: str, outgoing: str) -> Callable[[Node], None]:
     return step
 
 
+def frozen_log(node: Node) -> None:
+    """Stop the node's log daemon and fill up the queue of its socket, so that the next one who writes to it waits."""
+    node.run(f"pkill -STOP -x systemd-journal && python3 -c '{FILL_LOG}'")
+
+
+def podman(command: str) -> Callable[[Node], None]:
+    """Return a step that has podman do something with the node."""
+
+    def step(node: Node) -> None:
+        subprocess.run(["podman", command, node.container], check=True, stdout=subprocess.DEVNULL)
+
+    return step
+
+
+def mount(options: str) -> Callable[[Node], None]:
+    """Return a step that runs a shell's command in the node's file systems, with this machine's capabilities."""
+
+    def step(node: Node) -> None:
+        target = ["nsenter", "--target", pid_of(node), "--mount", "--pid"]
+        subprocess.run([*target, "sh", "-c", options], check=True)
+
+    return step
+
+
 def heal(node: Node) -> None:
     """Remove the network's fault."""
     on_machine(node, "net", ["nft", "delete", "table", "inet", "soak"])
@@ -113,8 +137,28 @@ START = "systemctl reset-failed keepalived; systemctl start keepalived"
 STATE = "/run/rcron/state"
 CLOCK = "/etc/soak-clock"  # what in_node/ticker.py and keepalived's hooks see
 FILL = "cat /dev/zero >/run/soak-fill 2>/dev/null || true"
+FOLDER = "/run/rcron"
+PYTHON = "$(readlink -f /usr/bin/python3)"
+READ_ONLY = f"mount --bind {FOLDER} {FOLDER} && mount -o remount,ro,bind {FOLDER}"
 #: keepalived's main process and its VRRP child; and the child.
 BOTH, CHILD = "$(pgrep -x keepalived)", "$(pgrep -x -P $(pgrep -o -x keepalived) keepalived)"
+
+#: Fills the queue of /dev/log until no socket, of however many, can send another datagram.
+FILL_LOG = """
+import socket
+kept, sent, before = [], 0, -1
+while sent != before:
+    before = sent
+    kept.append(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    kept[-1].setblocking(False)
+    kept[-1].connect("/dev/log")
+    try:
+        while True:
+            kept[-1].send(b"<13>soak: fill")
+            sent += 1
+    except BlockingIOError:
+        pass
+"""
 
 NETWORK_KINDS = {
     "network cut": Kind("nothing comes in, nothing goes out", network("all", "all"), heal, (1.0, 5.0), 0.6),
@@ -126,6 +170,23 @@ STATE_FILE_KINDS = {
     "state deleted": Kind("rm", shell(f"rm -f {STATE}"), weight=0.3),
     "state truncated": Kind("to nothing", shell(f": >{STATE}"), weight=0.3),
     "state a folder": Kind("an empty one", shell(f"rm -f {STATE}; mkdir {STATE}"), weight=0.3),
+    "folder removed": Kind("with all in it", shell(f"rm -rf {FOLDER}"), weight=0.6),
+}
+#: After these a node distrusts keepalived until that can have noticed that it was replaced.
+HANG_KINDS = {
+    "keepalived hung": Kind(
+        "STOP and CONT", shell(f"kill -STOP {BOTH}"), shell(f"kill -CONT {BOTH}"), (0.5, 10.0), 1.5
+    ),
+    "keepalived asleep": Kind(
+        "its cgroup frozen: in state S",
+        shell("systemctl freeze keepalived"),
+        shell("systemctl thaw keepalived"),
+        (0.5, 10.0),
+        0.8,
+    ),
+    "node paused": Kind("all processes frozen", podman("pause"), podman("unpause"), (1.0, 15.0), 0.8),
+    "log daemon frozen": Kind("its socket full", frozen_log, shell("pkill -CONT -x systemd-journal"), (1.0, 8.0), 0.8),
+    "agent killed": Kind("rcron-agent; systemd restarts it", shell("systemctl kill -s KILL rcron-agent"), weight=1.0),
 }
 KEEPALIVED_KINDS = {
     "machine killed": Kind("all processes die at once; boots later", Node.kill, boot, (0.5, 3.0), 2.0),
@@ -134,9 +195,7 @@ KEEPALIVED_KINDS = {
     "keepalived reloaded": Kind("systemctl reload", shell("systemctl reload keepalived"), weight=0.4),
     "VRRP child killed": Kind("KILL; its parent starts another", shell(f"kill -KILL {CHILD}"), weight=1.5),
     "keepalived killed": Kind("both; started later", shell(f"kill -KILL {BOTH}"), shell(START), (0.2, 4.0), 2.0),
-    "keepalived hung": Kind(
-        "STOP and CONT", shell(f"kill -STOP {BOTH}"), shell(f"kill -CONT {BOTH}"), (0.5, 10.0), 1.5
-    ),
+    **HANG_KINDS,
 }
 KINDS = {
     **KEEPALIVED_KINDS,
@@ -145,6 +204,8 @@ KINDS = {
     "clock behind": Kind("by 2 s", shell(f"echo -2 >{CLOCK}"), shell(f"echo +0 >{CLOCK}"), (2.0, 5.0), 0.4),
     "/run full": Kind("to the last page", shell(FILL), shell("rm /run/soak-fill"), (1.0, 5.0), 0.5),
     **STATE_FILE_KINDS,
+    "folder read-only": Kind("", mount(READ_ONLY), mount(f"umount --lazy {FOLDER}"), (3.0, 3.0), 0.6),
+    "python3 away": Kind("not executable", shell(f"chmod a-x {PYTHON}"), shell(f"chmod a+x {PYTHON}"), (4.0, 4.0), 0.6),
     "pinned passive": Kind("and unpinned", shell("rcronctl pin passive"), shell("rcronctl unpin"), (1.0, 4.0), 0.4),
     "pinned active": Kind("and unpinned", shell("rcronctl pin active"), shell("rcronctl unpin"), (1.0, 4.0), 0.4),
 }

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from faults import KEEPALIVED_KINDS, NETWORK_KINDS, STATE_FILE_KINDS
+from faults import HANG_KINDS, KEEPALIVED_KINDS, NETWORK_KINDS, STATE_FILE_KINDS
 from record import Fault, Line, Record, Run
 
 ACTIVE, PASSIVE, DOWN = "active", "passive", "down"
@@ -135,24 +135,27 @@ def _lane(record: Record, node: str) -> Lane:
     default = ACTIVE if node == settings.default_active else PASSIVE
     changes: list[tuple[float, str]] = []
     word, written, pin = "", 0.0, "none"
+    agent = {"kept": False, "forbidden": False}
 
     def at(when: float) -> str:
         if pin in (ACTIVE, PASSIVE):
             return pin
         if word == ACTIVE:
-            return ACTIVE if when - written <= settings.state_max_age else PASSIVE
-        return word if word == PASSIVE else default
+            return ACTIVE if when - written <= settings.state_max_age and not agent["forbidden"] else PASSIVE
+        return PASSIVE if word == PASSIVE or agent["kept"] else default
 
     seen = [event for event in record.seen if event.node == node]
     for event, following in zip(seen, [*seen[1:], None]):
         if event.what == "pin":
             pin = event.word
+        elif event.what in agent:
+            agent[event.what] = event.word == "there"
         else:
             word, written = event.word, event.written
         changes.append((event.time, at(event.time)))
         stale = written + settings.state_max_age
         until = following.time if following else record.end
-        if word == ACTIVE and pin == "none" and event.time < stale < until:
+        if word == ACTIVE and pin == "none" and not agent["forbidden"] and event.time < stale < until:
             changes.append((stale, PASSIVE))
     spans: list[Span] = []
     for (when, state), (until, _state) in zip(changes, [*changes[1:], (record.end, "")]):
@@ -175,7 +178,8 @@ def _lane(record: Record, node: str) -> Lane:
 
 
 def _deaths(record: Record, node: str) -> list[Fault]:
-    return [fault for fault in record.faults if (fault.node, fault.kind) == (node, "machine killed")]
+    """The times in which nothing ran on a node."""
+    return [fault for fault in record.faults if fault.node == node and fault.kind in ("machine killed", "node paused")]
 
 
 def _flickers(record: Record, node: str) -> Iterator[tuple[float, float, str]]:
@@ -237,16 +241,15 @@ def _merged(pieces: Iterable[tuple[float, float, frozenset[str]]]) -> list[tuple
 
 
 #: Which faults explain that a node was active beside another one, and which that nobody was active.
-EXCUSES_ACTIVE = (*NETWORK_KINDS, "keepalived hung", "pinned active", "machine killed", *STATE_FILE_KINDS)
-EXCUSES_PASSIVE = ("pinned passive", "/run full", *STATE_FILE_KINDS)
+EXCUSES_ACTIVE = (*NETWORK_KINDS, "pinned active", "machine killed")
+EXCUSES_PASSIVE = ("pinned passive", "/run full", "folder read-only", *STATE_FILE_KINDS)
 
 
 def _excuses(record: Record, node: str, begin: float, end: float, kinds: Iterable[str]) -> list[str]:
     """The faults of a node, of these kinds, that explain its state in a time.
 
-    What README.md says of each, with its limit: a partition, until the nodes have heard each other again; keepalived
-    hung, until state_max_age, and once more from when it goes on until it has heard of its successor; a pin; a state
-    file that was taken away, until the feeder has restored it.
+    What README.md says of each, with its limit: a partition, until the nodes have heard each other again; a pin; a
+    state file that was taken away or could not be written, until the agent has written it again.
     """
     found = []
     for fault in record.faults:
@@ -263,23 +266,13 @@ def _windows(record: Record, fault: Fault) -> list[tuple[float, float]]:
     settings = record.settings
     if fault.kind in NETWORK_KINDS:
         return [(fault.begun, fault.over + settings.detection)]
-    if fault.kind == "keepalived hung":
-        # A clock that was ahead at the last refresh made the state stay fresh for longer.
-        ahead = any(
-            other.node == fault.node and other.kind == "clock ahead" and 0 <= fault.begun - other.over <= 1 + SLACK
-            for other in record.faults
-        )
-        return [
-            (fault.begun, fault.done + settings.state_max_age + (CLOCK_OFF if ahead else 0.0)),
-            (fault.ended, fault.over + settings.advert_int),
-        ]
     if fault.kind == "machine killed":
         return [(fault.begun, fault.done)]
     if fault.kind.startswith("pinned"):
         return [(fault.begun, fault.over)]
     if fault.kind in STATE_FILE_KINDS:
         return [(fault.begun, fault.done + settings.state_max_age / 3)]
-    if fault.kind == "/run full":
+    if fault.kind in ("/run full", "folder read-only"):
         return [(fault.begun, fault.over + settings.state_max_age / 3)]
     return []
 
@@ -321,7 +314,9 @@ def _gaps(judged: Judgement) -> list[Span]:
         kinds = {kind for node in record.nodes for kind in _excuses(record, node, begin, end, EXCUSES_PASSIVE)}
         if end >= record.end - BLUR:
             judged.broken(begin, "nobody was active at the end")
-        if end - latest <= settings.detection + SLACK:
+        # A node that hung may be master again at once, and has to distrust that for a while.
+        distrusted = any(fault.kind in HANG_KINDS and fault.begun <= end and begin <= fault.over for fault in again)
+        if end - latest <= settings.detection + SLACK + (settings.notice if distrusted else 0.0):
             cause = _last_fault(record, begin)
         elif kinds:
             # Those first that a job's takeover_wait does not outlast.
@@ -414,12 +409,14 @@ def _runs(judged: Judgement) -> None:
                 not lane.always(ACTIVE, run.begun, run.left + BLUR) or _is_stale_there(judged, run.node, run.left)
             ):
                 expected |= {143, 137}  # ended as demoted, perhaps with its last word said
+            if run.started is None and _meets(judged, run.node, "python3 away", run.begun, run.left or run.begun):
+                expected |= {126}  # rcron had started, and its job's Python was not there
             if run.left is not None and run.status not in expected:
                 judged.broken(run.begun, f"{who}: exit status {run.status}, and not {sorted(expected)}")
         elif run.left is not None:
             if run.kind == "wait":
                 last = run.begun + judged.record.settings.takeover_wait
-                if run.left < last - BLUR and not _pinned(judged, run.node, run.begun, run.left):
+                if run.left < last - BLUR and not _meets(judged, run.node, "pinned passive", run.begun, run.left):
                     judged.broken(run.begun, f"{who} waited for {run.left - run.begun:.2f} s only")
                 if any(
                     span.what == ACTIVE and min(span.end, run.left) - max(span.begin, run.begun) > SLACK
@@ -445,9 +442,10 @@ def _is_stale_there(judged: Judgement, node: str, when: float) -> bool:
     return ahead and when - written[-1] > record.settings.state_max_age - CLOCK_OFF - BLUR
 
 
-def _pinned(judged: Judgement, node: str, begin: float, end: float) -> bool:
+def _meets(judged: Judgement, node: str, kind: str, begin: float, end: float, after: float = 0.0) -> bool:
+    """Whether a node suffered a kind of fault in a time, or until so many seconds before it."""
     return any(
-        fault.node == node and fault.kind == "pinned passive" and fault.begun <= end and begin <= fault.over
+        fault.node == node and fault.kind == kind and fault.begun <= end and begin <= fault.over + after
         for fault in judged.record.faults
     )
 
@@ -483,6 +481,9 @@ def _ticks(judged: Judgement, overlaps: list[Span], gaps: list[Span]) -> None:
         wait = settings.takeover_wait if kind == "wait" else 0.0
         if not wait and any(run.left is None and _dies(judged, run.node, run.begun, record.end) for run in runs):
             judged.nowhere(kind, tick, begun, "died with its machine, before the job could speak")
+            continue
+        if any(_meets(judged, node, "python3 away", begun, begun, BLUR) for node in record.nodes):
+            judged.nowhere(kind, tick, begun, "python3 away")
             continue
         for run in runs:
             if judged.lanes[run.node].always(ACTIVE, begun - BLUR, begun + BLUR + SLACK):
@@ -556,6 +557,8 @@ JOB = re.compile(
     r"cluster=soak state=(active|passive)(?: pin=\S+)? status=(start|ok|fail|demoted|ignore|stale)(?: dur=(\d+))?"
     r"(?: reason=stale)?(?: exit=(\d+))? cmd=/usr/bin/python3 -IS /usr/local/lib/soak/tick\.py (\w+) (\d+)$"
 )
+#: The fault that lets nobody log, and how long after its end lines may come late, in seconds.
+FROZEN, LATE = "log daemon frozen", 2.0
 CHANGE = re.compile(r"cluster=soak state=(active|passive) status=changed event=")
 PINNED = re.compile(r"cluster=soak state=(active|passive) status=pinned until=")
 
@@ -566,8 +569,10 @@ def _log(judged: Judgement) -> None:
     said: dict[tuple[str, str, int], list[tuple[str, str, int | None]]] = defaultdict(list)
     lasted: dict[tuple[str, str, int], list[tuple[str, int]]] = defaultdict(list)
     for line in record.lines:
+        # What is logged while the log daemon is frozen is dropped, or comes late.
         if line.time < record.begin:
             continue
+        is_late = _meets(judged, line.node, FROZEN, line.time, line.time, LATE)
         match = JOB.match(line.text)
         if match:
             state, status, duration, code, kind, tick = match.groups()
@@ -576,16 +581,22 @@ def _log(judged: Judgement) -> None:
                 lasted[line.node, kind, int(tick)].append((status, int(duration)))
         elif " cmd=" in line.text:
             judged.broken(line.time, f"{line.node}: a log line of no job: {line.text}")
-        elif (match := CHANGE.match(line.text)) and not _was_seen(judged, line, match[1]):
+        elif not is_late and (match := CHANGE.match(line.text)) and not _was_seen(judged, line, match[1]):
             judged.broken(line.time, f"{line.node}: logged, and not seen in the state file: {line.text}")
-        elif (match := PINNED.match(line.text)) and not any(
-            (event.node, event.what, event.word) == (line.node, "pin", match[1])
-            for event in record.seen[_at(record, line.time - 1) : _at(record, line.time + 1)]
+        elif (
+            not is_late
+            and (match := PINNED.match(line.text))
+            and not any(
+                (event.node, event.what, event.word) == (line.node, "pin", match[1])
+                for event in record.seen[_at(record, line.time - 1) : _at(record, line.time + 1)]
+            )
         ):
             judged.broken(line.time, f"{line.node}: logged, and no such pin was seen: {line.text}")
     for run in record.runs:
         lines = said.pop((run.node, run.kind, run.tick), [])
         if _dies(judged, run.node, run.begun, (run.left or record.end) + UNWRITTEN) or run.begun > record.end - 9:
+            continue
+        if _meets(judged, run.node, FROZEN, run.begun - BLUR, run.left or record.end, LATE):
             continue
         words = [status for status, _state, _code in lines]
         codes = [code for status, _state, code in lines if status in ("ok", "fail")]
@@ -663,7 +674,7 @@ def around(judged: Judgement, begin: float, end: float) -> list[str]:
     events += [
         (event.time, f"{event.node} {event.what} file: {event.word}")
         for event in record.seen
-        if event.what == "pin" or event.word not in (ACTIVE, PASSIVE)
+        if event.what != "state" or event.word not in (ACTIVE, PASSIVE)
     ]
     for fault in record.faults:
         events += [(fault.begun, f"{fault.node} {fault.kind}"), (fault.done, f"{fault.node} {fault.kind}: done")]

@@ -35,6 +35,11 @@ class Settings:
     def detection(self) -> float:
         return 4 * self.advert_int
 
+    @property
+    def notice(self) -> float:
+        """How long a node that hung distrusts keepalived, and the agent's own quarter of a second."""
+        return 3 * self.advert_int + 1.25
+
 
 @dataclass
 class Run:
@@ -61,7 +66,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the watcher saw: of the state file (what: `state`) a word and when it was written, or of the pin (`pin`)."""
+    """What the watcher saw: of the state file (what: `state`) a word and when it was written, of the pin (`pin`), or of
+    the agent's files (`kept`, `forbidden`)."""
 
     node: str
     time: float

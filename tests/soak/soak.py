@@ -46,6 +46,7 @@ from nodes import Cluster, Node  # noqa: E402
 #: The ticker's entries: KIND=EVERY+OFFSET:OPTIONS.
 ENTRIES = ("plain=1+0:", "wait=1+0:--takeover-wait 3", "long=4+1:", "stubborn=8+3:")
 STATE_FILE, PIN = "/run/rcron/state", "/var/lib/rcron/state.pin"
+KEPT, FORBIDDEN = "/run/rcron-agent/run-rcron-state.ask", "/run/rcron-agent/run-rcron-state.passive"
 
 #: After how many faults the cluster is left in peace and looked at.
 CHECKED = 20
@@ -115,7 +116,7 @@ class Soak:
         alice = ["setpriv", "--reuid=alice", "--regid=alice", "--clear-groups"]
         python = ["/usr/bin/python3", "-IS"]
         commands = {
-            "states": [*alice, *python, "/usr/local/lib/soak/watcher.py", STATE_FILE, PIN],
+            "states": [*alice, *python, "/usr/local/lib/soak/watcher.py", STATE_FILE, PIN, KEPT, FORBIDDEN],
             "jobs": [
                 *python, "/usr/local/lib/soak/ticker.py", f"{self.start:.4f}", str(self.settings.interval), *ENTRIES
             ],
@@ -132,12 +133,17 @@ class Soak:
                     )
                 )
 
+    def signal(self, node: Node, number: signal.Signals) -> None:
+        """Send a signal to what `watch` started."""
+        for program in self.programs[node]:
+            # To its group: nsenter(1) has made a process of its own for the node.
+            with suppress(ProcessLookupError):
+                os.killpg(program.pid, number)
+
     def unwatch(self, node: Node) -> None:
         """End what `watch` started."""
+        self.signal(node, signal.SIGKILL)
         for program in self.programs[node]:
-            # Its group: nsenter(1) has made a process of its own for the node.
-            with suppress(ProcessLookupError):
-                os.killpg(program.pid, signal.SIGKILL)
             program.wait()
         self.programs[node] = []
 
@@ -179,10 +185,14 @@ class Soak:
                 kind = faults.KINDS[planned.kind]
                 self.say(f"{name} ({planned.whom}) {planned.kind}" + (f" for {planned.seconds} s" if kind.end else ""))
                 kind.begin(node)
+                if planned.kind == "node paused":
+                    self.signal(node, signal.SIGSTOP)  # in-node.sh has started them outside of the node's cgroup
                 done = ended = over = time.monotonic()
                 if kind.end:
                     time.sleep(planned.seconds)
                     ended = time.monotonic()
+                    if planned.kind == "node paused":
+                        self.signal(node, signal.SIGCONT)
                     kind.end(node)
                     over = time.monotonic()
                 if planned.kind == "machine killed":

@@ -56,12 +56,18 @@ def reap() -> None:
         say(f"left {kind} {tick} {time.monotonic():.4f} {os.waitstatus_to_exitcode(status)}")
 
 
+#: A tick that is later than this is left out, in seconds: the node was paused, and cron leaves out such minutes too.
+LATEST = 1.0
+
 tick = int((time.monotonic() - start) / interval) + 1
 while True:
     due = start + tick * interval
     while (left := due - time.monotonic()) > 0:
         time.sleep(min(left, 0.02))
         reap()
+    if time.monotonic() - due > LATEST:
+        tick += 1
+        continue
     environment = {**ENVIRONMENT, **faked} if clock_is_off() else ENVIRONMENT
     for kind, every, offset, options in entries:
         if tick % every == offset:
@@ -75,7 +81,10 @@ while True:
                 str(tick),
             ]
             begun = time.monotonic()
-            pid = os.posix_spawn(words[0], words, environment)
+            try:
+                pid = os.posix_spawn(words[0], words, environment)
+            except PermissionError:  # rcron's Python is away
+                continue
             running[pid] = (kind, tick)
             say(f"begun {kind} {tick} {begun:.4f} {pid}")
     tick += 1

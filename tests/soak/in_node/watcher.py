@@ -1,10 +1,12 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Looks at a node's state file as any user's job would, and writes down each change. Runs as an ordinary user.
+"""Looks at a node's state as any user's job would, and writes down each change. Runs as an ordinary user.
 
-Arguments: the state file and the pin. Standard output gets a line for each change: `state TIME MTIME WORD`, where
-MTIME is when the file was last written or refreshed, `absent`, `folder` and `unreadable` stand for what is none, and
-`torn:…` for any content that is not a state; `pin TIME WORD`. Times are CLOCK_MONOTONIC's, in seconds.
+Arguments: the state file, the pin, and rcron-agent's two files: the one that says that the agent keeps the state, and
+the one by which it forbids an `active` that it cannot overwrite. Standard output gets a line for each change: `state
+TIME MTIME WORD`, where MTIME is when the file was last written or refreshed, `absent`, `folder` and `unreadable` stand
+for what is none, and `torn:…` for any content that is not a state; `pin TIME WORD`; `kept TIME there` and `forbidden
+TIME there`, or `none`. Times are CLOCK_MONOTONIC's, in seconds.
 """
 
 import os
@@ -13,6 +15,7 @@ import sys
 import time
 
 STATE, PIN = sys.argv[1:3]
+AGENT = dict(zip(("kept", "forbidden"), sys.argv[3:5]))
 INTERVAL = 0.005  # seconds
 
 WORDS = {b"active\n": "active", b"passive\n": "passive", b"": "empty"}
@@ -47,6 +50,7 @@ def say(line: str) -> None:
 offset = time.time() - time.monotonic()
 seen: "tuple[str, float] | None" = None
 pin: "str | None" = None
+files: "dict[str, str]" = {}
 while True:
     now = look(STATE)
     if now != seen:
@@ -60,4 +64,9 @@ while True:
     if word != pin:
         say(f"pin {time.monotonic():.4f} {word}")
         pin = word
+    for name, path in AGENT.items():
+        word = "there" if os.path.exists(path) else "none"
+        if files.get(name) != word:
+            say(f"{name} {time.monotonic():.4f} {word}")
+            files[name] = word
     time.sleep(INTERVAL)
