@@ -17,6 +17,8 @@ from pathlib import Path
 
 from nodes import Node
 
+from tests.cluster.faults import FILL_LOG
+
 ACTIVE, PASSIVE, CLUSTER = "active", "passive", "cluster"
 
 #: Seconds between the beginnings of two faults.
@@ -142,23 +144,6 @@ PYTHON = "$(readlink -f /usr/bin/python3)"
 READ_ONLY = f"mount --bind {FOLDER} {FOLDER} && mount -o remount,ro,bind {FOLDER}"
 #: keepalived's main process and its VRRP child; and the child.
 BOTH, CHILD = "$(pgrep -x keepalived)", "$(pgrep -x -P $(pgrep -o -x keepalived) keepalived)"
-
-#: Fills the queue of /dev/log until no socket, of however many, can send another datagram.
-FILL_LOG = """
-import socket
-kept, sent, before = [], 0, -1
-while sent != before:
-    before = sent
-    kept.append(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-    kept[-1].setblocking(False)
-    kept[-1].connect("/dev/log")
-    try:
-        while True:
-            kept[-1].send(b"<13>soak: fill")
-            sent += 1
-    except BlockingIOError:
-        pass
-"""
 
 NETWORK_KINDS = {
     "network cut": Kind("nothing comes in, nothing goes out", network("all", "all"), heal, (1.0, 5.0), 0.6),

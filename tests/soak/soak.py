@@ -36,7 +36,7 @@ INVENTORY = HERE / "inventory"
 FOLDER = CHECKOUT / ".build" / "soak"
 COLLECTIONS = CHECKOUT / ".build"
 
-sys.path[:0] = [str(CHECKOUT / "molecule" / "shared"), str(COLLECTIONS)]
+sys.path[:0] = [str(CHECKOUT / "molecule" / "shared"), str(COLLECTIONS), str(CHECKOUT)]
 import faults  # noqa: E402 - found through the line above
 import oracle  # noqa: E402
 import picture  # noqa: E402
