@@ -40,6 +40,13 @@ PYTHON, HOOK = "/usr/bin/python3", "/usr/bin/rcronctl"
 #: How long a program is away, the state's folder is read-only, and a frozen node is frozen.
 AWAY, READ_ONLY, FROZEN = 4.0, 3.0, 15.0
 
+#: Where the kernel freezes a group of processes, what that is written to, and what freezes and thaws them: the second
+#: hierarchy of control groups, and the freezer of the first, which says so when it has done it.
+_FREEZERS = {
+    "": ("/sys/fs/cgroup{}/cgroup.freeze", "1", "0"),
+    "freezer": ("/sys/fs/cgroup/freezer{}/freezer.state", "FROZEN", "THAWED"),
+}
+
 #: Fills the queue of /dev/log, until no socket can send another datagram.
 FILL_LOG = """
 import socket
@@ -56,6 +63,27 @@ while sent != before:
     except BlockingIOError:
         pass
 """
+
+
+def freeze(node: Node) -> None:
+    """Freeze all processes of a node, also while it starts some: `podman pause` gives up then."""
+    _write_freezer(node, is_to_freeze=True)
+
+
+def thaw(node: Node) -> None:
+    """Have all processes of a frozen node go on."""
+    _write_freezer(node, is_to_freeze=False)
+
+
+def _write_freezer(node: Node, is_to_freeze: bool) -> None:
+    pid = Path(f"/run/rcron-nodes/{node.container}.pid").read_text().strip()
+    groups = dict(line.split(":", 2)[1:] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines())
+    name = "freezer" if "freezer" in groups else ""
+    path, frozen, thawed = _FREEZERS[name]
+    file = Path(path.format(groups[name]))
+    wanted = frozen if is_to_freeze else thawed
+    file.write_text(wanted)
+    wait_until(lambda: file.read_text().strip() == wanted, f"{node} is {'frozen' if is_to_freeze else 'thawed'}")
 
 
 class Outcome(NamedTuple):
@@ -109,13 +137,13 @@ class Watch:
     @contextlib.contextmanager
     def frozen(self, node: Node) -> Iterator[None]:
         """Freeze all processes of a node."""
-        subprocess.run(["podman", "pause", node.container], check=True, stdout=subprocess.DEVNULL)
+        freeze(node)
         self._frozen.add(node.name)
         try:
             yield
         finally:
             self._frozen.discard(node.name)
-            subprocess.run(["podman", "unpause", node.container], check=True, stdout=subprocess.DEVNULL)
+            thaw(node)
 
     def outcome(self, ended: float, patience: float = 60.0, steady: float = STEADY) -> Outcome:
         """Wait until exactly one node is active for good.

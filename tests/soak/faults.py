@@ -17,7 +17,7 @@ from pathlib import Path
 
 from nodes import Node
 
-from tests.cluster.faults import FILL_LOG
+from tests.cluster.faults import FILL_LOG, freeze, thaw
 
 ACTIVE, PASSIVE, CLUSTER = "active", "passive", "cluster"
 
@@ -96,15 +96,6 @@ def frozen_log(node: Node) -> None:
     node.run(f"pkill -STOP -x systemd-journal && python3 -c '{FILL_LOG}'")
 
 
-def podman(command: str) -> Callable[[Node], None]:
-    """Return a step that has podman do something with the node."""
-
-    def step(node: Node) -> None:
-        subprocess.run(["podman", command, node.container], check=True, stdout=subprocess.DEVNULL)
-
-    return step
-
-
 def mount(options: str) -> Callable[[Node], None]:
     """Return a step that runs a shell's command in the node's file systems, with this machine's capabilities."""
 
@@ -169,7 +160,7 @@ HANG_KINDS = {
         (0.5, 10.0),
         0.8,
     ),
-    "node paused": Kind("all processes frozen", podman("pause"), podman("unpause"), (1.0, 15.0), 0.8),
+    "node paused": Kind("all processes frozen", freeze, thaw, (1.0, 15.0), 0.8),
     "log daemon frozen": Kind("its socket full", frozen_log, shell("pkill -CONT -x systemd-journal"), (1.0, 8.0), 0.8),
     "agent killed": Kind("rcron-agent; systemd restarts it", shell("systemctl kill -s KILL rcron-agent"), weight=1.0),
 }
