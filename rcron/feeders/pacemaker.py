@@ -157,6 +157,8 @@ class Instance:
         self.promotable = any(
             environment.get(f"OCF_RESKEY_CRM_meta_{name}_max", "0") != "0" for name in ("promoted", "master")
         )
+        #: Whether the action is done once; `monitor` is then the question what Pacemaker finds at its start.
+        self._is_probe = environment.get("OCF_RESKEY_CRM_meta_interval", "0") == "0"
         features = environment.get("OCF_RESKEY_crm_feature_set", "3.10").split(".")
         self._before_2_1 = [int(part) for part in features if part.isdecimal()] < [3, 10]
         self._note = os.path.join(environment.get("HA_RSCTMP", "/run/resource-agents"), f"rcron-{self.name}")
@@ -228,8 +230,9 @@ class Instance:
         config = settings.load(self._conf)
         word = self._noted()[0]
         active = _is_active(config)
-        if ask.now(config, f"{self.name} monitor"):
-            # Until the agent is certain, this is no reason to promote another one.
+        if ask.now(config, f"{self.name} monitor") and not self._is_probe:
+            # Until the agent is certain, this is no reason to promote another one. Where Pacemaker was started anew, it
+            # has promoted another one long since.
             active = active or (word in (STARTED, PROMOTED) and _age(config) < GRACE)
         if not self.promotable:
             return SUCCESS if active else NOT_RUNNING

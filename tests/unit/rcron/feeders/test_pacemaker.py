@@ -184,7 +184,8 @@ def test_a_promotion_that_comes_late_succeeds_and_leaves_the_state_to_the_agent(
     node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pacemaker's status, which the agent asks, says that it is pending until it has succeeded."""
-    instance = pacemaker.Instance(str(node.conf), {"HA_RSCTMP": str(node.folder / "tmp"), **PROMOTABLE})
+    recurring = {"OCF_RESKEY_CRM_meta_interval": "4000", **PROMOTABLE}
+    instance = pacemaker.Instance(str(node.conf), {"HA_RSCTMP": str(node.folder / "tmp"), **recurring})
     monkeypatch.setattr(instance, "_prefer", lambda _score: None)
     assert instance.start() == 0
     serve(node)
@@ -199,12 +200,28 @@ def test_monitor_gives_an_agent_that_doubts_some_seconds(clone: Agent) -> None:
     clone("start"), clone("promote")
     serve(clone.node)
     clone.node.become("passive")
+    clone.environment["OCF_RESKEY_CRM_meta_interval"] = "4000"
     assert clone("monitor") == 8
     assert clone.state() == "passive"
     age(clone.node.state_file, 60)
     assert clone("monitor") == 0
     clone("demote")
     assert clone("monitor") == 0, "not what Pacemaker has made unpromoted"
+
+
+def test_a_pacemaker_that_was_started_anew_finds_no_active_instance_where_the_state_is_passive(
+    clone: Agent, plain: Agent
+) -> None:
+    """It has promoted another one meanwhile, and would stop both of two that it finds."""
+    clone("start"), clone("promote")
+    serve(clone.node)
+    clone.node.become("passive")
+    clone.calls()
+    assert clone("monitor") == 0
+    assert clone.calls() == ["crm_attribute --promotion=rcron --lifetime reboot --update 5"]
+    plain("stop"), plain("start")
+    plain.node.become("passive")
+    assert plain("monitor") == 7
 
 
 @pytest.mark.parametrize("prepare", [["start"], []])
