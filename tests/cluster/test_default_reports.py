@@ -67,7 +67,7 @@ def test_timeline_draws_the_last_minutes(cluster: Cluster, play: Play, tmp_path:
         assert [title for title in titles if title.startswith(f"{node} ")][-1].startswith(f"{node} {state}, "), titles
         outcome = "ok" if node is active else "ignored"
         assert any(f"/usr/local/bin/record user on {node}: {outcome}, " in title for title in titles), titles
-    assert any(re.search(rf"{active}: active, keepalived:INSTANCE .* MASTER", title) for title in titles), titles
+    assert any(re.search(rf"{active}: active, keepalived:VI_rcron is MASTER", title) for title in titles), titles
 
 
 @pytest.fixture
