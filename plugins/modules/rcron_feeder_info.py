@@ -272,6 +272,12 @@ node:
       description: For V(heartbeat), each resource that C(haresources) names, with its node.
       type: dict
       sample: {rcron: node1}
+    peers:
+      description:
+        - For V(keepalived) and V(pacemaker), the addresses in the configuration that the role wrote, by the hosts'
+          names in the inventory.
+      type: dict
+      sample: {node2: 192.0.2.12}
     perl:
       description: For V(wackamole), whether the interpreter can be run and has the module POSIX.
       type: bool

@@ -101,6 +101,7 @@ def inspect(options: dict) -> dict:
     return {
         "exists": exists,
         "managed": managed,
+        "peers": peers(files.read_text(conf)) if managed else {},
         "priorities": configuration.priorities if managed else {},
         "backup": os.path.exists(options["backup"]),
         "installed": bool(programs.find("keepalived")),
@@ -116,6 +117,15 @@ def inspect(options: dict) -> dict:
         "error": error,
         **network.overview(),
     }
+
+
+def peers(text: str) -> dict[str, str]:
+    """Return the addresses that a keepalived.conf of the role's gives its peers, by their names in the inventory.
+
+    Args:
+        text: The file's text.
+    """
+    return {name: address for address, name in re.findall(r"^ +([0-9A-Fa-f.:]+) # (\S+)$", text, re.MULTILINE)}
 
 
 class Notify:

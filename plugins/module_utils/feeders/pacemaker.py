@@ -38,13 +38,16 @@ def inspect(options: dict) -> dict:
     Raises:
         ProgramError: systemd does not answer.
     """
+    managed = files.is_ours(options["corosync_conf"], options["mark"])
+    known = nodes(options["corosync_conf"]) if managed else {}
     return {
         "installed": all(map(programs.find, PROGRAMS)),
         "running": all(map(systemd.is_active, DAEMONS)),
         "enabled": all(map(systemd.is_enabled, DAEMONS)),
         "foreign": files.foreign([options["script"]], options["mark"]),
-        "managed": files.is_ours(options["corosync_conf"], options["mark"]),
-        "nodes": nodes(options["corosync_conf"]) if files.is_ours(options["corosync_conf"], options["mark"]) else {},
+        "managed": managed,
+        "nodes": known,
+        "peers": {name: node["ring0_addr"] for name, node in known.items() if "ring0_addr" in node},
         "untouched": is_untouched(options["corosync_conf"]),
         "backup": os.path.exists(options["backup"]),
         "authkey": os.path.exists(options["authkey"]),

@@ -5,11 +5,16 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
 import stat
+import subprocess
+import sys
 
 import pytest
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
 ROLE = "rcron.cluster.rcron_wackamole"
 FOLDER = "/usr/local/lib/rcron-wackamole"
@@ -302,6 +307,53 @@ BARE = {
     "named_before": [],
     "running": False,
 }
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_host_outside_the_limit_is_asked_and_one_that_is_down_keeps_its_address(tmp_path, is_known):
+    """One is deployed to; two is up, three is down."""
+    inventory = {}
+    for number, name in enumerate(("one", "two"), 1):
+        node = {**NODE, **BARE, "interfaces": {"eth0": f"192.0.2.{number}"}}
+        node["peers"] = {"two": "192.0.2.99", "three": "192.0.2.3"} if name == "one" and is_known else {}
+        interpreter = tmp_path / name
+        interpreter.write_text(INTERPRETER)
+        interpreter.chmod(stat.S_IRWXU)
+        interpreter.with_name(f"{name}.any").write_text(json.dumps({"changed": False, "node": node}))
+        inventory[name] = {"ansible_connection": "local", "ansible_python_interpreter": str(interpreter)}
+    inventory["three"] = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    (tmp_path / "hosts.json").write_text(json.dumps({"rcron": {"hosts": inventory}}))
+    role = {"name": "rcron.cluster.rcron_keepalived", "tasks_from": "preflight"}
+    shown = {"msg": "{{ groups.rcron | map('extract', hostvars) | map(attribute='__feeder_address') | join(' ') }}"}
+    content = {
+        "name": "Test",
+        "hosts": "rcron",
+        "gather_facts": False,
+        "vars": {"rcron_keepalived_manage": True},
+        "tasks": [
+            {"name": "Check", "ansible.builtin.include_role": role},
+            {"name": "Show", "ansible.builtin.debug": shown},
+        ],
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([content]))
+    ran = subprocess.run(
+        [pathlib.Path(sys.executable).parent / "ansible-playbook", "-i", "hosts.json", "play.yml", "--limit", "one"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"),
+            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
+            "ANSIBLE_NOCOLOR": "1",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == (0 if is_known else 2), ran.stdout
+    assert ("192.0.2.1 192.0.2.2 192.0.2.3" in ran.stdout) == is_known
+    refused = "one: three cannot be asked for the address now, and no earlier deployment has noted it here"
+    assert (refused in " ".join(ran.stdout.split())) != is_known
 
 
 @pytest.mark.parametrize(

@@ -158,3 +158,10 @@ def test_priorities_are_read_from_the_roles_own_file(inspect, mark: str, priorit
     text = "vrrp_instance VI_1 {\n    priority 200\n}\nvrrp_instance VI_2 {\n priority 180\n track { priority 7\n}\n}\n"
     text += "vrrp_instance VI_3 {\n    priority many\n}\n"
     assert inspect(mark + text)["priorities"] == priorities
+
+
+@pytest.mark.parametrize(("mark", "peers"), [("# ours\n", {"n2": "192.0.2.12", "n3": "2001:db8::3"}), ("", {})])
+def test_the_peers_are_read_from_the_roles_own_file(inspect, mark: str, peers: dict) -> None:
+    text = "vrrp_instance VI_1 {\n    unicast_src_ip 192.0.2.11\n    unicast_peer {\n"
+    text += "        192.0.2.12 # n2\n        2001:db8::3 # n3\n        192.0.2.14\n    }\n}\n"
+    assert inspect(mark + text)["peers"] == peers

@@ -38,6 +38,7 @@ def test_a_node_without_a_cluster(inspect, monkeypatch):
         "foreign": [],
         "managed": False,
         "nodes": {},
+        "peers": {},
         "untouched": True,
         "backup": False,
         "authkey": False,
@@ -84,8 +85,9 @@ def test_the_nodes_are_read_from_the_role_s_own_file(inspect, tmp_path):
         "n1": {"name": "n1", "nodeid": "1", "ring0_addr": "192.0.2.1"},
         "n3": {"name": "n3", "nodeid": "3", "ring0_addr": "192.0.2.3"},
     }
+    assert inspect()["peers"] == {"n1": "192.0.2.1", "n3": "192.0.2.3"}
     (tmp_path / "corosync_conf").write_text(text + "}\n")
-    assert inspect()["nodes"] == {}
+    assert (inspect()["nodes"], inspect()["peers"]) == ({}, {})
 
 
 def test_a_cluster_is_untouched_as_long_as_it_is_the_package_s(inspect, program, tmp_path):
