@@ -132,6 +132,27 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+feeders:
+  description:
+    - The feeders whose roles have connected something to the cluster, whatever the inventory says now.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    feeder:
+      description: The feeder's name.
+      type: str
+      sample: keepalived
+    paths:
+      description: The files that say so.
+      type: list
+      elements: str
+      sample: [/etc/systemd/system/keepalived.service.d/rcron.conf]
+    others:
+      description: The configurations of other clusters of the host that the same files name.
+      type: list
+      elements: str
+      sample: []
 refusals:
   description:
     - All reasons why the wrapper cannot be installed as asked. If there is any, the task fails, in check mode too, and
@@ -167,6 +188,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
+from ansible_collections.rcron.cluster.plugins.module_utils.feeder_traces import traces
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.callers import callers, sentence
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.errors import (
     InstallError,
@@ -221,6 +243,7 @@ def main() -> None:
         module.fail_json(msg=to_native(error))
     result = {
         "changed": bool(plan.steps),
+        "feeders": [trace._asdict() for trace in traces(given["conf"])],
         "library": plan.library or "",
         "paths": [step.path for step in plan.steps],
     }

@@ -199,3 +199,57 @@ def test_a_host_that_is_down_keeps_the_others_from_being_deployed_to_unless_it_i
     assert "two is left out, because it cannot be reached" in done.stdout
     assert "one is left out" not in done.stdout
     assert deployed(root) == ["one"]
+
+
+@pytest.fixture
+def former():
+    """Return a function that connects ucarp to a host's cluster, as its role did, and returns the scripts' paths."""
+    paths: list[pathlib.Path] = []
+
+    def connect(name: str, conf: str) -> list[pathlib.Path]:
+        mark = "# Written by Ansible, role rcron.cluster.rcron_ucarp: changes made here are lost at its next run."
+        made = [pathlib.Path(f"/usr/local/sbin/{name}-{event}") for event in ("up", "down")]
+        for path in made:
+            path.write_text(f"#!/bin/sh\n{mark}\n# --conf {conf} feed ucarp\n")
+        paths.extend(made)
+        return made
+
+    yield connect
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def test_a_feeder_that_changes_is_disconnected_and_the_active_host_stays(root, site, former):
+    hosts = {host: {"rcron_ucarp_name": f"rcron-test-{os.getpid()}-{host}"} for host in ("one", "two")}
+    options = ["-e", '{"__rcron_ucarp_agent": []}']
+    assert site(hosts, *options).returncode == 0
+
+    def ctl(host: str, *words: str) -> str:
+        command = [root / host / "bin" / "rcronctl", "--conf", root / host / "etc" / "rcron.conf", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    ctl("one", "set", "passive")
+    ctl("two", "set", "active")
+    scripts = [former(hosts[host]["rcron_ucarp_name"], f"{root}/{host}/etc/rcron.conf") for host in hosts]
+    done = site(hosts, *options, "--limit", "one")
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "one: rcron_feeder is none, and ucarp is connected there;" in said
+    assert "run it without --limit, and with two up or out of the inventory" in said
+
+    done = site(hosts, *options)
+    assert done.returncode == 0, done.stdout
+    assert [path for paths in scripts for path in paths if path.exists()] == []
+    for host, state in (("one", "passive"), ("two", "active")):
+        found = json.loads(ctl(host, "status", "--json"))
+        assert (found["state"], found["source"], found["pin"]) == (state, "file", None)
+    order = [
+        done.stdout.index(f"TASK [{name}]") for name in ("Let go of the host that was active", "Let go of the others")
+    ]
+    assert order == sorted(order)
+
+    scripts = former(hosts["one"]["rcron_ucarp_name"], f"{root}/one/etc/rcron.conf")
+    done = site(hosts, *options, "--limit", "one", playbook="remove")
+    assert done.returncode == 0, done.stdout
+    assert [path for path in scripts if path.exists()] == []
+    assert deployed(root) == ["two"]
