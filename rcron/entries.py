@@ -6,6 +6,7 @@ The collection's own reader of crontabs rewrites them and is exact. This one onl
 an entry's words as a shell would, with a gap for what only a shell knows.
 """
 
+import errno
 import hashlib
 import os
 import pwd
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from rcron import __main__ as command_line
-from rcron import log
+from rcron import files, log
 
 #: Where cron keeps the users' crontabs: Debian's, Red Hat's, SUSE's.
 SPOOLS = ("/var/spool/cron/crontabs", "/var/spool/cron", "/var/spool/cron/tabs")
@@ -31,6 +32,13 @@ _USER = re.compile(r"([^ \t]+)[ \t]+")
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!-]|\{[A-Za-z_][A-Za-z0-9_]*\})")
 _NAME = "#Ansible: "
 
+#: How many entries with gaps one user's log lines are compared with, all in all. Whoever has thousands of both, such as
+#: ten thousand of each, which would take minutes, is not counted any more, and nobody else.
+MOST_COMPARED = 1_000_000
+
+#: What a line costs beside its comparisons: it is kept.
+_COST = 100
+
 #: Stands for what only a shell knows. A crontab cannot hold it.
 _GAP = "\0"
 
@@ -39,8 +47,8 @@ class Entry(NamedTuple):
     """A prefixed entry.
 
     Attributes:
-        name (str): what ansible.builtin.cron wrote above it; else its user and a digest of its command: arguments may
-            be secret.
+        name (str): what ansible.builtin.cron wrote above it, with the user behind it if the crontab is a user's other
+            than root; else its user and a digest of its command: arguments may be secret.
         conf (str): the configuration that it names.
         user (str): who runs it.
         uid (int): the same as a number.
@@ -72,8 +80,8 @@ def find(spools: "Iterable[str]" = SPOOLS, etc: str = "/etc") -> "list[Entry]":
         etc: the folder of `crontab` and `cron.d`.
 
     Returns:
-        The prefixed entries. Of two that would have the same name, but have different users, each is called
-        `NAME (USER)`.
+        The prefixed entries. Of two that root has given the same name, but different users, each is called
+        `NAME (USER)`, as those in the users' own crontabs are.
 
     Raises:
         OSError: a crontab cannot be read.
@@ -83,9 +91,12 @@ def find(spools: "Iterable[str]" = SPOOLS, etc: str = "/etc") -> "list[Entry]":
         found += entries(_read(path), path, user)
     users: "dict[tuple[str, str], set[str]]" = {}
     for entry in found:
-        users.setdefault((entry.conf, entry.name), set()).add(entry.user)
+        if not entry.name.endswith(f" ({entry.user})"):
+            users.setdefault((entry.conf, entry.name), set()).add(entry.user)
     return [
-        entry._replace(name=f"{entry.name} ({entry.user})") if len(users[entry.conf, entry.name]) > 1 else entry
+        entry._replace(name=f"{entry.name} ({entry.user})")
+        if len(users.get((entry.conf, entry.name), ())) > 1 and not entry.name.endswith(f" ({entry.user})")
+        else entry
         for entry in found
     ]
 
@@ -114,10 +125,13 @@ def _names(folder: str) -> "list[str]":
 
 def _read(path: str) -> str:
     try:
-        with open(path, "rb") as stream:
-            return stream.read(MAX_BYTES).decode("utf-8", "surrogateescape")
-    except FileNotFoundError:
-        return ""  # removed since
+        fd = files.open_regular(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EINVAL):
+            return ""  # removed since, or replaced by something else: a link may lead into another user's folder
+        raise
+    with open(fd, "rb") as stream:
+        return stream.read(MAX_BYTES).decode("utf-8", "surrogateescape")
 
 
 def entries(text: str, path: str, user: "str | None") -> "Iterator[Entry]":
@@ -158,7 +172,10 @@ def entries(text: str, path: str, user: "str | None") -> "Iterator[Entry]":
             continue
         logged = _logged(request.words)
         digest = hashlib.sha256(logged.encode("utf-8", "backslashreplace")).hexdigest()[:8]
-        label = log.one_line(name) or f"{owner}-{digest}"
+        label = log.one_line(name)
+        if label and user is not None and uid != 0:
+            label += f" ({owner})"  # what a user writes is not to be taken for another's entry
+        label = label or f"{owner}-{digest}"
         when = " ".join(match[1].split())
         yield Entry(label, request.conf, owner, uid, logged, when, zone, request.takeover_wait, path, number)
 
@@ -267,13 +284,17 @@ class Index:
 
     def __init__(self, found: "Iterable[Entry]", clusters: "dict[str, str]") -> None:
         self._exact: "dict[tuple[str, str], list[Entry]]" = {}
-        self._gapped: "dict[str, list[Entry]]" = {}
+        # By user; under None, everybody's.
+        self._gapped: "dict[tuple[str, int | None], list[Entry]]" = {}
+        self._known: "dict[tuple[str, str, int | None], Entry | None]" = {}
+        self._left: "dict[int | None, int]" = {}
         for entry in found:
             cluster = clusters.get(entry.conf)
             if cluster is None:
                 continue
             if _GAP in entry.command:
-                self._gapped.setdefault(cluster, []).append(entry)
+                for uid in (entry.uid, None):
+                    self._gapped.setdefault((cluster, uid), []).append(entry)
             else:
                 self._exact.setdefault((cluster, entry.command), []).append(entry)
 
@@ -288,10 +309,15 @@ class Index:
         for entry in self._exact.get((cluster, command), ()):
             if uid in (None, entry.uid):
                 return entry
-        for entry in self._gapped.get(cluster, ()):
-            if uid in (None, entry.uid) and _fits(entry.command, command):
-                return entry
-        return None
+        gapped = self._gapped.get((cluster, uid), ())
+        asked = (cluster, command, uid)
+        if asked not in self._known:
+            left = self._left.get(uid, MOST_COMPARED) - len(gapped) - _COST
+            if left < 0:
+                return None
+            self._left[uid] = left
+            self._known[asked] = next((entry for entry in gapped if _fits(entry.command, command)), None)
+        return self._known[asked]
 
 
 def _fits(pattern: str, text: str) -> bool:

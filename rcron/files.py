@@ -78,12 +78,40 @@ def read_trusted(path: str, limit: int, owners: "tuple[int, ...] | None" = None)
     return data, found.st_mtime
 
 
+def open_regular(path: str) -> int:
+    """Open a regular file for reading, and nothing else. Never waits.
+
+    For files that decide nothing, such as crontabs and logs, where a link may lead into a folder of another user's.
+
+    Args:
+        path: the file's name.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        OSError: the file cannot be opened; EINVAL if it is not a regular one.
+    """
+    place = posix.open(path, posix.O_PATH | posix.O_CLOEXEC)
+    try:
+        if posix.fstat(place).st_mode & 0o170000 != 0o100000:
+            raise OSError(22, "Not a regular file", path)  # EINVAL
+        return _open_at(place, path)
+    finally:
+        posix.close(place)
+
+
+def _open_at(place: int, path: str) -> int:
+    """Open the regular file that a descriptor stands for, which was opened with O_PATH."""
+    try:
+        return posix.open(f"/proc/self/fd/{place}", _READ)
+    except FileNotFoundError:
+        return posix.open(path, _READ)  # /proc is not mounted: then it is what has the name now
+
+
 def _read_at(place: int, path: str, length: int) -> bytes:
     """Read the beginning of the regular file that a descriptor stands for, which was opened with O_PATH."""
-    try:
-        fd = posix.open(f"/proc/self/fd/{place}", _READ)
-    except FileNotFoundError:
-        fd = posix.open(path, _READ)  # /proc is not mounted: then it is what has the name now
+    fd = _open_at(place, path)
     try:
         return posix.read(fd, length)
     finally:
@@ -127,7 +155,10 @@ def replace(path: str, text: str) -> None:
             if posix.geteuid() == 0:
                 folder = posix.stat(folder_of(path))
                 posix.fchown(fd, folder.st_uid, folder.st_gid)
-            posix.write(fd, text.encode())
+            data = memoryview(text.encode())
+            while data:
+                # The file system may be full after a part of it, which is an error only the next time.
+                data = data[posix.write(fd, data) :]
             # A file on a disk must not come back empty after a power cut.
             posix.fsync(fd)
         finally:

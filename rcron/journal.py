@@ -10,13 +10,18 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
+
+from rcron import files
 
 #: The files that syslog writes cron's messages to: Debian's, Red Hat's and SUSE's.
 SYSLOG_FILES = ("/var/log/cron.log", "/var/log/cron", "/var/log/syslog", "/var/log/messages")
 
 #: The longest line of a file that is read, in bytes. rcron's have about 2,100.
 _LONGEST = 8192
+
+#: The same for an entry of the journal as journalctl prints it: a number for each byte if it is not UTF-8.
+_LONGEST_ENTRY = 1 << 16
 
 #: A line of a file: rsyslog's own time format (RFC 3339), or the older one, which has no year (RFC 3164).
 _SYSLOG = re.compile(
@@ -87,13 +92,13 @@ class Reader:
         if path is None:
             return
         inode, offset = self.position.get("inode"), self.position.get("offset")
-        with open(path, "rb") as stream:
+        with open(files.open_regular(path), "rb") as stream:
             found = os.fstat(stream.fileno())
             if inode == found.st_ino and isinstance(offset, int) and offset <= found.st_size:
                 stream.seek(offset)
             elif isinstance(offset, int):
                 yield from self._rest_of_rotated(path, inode, offset)
-            for raw in stream:
+            for raw in _bounded(stream, _LONGEST):
                 if raw[-1:] != b"\n":
                     break  # it is being written
                 offset = stream.tell()
@@ -106,11 +111,12 @@ class Reader:
         """Yield what came into the file after we had read it, and before it was renamed."""
         for name in (f"{path}.1", *_dated(path)):
             try:
-                with open(name, "rb") as stream:
+                with open(files.open_regular(name), "rb") as stream:
                     if os.fstat(stream.fileno()).st_ino != inode:
                         continue
                     stream.seek(offset)
-                    yield from (line for line in map(_from_file, stream) if line is not None)
+                    found = map(_from_file, _bounded(stream, _LONGEST))
+                    yield from (line for line in found if line is not None)
             except OSError:
                 continue  # compressed or removed meanwhile: those lines are lost
             return
@@ -125,7 +131,8 @@ class _Journal:
 
     def __init__(self, *options: str, identifier: str = "--identifier=rcron") -> None:
         fields = "--output-fields=MESSAGE,_UID"
-        given = ["journalctl", "--quiet", "--no-pager", "--all", "--output=json", fields, identifier, *options]
+        # Without --all, a MESSAGE of more than 4,096 bytes is null: anybody may log hundreds of megabytes.
+        given = ["journalctl", "--quiet", "--no-pager", "--output=json", fields, identifier, *options]
         self._command = [word for word in given if word]
         self.has_failed = False
 
@@ -133,10 +140,27 @@ class _Journal:
         """Yield its lines, and none if there is no systemd."""
         try:
             with subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-                yield from process.stdout or ()
+                yield from _bounded(process.stdout, _LONGEST_ENTRY) if process.stdout else ()
         except OSError:
             return
         self.has_failed = process.returncode != 0
+
+
+def _bounded(stream: "IO[bytes]", longest: int) -> "Iterator[bytes]":
+    """Yield the lines of a stream, and skip those that are too long: whoever wrote them does not decide about memory.
+
+    Args:
+        stream: the stream.
+        longest: the length of the longest line that is yielded, in bytes.
+    """
+    line = stream.readline(longest + 1)
+    while line:
+        if len(line) <= longest:
+            yield line
+        else:
+            while line and line[-1:] != b"\n":
+                line = stream.readline(longest + 1)
+        line = stream.readline(longest + 1)
 
 
 def _parse(printed: bytes) -> "tuple[Line | None, str]":

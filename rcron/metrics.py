@@ -393,7 +393,7 @@ def collect(
     for entry in found:
         if entry.conf in names:
             of_cluster[names[entry.conf]].append(entry)
-    os.makedirs(os.path.dirname(counters), exist_ok=True)
+    _make_folder(os.path.dirname(counters))
     lock = posix.open(f"{counters}.lock", posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)  # somebody may look by hand at the same moment
@@ -410,6 +410,16 @@ def collect(
         posix.close(lock)
     samples = [sample for cluster in clusters for sample in _state_samples(cluster)]
     return samples + counted_samples
+
+
+def _make_folder(folder: str) -> None:
+    """Make the folder of the counters, which is that of the pins too. Every user's jobs open pins there by name."""
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return
+    os.chmod(folder, files.FOLDER_MODE)
 
 
 def run(conf: str, textfile: "str | None", counters: str) -> None:

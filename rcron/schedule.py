@@ -41,9 +41,12 @@ _RANGE = re.compile(
     r"(?:\*|(?P<first>[0-9]{1,2}|[a-z]{3})(?:-(?P<last>[0-9]{1,2}|[a-z]{3}))?)(?:/(?P<step>[0-9]{1,2}))?"
 )
 
-#: How far back a fitting day is looked for: 29 February comes after eight years at most, on a given day of the week in
-#: 40.
-_FARTHEST = 41 * 366
+#: How far back a fitting day is looked for, in years: 29 February comes after eight years at most, on a given weekday
+#: in 40.
+_FARTHEST = 41
+
+#: How many days each month may have.
+_LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class Schedule(NamedTuple):
@@ -140,20 +143,40 @@ def last_due(schedule: Schedule, now: float, zone: "Optional[datetime.tzinfo]" =
         Seconds since the epoch; None if it never is (30 February).
     """
     here = datetime.datetime.fromtimestamp(now, zone)
-    day = here.date()
-    for _turn in range(_FARTHEST):
-        if schedule.is_day(day):
-            hours = sorted(schedule.hours, reverse=True)
-            if _clocks_stay(day, zone):
-                hours = [hour for hour in hours if day < here.date() or hour <= here.hour]
-                past = next((moment for moment in _moments(schedule, day, hours, zone) if moment <= now), None)
-            else:
-                # The order of the hours is not that of time.
-                past = max((each for each in _moments(schedule, day, hours, zone) if each <= now), default=None)
-            if past is not None:
-                return past
-        day -= datetime.timedelta(days=1)
+    for day in _days(schedule, here.date()):
+        hours = sorted(schedule.hours, reverse=True)
+        if _clocks_stay(day, zone):
+            hours = [hour for hour in hours if day < here.date() or hour <= here.hour]
+            past = next((moment for moment in _moments(schedule, day, hours, zone) if moment <= now), None)
+        else:
+            # The order of the hours is not that of time.
+            past = max((each for each in _moments(schedule, day, hours, zone) if each <= now), default=None)
+        if past is not None:
+            return past
     return None
+
+
+def _days(schedule: Schedule, last: datetime.date) -> "Iterator[datetime.date]":
+    """Yield the days that fit, the latest first.
+
+    Looks at as few others as it can: any user's crontab may have ten thousand entries for 30 February.
+
+    Args:
+        schedule: the entry's times.
+        last: the latest day.
+    """
+    numbers = sorted(schedule.days, reverse=True) if schedule.both_days else range(31, 0, -1)
+    for year in range(last.year, last.year - _FARTHEST, -1):
+        for month in sorted(schedule.months, reverse=True):
+            for number in numbers:
+                if number > _LENGTHS[month - 1]:
+                    continue
+                try:
+                    day = datetime.date(year, month, number)
+                except ValueError:
+                    continue  # 29 February
+                if day <= last and schedule.is_day(day):
+                    yield day
 
 
 def _moments(

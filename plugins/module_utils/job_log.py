@@ -19,10 +19,13 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 #: The files that syslog writes cron's messages to: Debian's, Red Hat's and SUSE's.
 SYSLOG_FILES = ("/var/log/cron.log", "/var/log/cron", "/var/log/syslog", "/var/log/messages")
+
+#: The longest line that is read, in characters. rcron's have about 2,100.
+LONGEST = 16384
 
 MINUTE, DAY = 60, 86400
 
@@ -367,7 +370,8 @@ def _journalctl(*options: str) -> Iterator[str]:
             env={**os.environ, "TZ": "UTC", "LC_ALL": "C"},
         ) as journal:
             try:
-                yield from journal.stdout or ()
+                if journal.stdout:
+                    yield from _bounded(journal.stdout)
             finally:
                 journal.kill()  # a caller that has read enough does not wait for the rest
     except OSError:
@@ -378,10 +382,22 @@ def _text_lines(path: str) -> Iterator[str]:
     try:
         opened = gzip.open if path.endswith(".gz") else open
         with opened(path, "rt", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
-            for line in stream:
+            for line in _bounded(stream):
                 yield line.rstrip("\n")
     except (OSError, EOFError):  # gone, not readable, or not a gzip file
         return
+
+
+def _bounded(stream: IO[str]) -> Iterator[str]:
+    """Yield a stream's lines, and skip those that are too long: anybody may log hundreds of megabytes in one."""
+    line = stream.readline(LONGEST + 1)
+    while line:
+        if len(line) <= LONGEST:
+            yield line
+        else:
+            while line and not line.endswith("\n"):
+                line = stream.readline(LONGEST + 1)
+        line = stream.readline(LONGEST + 1)
 
 
 def _booted(now: float) -> float:

@@ -5,6 +5,7 @@
 import os
 import pathlib
 import pwd
+import signal
 import subprocess
 from typing import Any
 
@@ -143,3 +144,78 @@ def test_words_are_a_shells(job: str, node: Any) -> None:
     logged = node.log()[-1].partition(" cmd=")[2]
     (entry,) = found(f"* * * * * rcron {job.replace('%', chr(92) + '%')}")
     assert entry.command == logged
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_crontab_that_is_exchanged_for_a_fifo_holds_nobody_up(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """A link in /etc/cron.d leads into a user's folder, and he makes a FIFO of his file once it has been looked at."""
+    (tmp_path / "cron.d").mkdir()
+    (tmp_path / "mine").write_text(f"* * * * * {ME} rcron mine\n")
+    (tmp_path / "cron.d" / "app").symlink_to(tmp_path / "mine")
+    (tmp_path / "cron.d" / "other").write_text(f"* * * * * {ME} rcron other\n")
+    real = entries._read
+
+    def read(path: str) -> str:
+        if path.endswith("app"):
+            (tmp_path / "mine").unlink()
+            os.mkfifo(tmp_path / "mine")
+        return real(path)
+
+    monkeypatch.setattr(entries, "_read", read)
+    if not is_protected:
+        monkeypatch.setattr(entries.files, "open_regular", lambda path: os.open(path, os.O_RDONLY))
+
+    def late(_number: int, _frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, 5 if is_protected else 0.5)
+    try:
+        if is_protected:
+            assert [entry.command for entry in entries.find([], str(tmp_path))] == ["other"]
+        else:
+            with pytest.raises(TimeoutError):
+                entries.find([], str(tmp_path))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root knows two users' crontabs")
+@pytest.mark.parametrize("name", ["nightly backup", "root-{digest}", "nightly backup (root)"])
+def test_no_name_that_a_user_writes_is_another_s_or_changes_it(tmp_path: pathlib.Path, name: str) -> None:
+    """Whoever could rename root's entry would silence the alerts about it."""
+    spool, etc = tmp_path / "spool", tmp_path / "etc"
+    spool.mkdir()
+    etc.mkdir()
+    (etc / "crontab").write_text("#Ansible: nightly backup\n* * * * * root rcron one\n* * * * * root rcron two\n")
+    before = [entry.name for entry in entries.find([str(spool)], str(etc))]
+    name = name.format(digest=before[1].partition("-")[2])
+    (spool / "daemon").write_text(f"#Ansible: {name}\n* * * * * rcron job\n")
+    after = entries.find([str(spool)], str(etc))
+    assert [entry.name for entry in after if entry.user == "root"] == before
+    assert [entry.name for entry in after if entry.user == "daemon"] == [f"{name} (daemon)"]
+    # Without the protection: the same name, if it counts like one that root has written.
+    (etc / "cron.d").mkdir()
+    (etc / "cron.d" / "app").write_text("#Ansible: nightly backup\n* * * * * daemon rcron job\n")
+    assert "nightly backup" not in {entry.name for entry in entries.find([str(spool)], str(etc))}
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_user_s_thousands_of_entries_and_lines_cost_only_his_own_counts(
+    monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    (mine,) = found("* * * * * rcron mine")
+    hostile = [mine._replace(command=f"job \0 {number}", uid=mine.uid + 1) for number in range(1000)]
+    rooted = mine._replace(command="mine \0")
+    compared = []
+    real = entries._fits
+    monkeypatch.setattr(entries, "_fits", lambda *given: compared.append(1) or real(*given))
+    monkeypatch.setattr(entries, "MOST_COMPARED", 10_000 if is_protected else 10**9)
+    index = entries.Index([*hostile, rooted], {mine.conf: "c1"})
+    for number in range(100):
+        assert index.entry("c1", f"job {number} x", mine.uid + 1) is None
+    assert (len(compared) > 10_000) == (not is_protected)
+    assert index.entry("c1", "mine x", mine.uid) == rooted

@@ -125,3 +125,60 @@ def test_a_file_of_another_owner_than_those_asked_for_is_not_read(tmp_path: path
     assert files.read_trusted(str(tmp_path / "state"), 10, (own,))[0] == b"active\n"
     with pytest.raises(files.UntrustedError, match=f"belongs to the user with UID {own}, so it cannot be trusted"):
         files.read_trusted(str(tmp_path / "state"), 10, (own + 1,))
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_crontab_or_a_log_that_is_a_link_to_a_fifo_costs_its_process_nothing(
+    tmp_path: pathlib.Path, is_protected: bool
+) -> None:
+    (tmp_path / "crontab").symlink_to(tmp_path / "fifo")
+    writer = Writer(tmp_path / "fifo")
+
+    def read() -> None:
+        if is_protected:
+            with pytest.raises(OSError, match="Not a regular file"):
+                files.open_regular(str(tmp_path / "crontab"))
+        else:
+            os.close(os.open(tmp_path / "crontab", os.O_RDONLY | os.O_NONBLOCK))
+
+    try:
+        assert writer.is_disturbed_by(read) == (not is_protected)
+    finally:
+        writer.end()
+
+
+def test_a_regular_file_is_opened_through_a_link(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "link").symlink_to("file")
+    with open(files.open_regular(str(tmp_path / "link")), "rb") as stream:
+        assert stream.read() == b"text"
+    with pytest.raises(FileNotFoundError):
+        files.open_regular(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("room", [7, 3, 0])
+def test_a_file_system_that_is_full_after_a_part_of_a_file_leaves_the_old_one(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """write(2) takes as many bytes as there is room for, and says so: the error comes with the next one."""
+    path = tmp_path / "metrics"
+    path.write_text("old\n")
+    real, left = os.write, [room]
+
+    def write(fd: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(28, "No space left on device")
+        written = real(fd, data[: left[0]])
+        left[0] -= written
+        return written
+
+    monkeypatch.setattr(files.posix, "write", write)
+    if room == 7:
+        files.replace(str(path), "a\nb\nc\nd")
+        assert path.read_text() == "a\nb\nc\nd"
+    else:
+        with pytest.raises(OSError, match="No space left") as caught:
+            files.replace(str(path), "a\nb\nc\nd")
+        assert caught.value.filename == str(path)
+        assert path.read_text() == "old\n"
+        assert os.listdir(tmp_path) == ["metrics"]

@@ -6,7 +6,9 @@ import json
 import os
 import pathlib
 import re
+import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -324,7 +326,7 @@ def test_an_entry_without_times_is_never_due(host: Host, monkeypatch: pytest.Mon
 def test_cronie_has_time_zones_of_its_own(
     host: Host, monkeypatch: pytest.MonkeyPatch, utc: None, cronie: bool, due: "int | None"
 ) -> None:
-    monkeypatch.setattr(metrics, "_CRONIE", "/" if cronie else "/nonexistent")
+    monkeypatch.setattr(metrics, "_CRONIE", "/" if cronie else f"{host.folder}/none")
     host.crontab = f"CRON_TZ=Europe/Berlin\n{CRONTAB}"
     at(monkeypatch, -130)
     host.samples()
@@ -433,3 +435,73 @@ def test_counters_of_another_user_are_not_believed(host: Host, monkeypatch: pyte
 
     monkeypatch.setattr(files, "read_trusted", refuse)
     assert metrics.Counted.read(str(host.counters)).jobs == {}
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_the_counters_folder_is_made_as_a_deployment_makes_it(host: Host, umask: int) -> None:
+    """It is that of the pins: nobody else may read it (and be notified of changes), and everyone opens pins there."""
+    before = os.umask(umask)
+    try:
+        host.samples()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(host.counters.parent.stat().st_mode) == files.FOLDER_MODE
+    host.counters.parent.chmod(0o700)
+    host.samples()
+    assert stat.S_IMODE(host.counters.parent.stat().st_mode) == 0o700  # it was there already
+
+
+#: Prints what a user may have logged: one MESSAGE of 200 MB.
+HOSTILE_JOURNALCTL = """\
+#!{python}
+import json, sys
+found = {{"_UID": "1", "__CURSOR": "s=1", "__REALTIME_TIMESTAMP": "1", "MESSAGE": None}}
+print(json.dumps(found), flush=True)
+head, tail = json.dumps(found).split("null")
+sys.stdout.write(head + '"')
+for _turn in range(200):
+    sys.stdout.write("x" * 1_000_000)
+print('"' + tail)
+print(json.dumps({{**found, "MESSAGE": "the last"}}))
+"""
+
+READ = """\
+import resource, sys
+from rcron import journal
+if sys.argv[1] != "True":
+    journal._LONGEST_ENTRY = 1 << 40
+resource.setrlimit(resource.RLIMIT_AS, (150 << 20, 150 << 20))
+print([line.text for line in journal.Reader({"cursor": "s=0"}).lines()][-1])
+"""
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_what_a_user_logs_does_not_decide_how_much_memory_root_needs(
+    tmp_path: pathlib.Path, is_protected: bool
+) -> None:
+    program = tmp_path / "journalctl"
+    program.write_text(HOSTILE_JOURNALCTL.format(python=sys.executable))
+    program.chmod(0o755)
+    ran = subprocess.run(
+        [sys.executable, "-c", READ, str(is_protected)],
+        cwd=pathlib.Path(metrics.__file__).parents[1],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if is_protected:
+        assert ran.stdout == "the last\n", ran.stderr
+    else:
+        assert "MemoryError" in ran.stderr
+
+
+def test_a_long_message_is_not_asked_for(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """journalctl itself leaves it out, unless --all wants it: then it would take this node minutes to read it."""
+    program = tmp_path / "journalctl"
+    program.write_text('#!/bin/sh\necho "$@" >>"$0.words"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    list(journal.Reader({"cursor": "s=0"}).lines())
+    assert "--output=json" in (tmp_path / "journalctl.words").read_text()
+    assert "--all" not in (tmp_path / "journalctl.words").read_text()

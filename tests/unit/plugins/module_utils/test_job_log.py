@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import time
 
@@ -367,3 +368,34 @@ def test_lines_of_claims_and_names_are_read(text: str, status: str, message: str
     found = job_log.event(job_log.Line(0.0, 1, text))
     assert found is not None
     assert (found.cluster, found.status, found.message, found.exit) == ("c1", status, message, exit_status)
+
+
+class Counting:
+    """A stream of text that notes the longest piece that anybody asked of it."""
+
+    def __init__(self, text: str) -> None:
+        self._stream = io.StringIO(text)
+        self.longest = 0
+
+    def readline(self, size: int = -1) -> str:
+        piece = self._stream.readline(size)
+        self.longest = max(self.longest, len(piece))
+        return piece
+
+    def __iter__(self):
+        return iter(self.readline, "")
+
+
+def test_what_a_user_logs_does_not_decide_how_much_memory_is_needed():
+    """logger(1) takes hundreds of megabytes as one line."""
+    text = f"one\n{'x' * 100_000}\n{'y' * job_log.LONGEST}\ntwo\n{'z' * 100_000}"
+    protected, plain = Counting(text), Counting(text)
+    assert list(job_log._bounded(protected)) == ["one\n", "two\n"]
+    assert protected.longest == job_log.LONGEST + 1
+    assert len(list(plain)) == 5
+    assert plain.longest == 100_001  # without the protection
+
+
+def test_a_longer_line_of_a_file_is_skipped(tmp_path):
+    (tmp_path / "log").write_text(f"{'x' * 100_000}\nlast\n")
+    assert list(job_log._text_lines(str(tmp_path / "log"))) == ["last"]
