@@ -21,6 +21,9 @@ import subprocess
 import tempfile
 import time
 
+from .installation.trust import exposure
+from .node.files import LARGEST, read_head
+
 SYSTEM_CRONTABS = "/etc/cron.d"
 LOCK_TIMEOUT = 60.0  # seconds
 COMMAND_TIME = 60.0  # seconds that crontab(1) has
@@ -261,10 +264,7 @@ class CrontabFile:
             StoreError: It is not a regular file, or cannot be read.
         """
         try:
-            if not stat.S_ISREG(os.stat(self.path).st_mode):
-                raise StoreError(f"{self.path} is not a regular file. Name a crontab file such as /etc/cron.d/app.")
-            with open(self.path, "rb") as crontab:
-                return crontab.read()
+            text = read_head(self.path, LARGEST + 1)
         except FileNotFoundError:
             if os.path.islink(self.path):
                 raise StoreError(
@@ -273,9 +273,26 @@ class CrontabFile:
                 ) from None
             return None
         except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EISDIR):
+                raise StoreError(
+                    f"{self.path} is not a regular file. Name a crontab file such as /etc/cron.d/app."
+                ) from error
             raise StoreError(
                 f"{self.path} cannot be read: {error.strerror}. Run the task as root (become: true)."
             ) from error
+        if len(text) > LARGEST:
+            raise StoreError(f"{self.path} is larger than {LARGEST} bytes, so it is not a crontab.")
+        return text
+
+    def refuse_exposed(self) -> None:
+        """Refuse a file that another user could lead elsewhere while it is replaced, to /etc/passwd for instance.
+
+        Raises:
+            StoreError: A link leads into another user's folder, or others may write the folder.
+        """
+        why = exposure(self.path, "the crontab, or have root write another file", itself=False)
+        if why:
+            raise StoreError(f"{self.name} is not changed: {why}")
 
     def write(self, text: bytes) -> None:
         """Replace the file in one step, with its owner, group, mode and extended attributes.
@@ -286,6 +303,7 @@ class CrontabFile:
         Raises:
             StoreError: The file cannot be replaced; it is untouched then.
         """
+        self.refuse_exposed()
         target = os.path.realpath(self.path)
         try:
             old = os.stat(target)

@@ -412,7 +412,9 @@ class CrontabChange:
             StoreError: The crontab cannot be read, or crontab(1) would not take the new one.
         """
         outcome = self._outcome()
-        if outcome.changed and self.command and not self.store.system:
+        if outcome.changed and self.store.system:
+            self.store.refuse_exposed()
+        elif outcome.changed and self.command:
             self._ask(outcome)
         return outcome
 

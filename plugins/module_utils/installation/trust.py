@@ -17,6 +17,9 @@ from .places import Places
 #: The tags of an ACL's entries: a named user, the file's group, a named group, and the mask.
 _ACL_USER, _ACL_GROUP_OBJ, _ACL_GROUP, _ACL_MASK = 0x02, 0x04, 0x08, 0x10
 
+#: As many links as the kernel follows in one path.
+MOST_LINKS = 40
+
 
 def exposures(places: Places) -> dict[str, str]:
     """Find the places where another user could replace what root's jobs run or read.
@@ -43,22 +46,23 @@ def exposures(places: Places) -> dict[str, str]:
     return {option: why for option, why in found.items() if why}
 
 
-def exposure(path: str, aim: str = "what root runs") -> str | None:
+def exposure(path: str, aim: str = "what root runs", itself: bool = True) -> str | None:
     """Find out who could replace the file or folder at a path, apart from root and the user who runs this.
 
-    If links are part of the path, both their folders and those that they lead to count. Folders that do not exist yet
-    are not examined, because the installation creates them.
+    If links are part of the path, the folders of all of them count, and those that the last one leads to. Folders that
+    do not exist yet are not examined, because the installation creates them.
 
     Args:
         path: The path of a file or folder, which need not exist.
         aim: What could be replaced there, for the answer.
+        itself: Whether it matters, too, who may write the file itself.
 
     Returns:
         Who could do it and how to prevent it, or None.
     """
-    for start in (path, os.path.realpath(path)):
+    for way in _ways(path):
         below = ""
-        for place in _with_parents(start):
+        for place in _with_parents(way if itself else os.path.dirname(way)):
             above, below = below, place
             try:
                 status = os.stat(place)
@@ -128,6 +132,25 @@ def _acl(path: str, kind: str) -> list[tuple[int, int]]:
     mask = next((permissions for tag, permissions, _number in entries if tag == _ACL_MASK), 7)
     named = (_ACL_USER, _ACL_GROUP_OBJ, _ACL_GROUP)
     return [(tag, number) for tag, permissions, number in entries if tag in named and permissions & mask & 2]
+
+
+def _ways(path: str) -> Iterator[str]:
+    """Yield a path, and what it becomes as the links in it are followed, one after the other."""
+    way = os.path.abspath(path)
+    for _link in range(MOST_LINKS):
+        yield way
+        place, rest = "/", way.split("/")
+        while rest:
+            # No link is left in it, so `..` is the folder above.
+            place = os.path.normpath(os.path.join(place, rest.pop(0)))
+            try:
+                target = os.readlink(place)
+            except OSError:
+                continue
+            way = os.path.join(os.path.dirname(place), target, *rest)
+            break
+        else:
+            return
 
 
 def _with_parents(path: str) -> list[str]:

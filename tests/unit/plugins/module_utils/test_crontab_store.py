@@ -388,6 +388,56 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path, crontab_file):
     assert link.lstat().st_mtime_ns > before, "cronie sees only what happens in the folder of the link"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_user_leads_root_to_another_file_through_his_own_folder(tmp_path, monkeypatch, is_protected):
+    """A link in /etc/cron.d leads into his folder, where a link of his leads on: he changes it once root has read."""
+    his, passwd = tmp_path / "his", tmp_path / "etc" / "passwd"
+    for folder in (tmp_path / "cron.d", his, passwd.parent):
+        folder.mkdir()
+    (tmp_path / "cron.d" / "app").symlink_to(his / "cron")
+    (his / "cron").symlink_to(his / "text")
+    (his / "text").write_bytes(b"mallory::0:0::/:/bin/sh\n* * * * * root /usr/bin/rcron x\n")
+    passwd.write_bytes(b"root:x:0:0::/root:/bin/sh\n")
+    os.chown(his, 12345, 12345)
+    crontab = CrontabFile(str(tmp_path / "cron.d" / "app"))
+    text = crontab.read()
+    (his / "cron").unlink()
+    (his / "cron").symlink_to(passwd)
+    if is_protected:
+        for attempt in (crontab.refuse_exposed, lambda: crontab.write(text.replace(b"/usr/bin/rcron ", b""))):
+            with pytest.raises(StoreError, match=r"app is not changed: .*/his belongs to uid 12345, who could replace"):
+                attempt()
+        assert passwd.read_bytes() == b"root:x:0:0::/root:/bin/sh\n"
+    else:
+        monkeypatch.setattr(crontab_store, "exposure", lambda *_given, **_more: None)
+        crontab.write(text.replace(b"/usr/bin/rcron ", b""))
+        assert b"mallory" in passwd.read_bytes()
+
+
+def test_a_file_that_is_exchanged_while_it_is_looked_at_is_read_as_it_was(crontab_file, monkeypatch):
+    """It may be in another user's folder, and a FIFO the next moment."""
+    real = os.fstat
+
+    def exchange(descriptor):
+        status = real(descriptor)
+        monkeypatch.undo()
+        crontab_file.unlink()
+        os.mkfifo(crontab_file)
+        return status
+
+    monkeypatch.setattr(os, "fstat", exchange)
+    assert CrontabFile(str(crontab_file)).read() == b"* * * * * root old\n"
+    assert stat.S_ISFIFO(crontab_file.stat().st_mode)
+
+
+def test_a_file_that_is_far_too_large_is_no_crontab(crontab_file):
+    with crontab_file.open("r+b") as file:
+        file.truncate(crontab_store.LARGEST + 1)
+    with pytest.raises(StoreError, match="larger than 16777216 bytes, so it is not a crontab"):
+        CrontabFile(str(crontab_file)).read()
+
+
 def test_a_hard_linked_file_is_refused(tmp_path, crontab_file):
     os.link(crontab_file, tmp_path / "other")
     with pytest.raises(StoreError, match="2 hard links"):
@@ -533,6 +583,32 @@ def test_a_lock_file_of_another_user_is_refused_with_his_uid(tmp_path, monkeypat
     with pytest.raises(StoreError, match=message), locked(str(tmp_path / "lock")):
         pass
     assert (tmp_path / "lock").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_nobody_keeps_an_ordinary_user_s_task_from_its_lock(tmp_path, monkeypatch, is_protected):
+    """He takes the name in /tmp that everybody can foresee, and keeps it."""
+    everybodys, home = tmp_path / "tmp", tmp_path / "home"
+    everybodys.mkdir()
+    monkeypatch.setattr(crontab_store.tempfile, "gettempdir", lambda: str(everybodys))
+    uid = an_ordinary_user(monkeypatch, home)
+    taken = everybodys / f"rcron_crontab-{uid}.lock"
+    taken.touch()
+    os.chown(taken, 12345, 12345)
+    if is_protected:
+        folder = home / ".local" / "state" / "rcron"
+        folder.mkdir(parents=True, mode=0o700)
+        os.chown(folder, uid, -1)
+        (folder / "crontab.lock").touch()
+        os.chown(folder / "crontab.lock", uid, -1)
+        with locked():
+            pass
+    else:
+        home.touch()  # no folder of his own
+        with pytest.raises(StoreError, match="belongs to the user with UID 12345; remove it"), locked():
+            pass
+    assert taken.stat().st_uid == 12345
 
 
 def test_a_backup_holds_the_bytes_for_its_owner_only(tmp_path, fake_crontab):

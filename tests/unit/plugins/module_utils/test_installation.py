@@ -638,6 +638,25 @@ def give_away(path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
             lambda root: (give_away(f"{root}/a", uid=12345), os.symlink(f"{root}/a", f"{root}/man")),
             "man_dir is .*, but .*/man belongs to",
         ),
+        # A link of root's, to another user's link, to a folder of root's: he can lead the first one anywhere.
+        (
+            lambda root: (
+                give_away(f"{root}/a", uid=12345),
+                give_away(f"{root}/real"),
+                os.symlink("../real", f"{root}/a/hop"),
+                os.symlink("a/hop", f"{root}/bin"),
+            ),
+            "bin_dir is .*, but .*/a belongs to uid 12345",
+        ),
+        (
+            lambda root: (
+                give_away(f"{root}/a"),
+                give_away(f"{root}/real"),
+                os.symlink("../a/../real", f"{root}/a/hop"),
+                os.symlink("a/hop", f"{root}/bin"),
+            ),
+            None,
+        ),
     ],
 )
 def test_a_place_where_others_could_replace_what_root_runs_is_refused(root, places, wanted, spoil, message):

@@ -334,6 +334,16 @@ def test_a_terminal_has_nothing_of_a_crontab_to_obey(module, path, fake_crontab,
     assert answer["diff"]["after"].count("\n") == path.read_bytes().count(b"\n")
 
 
+def test_a_terminal_would_obey_a_crontab_that_is_shown_as_it_is(module, path, fake_crontab, monkeypatch):
+    monkeypatch.setenv("PATH", fake_crontab("cronie").search_path)
+    monkeypatch.setattr(
+        rcron_crontab, "printable", lambda raw, keep="": raw.decode("latin-1")
+    )  # without the protection
+    path.write_bytes(SYSTEM + b"* * * * * root\tjob \x1b]0;taken\x07\n")
+    answer = module(rcron_crontab.main, diff=True, cron_file=str(path), entries=[{"regexp": "job"}], later=LATER)
+    assert "\x1b]0;taken\x07" in answer["diff"]["after"]
+
+
 def test_the_module_tells_where_the_backup_is(module, path, fake_crontab, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", fake_crontab("debian").search_path)
     monkeypatch.setattr(rcron_crontab, "locked", contextlib.nullcontext)
