@@ -464,7 +464,8 @@ def heard() -> list[str]:
 
     It logs an advert that it did not expect: from a second master, or from a host that is not one of its peers.
     """
-    command = ["journalctl", "--quiet", "--no-pager", "--output=cat", "--identifier=Keepalived_vrrp"]
+    # Anybody may log under its name, but not as root: journald notes the user.
+    command = ["journalctl", "--quiet", "--no-pager", "--output=cat", "--identifier=Keepalived_vrrp", "_UID=0"]
     try:
         said = programs.run(*command, "--since=-60s", "--lines=1000").stdout
     except programs.ProgramError:

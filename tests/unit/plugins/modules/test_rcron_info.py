@@ -289,6 +289,19 @@ def test_the_members_are_those_of_a_cluster_that_the_role_has_set_up(program, tm
     assert rcron_info.members(str(tmp_path / "corosync.conf")) == []
 
 
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_user_has_a_stranger_heard_by_logging_that(program, monkeypatch, is_protected):
+    """`logger -t Keepalived_vrrp "Received advert from 192.0.2.66"` would have the playbook check fail."""
+    said = "Received advert from 192.0.2.66"
+    program("journalctl", f'case "$*" in *_UID=0*) ;; *) echo {said} ;; esac')
+    if not is_protected:
+        run = rcron_info.programs.run
+        monkeypatch.setattr(
+            rcron_info.programs, "run", lambda *words: run(*(word for word in words if word != "_UID=0"))
+        )
+    assert rcron_info.heard() == ([] if is_protected else ["192.0.2.66"])
+
+
 def test_a_host_without_a_journal_hears_nobody(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     assert rcron_info.heard() == []
