@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import pathlib
+import re
 import subprocess
 import threading
 import time
@@ -76,6 +77,27 @@ def test_an_event_of_another_boot_or_of_the_future_overtakes_nothing(node: Any, 
         tamper(node, moment)
         assert node.ctl("set", new).returncode == 0
         assert node.state_file.read_text() == f"{new}\n"
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_record_from_the_future_would_have_every_event_discarded(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """A feeder's user writes it beside the state."""
+    (tmp_path / "rcron.conf").write_text(f"state_file = {tmp_path}/state\n")
+    config = settings.load(str(tmp_path / "rcron.conf"))
+    feed.accept_event(config, "active", "mine", "up")
+    path = tmp_path / "state.feeder"
+    boot = path.read_text().partition("moment=")[2].split()[2]
+    path.write_text(re.sub("moment=.*", f"moment=99999999999999 1 {boot}", path.read_text()))
+    if not is_protected:
+        moment = feed.Moment.now()
+        end = feed.Moment(10**15, 1)
+        monkeypatch.setattr(feed.Moment, "now", classmethod(lambda _cls: end))
+        feed.accept_event(config, "passive", "mine", "down", moment=moment)
+    else:
+        feed.accept_event(config, "passive", "mine", "down")
+    assert (tmp_path / "state").read_text() == ("passive\n" if is_protected else "active\n")
 
 
 def test_set_reports_that_a_later_event_has_overtaken_it(node: Any) -> None:

@@ -39,6 +39,14 @@ def test_processes_of_units(proc: pathlib.Path) -> None:
     assert daemon.processes("heartbeat.service", root=str(proc)) == {}
 
 
+def test_by_its_name_alone_an_ordinary_user_s_older_process_would_be_the_daemon(
+    proc: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the protection: the name, which anybody can set, and the lowest number."""
+    monkeypatch.setattr(daemon, "_cgroup", lambda path: "" if path.endswith("/1") else "/corosync.service")
+    assert daemon.processes("corosync.service", root=str(proc))["corosync"] == 90
+
+
 def test_in_a_container_only_its_own_units_count(proc: pathlib.Path) -> None:
     for path in proc.glob("*/cgroup"):
         path.write_text(path.read_text().replace("/init.scope", "/machine.slice/node/init.scope"))
