@@ -563,7 +563,7 @@ def vrrp_process(pid_file: str, fifo: str) -> int:
             main = int(stream.read(16))
     except (OSError, ValueError):
         return 0
-    if not process.lives(main) or not process.name(main).startswith("keepalived"):
+    if not process.lives(main) or not process.name(main).startswith("keepalived") or not _is_own(main):
         return 0
     children = [pid for pid in _children(main) if process.lives(pid) and process.name(pid).startswith("keepalived")]
     for pid in children:
@@ -617,6 +617,19 @@ def _raw_sockets(pid: int) -> "set[str]":
             continue
         found.update(f"socket:[{row[9]}]" for row in rows if row[1].endswith(":0070"))
     return found
+
+
+def _is_own(pid: int) -> bool:
+    """Return whether a process is of the user that the agent runs as, which is root.
+
+    The file of a keepalived that was killed has a number that any user's process may have by now, under any name.
+    """
+    users = [str(os.geteuid())] * 4
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
+            return any(line.split()[1:] == users for line in stream if line.startswith("Uid:"))
+    except OSError:
+        return False
 
 
 class Status:
