@@ -41,6 +41,11 @@ MOST_RUNS = 1000
 #: How many such questions of one user are answered at once.
 MOST_QUESTIONS = 2
 
+#: How many claims and ends one user other than root may report at once, and how many more each second. Whoever could
+#: fill the engine would keep everybody's jobs from running.
+MOST_AT_ONCE = 4000
+MORE_PER_SECOND = 20.0
+
 #: How many claims that were won are remembered by their tokens alone.
 REMEMBERED = 4096
 
@@ -104,6 +109,8 @@ class Server:
         self._notifier = Notifier()
         self._status: "tuple[float, bytes]" = (0.0, b"")
         self._status_askers: "list[Client]" = []
+        #: How many claims and ends each user had left, and when.
+        self._left: "dict[int, tuple[float, float]]" = {}
         self._won: "collections.OrderedDict[tuple[int, str, str, str], Claim]" = collections.OrderedDict()
 
     def run(self) -> None:
@@ -245,12 +252,25 @@ class Server:
     def _claim(self, client: Client, fields: "dict[str, str]") -> None:
         wanted = self._claim_of(fields)
         wait = _number(fields.get("wait", ""), 0, MAX_SECONDS)
+        if not self._may_go_on(client):
+            self._reply(client, UNKNOWN, f"too many claims of this user: {MORE_PER_SECOND:g} a second are taken")
+            return
         # The answer has to come before the client has ceased to wait for it.
         client.deadline = time.monotonic() + max(0.0, wait - max(0.05, min(1.0, wait / 20)))
         client.task = Task(wanted, client.uid, client.deadline, self._done)
         self._waiting[client.task] = client
         self._claims.put(client.task)
         self._claims.clean(wanted.cluster)
+
+    def _may_go_on(self, client: Client) -> bool:
+        """Return whether a user has not claimed and reported too much lately, and count one more."""
+        if client.uid == 0:
+            return True
+        now = time.monotonic()
+        left, then = self._left.get(client.uid, (MOST_AT_ONCE, now))
+        left = min(MOST_AT_ONCE, left + (now - then) * MORE_PER_SECOND)
+        self._left[client.uid] = (max(0.0, left - 1), now) if left >= 1 else (left, now)
+        return left >= 1
 
     def _done(self, task: Task, holder: Holder) -> None:
         """Take the engine's answer. Called by the thread that has it."""
@@ -297,7 +317,9 @@ class Server:
             wanted = self._won.pop((client.uid, wanted.cluster, wanted.job, wanted.token), wanted)
         status = int(_number(fields.get("exit", ""), 0, 255))
         duration = _number(fields.get("duration", ""), 0, 1e9)
-        if self._claims.ended(wanted, client.uid, status, duration):
+        if not self._may_go_on(client):
+            self._reply(client, UNKNOWN, f"too many ends of this user: {MORE_PER_SECOND:g} a second are taken")
+        elif self._claims.ended(wanted, client.uid, status, duration):
             self._reply(client, MINE)
         else:
             self._reply(client, UNKNOWN, "too many ends wait for the engine")
@@ -405,8 +427,13 @@ def listen(folder: str) -> socket.socket:
         os.unlink(new)
     except FileNotFoundError:
         pass
-    listener.bind(new)
-    os.chmod(new, 0o666)  # noqa: S103 - every user may ask
+    # Every user may ask, from the start: a chmod would follow what the folder's owner, who may be a feeder's user, has
+    # put in the socket's place.
+    before = os.umask(0o111)
+    try:
+        listener.bind(new)
+    finally:
+        os.umask(before)
     listener.listen(MOST)
     os.rename(new, path)
     return listener
