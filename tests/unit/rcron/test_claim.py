@@ -241,7 +241,7 @@ def test_if_nobody_can_tell_a_required_claim_fails_loudly_and_in_time(claiming: 
     try:
         began = time.monotonic()
         done = run(claiming, "--job", "report", "echo", "ran")
-        assert 0.9 < time.monotonic() - began < 6
+        assert 0.9 < time.monotonic() - began < 20
     finally:
         if server:
             server.kill()
@@ -383,5 +383,5 @@ def test_a_person_waits_a_second_for_the_record_and_is_never_refused(
     made = claim.Claim(config, "report", ["true"], False, 0)
     began = time.monotonic()
     assert made.run(claim.Fire("!t", "t", False), "required", "", None) == 5
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert capfd.readouterr().err == ""
