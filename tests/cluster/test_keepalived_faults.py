@@ -62,7 +62,7 @@ def test_folder_that_is_removed(active: Node, watch: Watch) -> None:
         switch_over(active)
 
     suffer("keepalived", "folder removed before a switch-over", watch, happens)
-    assert active.run("stat -c '%U %a' /run/rcron").split() == ["root", "755"]
+    assert active.run("stat -c '%U %a' /run/rcron").split() == ["root", "711"]
 
 
 def test_frozen_node(active: Node, watch: Watch) -> None:

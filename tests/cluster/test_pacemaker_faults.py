@@ -44,7 +44,11 @@ def active(cluster: Cluster) -> Iterator[Node]:
     yield node
     # Of a failed action, Pacemaker would remember the failure.
     node.run("crm_resource --cleanup >/dev/null 2>&1; crm_attribute --node $(hostname) --name standby --delete --quiet")
-    settle(cluster)
+    try:
+        settle(cluster)
+    except AssertionError as error:
+        state = node.try_run("crm_mon -1 -f -r; tail -n 200 /var/log/syslog | grep -v rcron.*status=ignore").stdout
+        raise AssertionError(f"{error}\n{state}") from error
 
 
 def hand_over(node: Node) -> None:
