@@ -88,8 +88,9 @@ def test_a_host_that_fails_ends_the_play_before_the_next(root, site):
     assert done.returncode == 0, done.stdout
     assert deployed(root) == ["one", "three", "two"]
     # One is the first of the group in each batch's eyes.
-    states = [(root / host / "etc" / "rcron.conf").read_text().split("default_state = ")[1] for host in deployed(root)]
-    assert states == ["active\n", "passive\n", "passive\n"]
+    texts = [(root / host / "etc" / "rcron.conf").read_text() for host in deployed(root)]
+    states = [text.split("default_state = ")[1].splitlines()[0] for text in texts]
+    assert states == ["active", "passive", "passive"]
 
 
 def test_a_host_that_is_not_well_ends_the_play_before_the_next(root, site):
