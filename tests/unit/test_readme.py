@@ -71,6 +71,7 @@ RUN_BY = {
     "rcronctl set": ("molecule/cron/converge.yml", "set active"),
     "rcronctl set active": ("molecule/cron/converge.yml", "set active"),
     "rcronctl set passive": ("molecule/cron/converge.yml", "set passive"),
+    "rcronctl pin": ("tests/cluster/test_suites_pin.py", "rcronctl pin"),
     "rcronctl pin active|passive [--for 2h30m]": ("tests/cluster/test_suites_pin.py", "rcronctl pin"),
     "rcronctl pin passive --for 2h": ("tests/cluster/test_suites_pin.py", "rcronctl pin passive"),
     "systemctl stop keepalived": ("tests/cluster/test_default_failover.py", "systemctl stop keepalived"),
