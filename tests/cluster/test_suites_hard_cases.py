@@ -49,9 +49,15 @@ def test_demotion_is_written_on_a_full_file_system(node: Node) -> None:
         printf '#!/bin/sh\\nexit $(cat /tmp/hard.answer)\\n' >/tmp/hard.d/ask; chmod 755 /tmp/hard.d/ask
         printf '%s\\n' 'conf = {AGED}' 'feeder = command' 'command = /tmp/hard.d/ask' 'every = 0.2' 'notice = 0.1' \\
             >/tmp/hard.d/hard.conf
-        trap 'rm -r /tmp/hard.d /tmp/hard.answer' EXIT
         echo 0 >/tmp/hard.answer; rcron-agent --clusters /tmp/hard.d & agent=$!
-        until_is() {{ for _ in $(seq 50); do [ "$(cat {STATE})" = $1 ] && break; sleep 0.1; done; }}
+        trap 'kill $agent; rm -r /tmp/hard.d /tmp/hard.answer /run/rcron-agent/*hard*' EXIT
+        until_is() {{
+            for _ in $(seq 200); do
+                [ "$(cat {STATE} 2>/dev/null)" = $1 ] && return
+                sleep 0.1
+            done
+            echo "not $1"
+        }}
         until_is active
         cat /dev/zero >/run/rcron-hard/filling 2>/dev/null || echo full
         {RCRON} echo ran while active
@@ -64,7 +70,6 @@ def test_demotion_is_written_on_a_full_file_system(node: Node) -> None:
         {CTL} set active || echo exit $?
         rm /run/rcron-hard/filling; until_is active
         {RCRON} echo ran again
-        kill $agent; wait
         cat {STATE}; ls -A /run/rcron-hard
         """,
     ).splitlines()
