@@ -27,6 +27,7 @@ DEFAULT_RCRON_PATH = b"/usr/bin/rcron"
 DEFAULT_CONF = b"/etc/rcron/rcron.conf"  # what a prefix without --conf means
 MOST_BYTES = 131071  # what Linux gives a program in one argument, as cron does with a command (MAX_ARG_STRLEN)
 MOST_SECONDS = 86400  # the longest --takeover-wait that rcron accepts
+KEPT = ("takeover_wait", "job", "claim", "fire", "claim_window")  # a prefix's options that another prefix keeps
 
 
 class CrontabError(ValueError):
@@ -39,6 +40,10 @@ class Guard(NamedTuple):
     rcron_path: bytes  # as it is written: `/usr/bin/rcron`, or `rcron`, which cron finds by PATH
     conf: bytes | None  # the argument of --conf; None: the default configuration
     takeover_wait: bytes | None = None  # the argument of --takeover-wait, in seconds; None: the configuration's
+    job: bytes | None = None  # the argument of --job, the job's name; None: it has none
+    claim: bytes | None = None  # the argument of --claim; None: the configuration's
+    fire: bytes | None = None  # the argument of --fire; None: rcron finds out which run it is
+    claim_window: bytes | None = None  # the argument of --claim-window, in seconds; None: only a run is claimed
 
 
 class Entry(NamedTuple):
@@ -554,7 +559,9 @@ _QUOTED_OR_NOT = re.compile(rb"'([^']*)'|\"([^\"]*)\"|([^'\"]+)")
 # option in quotes is one to rcron.
 _PREFIXED = re.compile(
     rb"(?P<path>%(w)s)[ \t]+"
-    rb"(?:--(?:conf(?:=|[ \t]+)(?P<conf>%(w)s)|takeover-wait(?:=|[ \t]+)(?P<takeover_wait>%(w)s))[ \t]+)*"
+    rb"(?:--(?:conf(?:=|[ \t]+)(?P<conf>%(w)s)|takeover-wait(?:=|[ \t]+)(?P<takeover_wait>%(w)s)"
+    rb"|job(?:=|[ \t]+)(?P<job>%(w)s)|claim(?:=|[ \t]+)(?P<claim>%(w)s)|fire(?:=|[ \t]+)(?P<fire>%(w)s)"
+    rb"|claim-window(?:=|[ \t]+)(?P<claim_window>%(w)s))[ \t]+)*"
     rb"(?:(?P<shell>-c[ \t]+)|--[ \t]+|(?!['\"\\]*-))(?P<rest>[^ \t;&|<>()#].*)" % {b"w": _STATIC_WORD},
     re.DOTALL,
 )
@@ -592,7 +599,7 @@ def prefix(
 
     A simple command (`is_simple`) gets it in front; any other is quoted for `rcron -c`, except for the part after the
     first unescaped `%`, which is the standard input that cron gives it. A command that has another prefix gets this one
-    instead, but keeps its --takeover-wait if none is given; one that has this prefix already, and is guarded as a
+    instead, but keeps the other options that it has; one that has this prefix already, and is guarded as a
     whole by it, stays as it is, byte for byte.
 
     Args:
@@ -629,15 +636,18 @@ def _prefixed(command: bytes, guard: Guard, *, bare: bool) -> bytes:
     inner = _unprefixed(command)
     text, stdin = _split_percent(inner.command)
     bare = bare and is_simple(text)
-    if guard.takeover_wait is None and inner.guard is not None:
-        guard = guard._replace(takeover_wait=inner.guard.takeover_wait)
+    if inner.guard is not None:
+        kept = {name: getattr(inner.guard, name) for name in KEPT if getattr(guard, name) is None}
+        guard = guard._replace(**kept)
     if inner.guard == guard and (inner.shell or bare):
         return command
     head = guard.rcron_path
     if guard.conf is not None:
         head += b" --conf " + guard.conf
-    if guard.takeover_wait is not None:
-        head += b" --takeover-wait " + _quoted(guard.takeover_wait)
+    for name in KEPT:
+        value = getattr(guard, name)
+        if value is not None:
+            head += b" --" + name.replace("_", "-").encode("ascii") + b" " + _quoted(value)
     if bare:
         return head + b" " + inner.command
     # systemd-cron takes white space off a line's end, cron does not: outside the quotes a CR means the same to each.
@@ -671,8 +681,8 @@ def _unprefixed(command: bytes) -> _Unprefixed:
     match = _PREFIXED.fullmatch(text)
     if not match or _value(match["path"]).rpartition(b"/")[2] != b"rcron":
         return _Unprefixed(command, None, False)
-    conf, takeover_wait = (None if match[name] is None else _value(match[name]) for name in ("conf", "takeover_wait"))
-    guard = Guard(_value(match["path"]), conf, takeover_wait)
+    options = {name: None if match[name] is None else _value(match[name]) for name in ("conf", *KEPT)}
+    guard = Guard(rcron_path=_value(match["path"]), **options)
     rest = match["rest"]
     if not match["shell"] and not _is_shell_string(rest):
         return _Unprefixed(rest + stdin, guard, False)

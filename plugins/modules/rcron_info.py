@@ -386,6 +386,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.node.files import is
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
 
 HOUR = 3600
+AGENT_CONF = "agent.conf"  # which engine keeps the ledger: rcron-agent(8)
 ADVERT = re.compile(r"[Rr]eceived advert from ([0-9A-Fa-f.:]{3,45})")
 COROSYNC = "/etc/corosync/corosync.conf"
 COROSYNC_MARK = "# Written by Ansible, role rcron.cluster.rcron_pacemaker: changes made here are lost at its next run."
@@ -394,6 +395,12 @@ MEMBER_ADDRESS = re.compile(r"^runtime\.members\.(\d+)\.ip \(str\) = .*?\bip\(([
 MOST_EVENTS = 50000  # ten minutes of 500 jobs are 10,000 lines on an active node
 EARLIER = 50  # lines of the log, for the state that a host is in when the history begins
 LONGEST = 300  # characters of what an event tells
+
+
+def configurations(folder: str = "/etc/rcron") -> list[str]:
+    """Return the clusters' configurations in a folder, which may also hold the one of rcron-agent."""
+    found = glob.glob(os.path.join(glob.escape(folder), "*.conf"))
+    return sorted(path for path in found if os.path.basename(path) != AGENT_CONF)
 
 
 def cluster(rcronctl: str, conf: str) -> dict:
@@ -571,7 +578,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    confs = sorted(glob.glob("/etc/rcron/*.conf")) if given["conf"] is None else given["conf"]
+    confs = configurations() if given["conf"] is None else given["conf"]
     try:
         with within("looking at the host's crontabs, states and log"):
             found, unreadable = entries()

@@ -617,6 +617,22 @@ def test_a_takeover_wait_that_stands_there_stays() -> None:
     assert prefix(b"rcron --takeover-wait '3 0' job") == b"/usr/bin/rcron --takeover-wait '3 0' job"
 
 
+CLAIMING = b"--job 'nightly backup' --claim required --fire x --claim-window 60"
+
+
+@pytest.mark.parametrize("options", [CLAIMING, b"--claim=required", b"--conf /c --job=a"])
+def test_an_entry_that_claims_gets_no_second_prefix(options: bytes) -> None:
+    written = b"/usr/bin/rcron " + options + b" job"
+    command, guard = unprefix(written)
+    assert command == b"job"
+    assert guard is not None
+    assert (guard.job or guard.claim) is not None
+    if b"--conf" not in options:
+        assert prefix(written, conf=b"/c").count(b"rcron ") == 1
+        assert unprefix(prefix(written, conf=b"/c"))[1] == guard._replace(conf=b"/c")
+    assert prefix(b"rcron " + CLAIMING + b" -c 'a | b'") == b"/usr/bin/rcron " + CLAIMING + b" -c 'a | b'"
+
+
 def test_a_takeover_wait_that_is_given_is_set() -> None:
     assert prefix(b"job", takeover_wait=5) == b"/usr/bin/rcron --takeover-wait 5 job"
     assert prefix(b"/usr/bin/rcron --takeover-wait 30 job", takeover_wait=0) == b"/usr/bin/rcron --takeover-wait 0 job"
