@@ -161,7 +161,7 @@ def test_hook_that_comes_too_late_changes_nothing_and_keepalived_decides(cluster
     active.run(
         f"""
         sh -c 'kill -STOP $$; exec {feed} MASTER 150' &
-        sleep 0.2
+        until grep -q '^State:.T' /proc/$!/status; do sleep 0.05; done
         {feed} BACKUP 150
         kill -CONT $!
         wait $!

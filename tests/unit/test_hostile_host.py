@@ -489,7 +489,9 @@ def with_key(cluster: Cluster, feeder: str, name: str, *options: str) -> tuple[s
         answers = {"rcron_feeder_info": looked_at(feeder), "rcron_wrapper": EXAMINED, "rcron_crontab": TRIED}
         slurped = {"content": content, "encoding": "base64", "source": "x"}
         plain = {"changed": False, "stat": {"exists": False}}
-        cluster.add(host, variables, any=plain, slurp=slurped, **answers)
+        # Where the agent's program is looked for.
+        there = {"changed": False, "stat": {"exists": True, "isdir": False, "checksum": "x"}}
+        cluster.add(host, variables, any=plain, stat=there, slurp=slurped, **answers)
     sent = cluster.folder / "sent"
     ran = cluster.play("site", *options, ANSIBLE_REMOTE_TMP=str(sent), ANSIBLE_KEEP_REMOTE_FILES="1")
     files = [path for path in sent.rglob("*") if path.is_file() and not path.name.startswith("AnsiballZ_")]
