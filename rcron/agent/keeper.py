@@ -52,8 +52,9 @@ class Keeper:
         self._is_late = False
         self._is_to_ask_again = False
         self._looked = now
-        #: Of an `active` that was asked for before this, the daemon may not know yet that it is over.
-        self._distrusted_until = 0.0
+        #: When the last gap ended. Of an `active` asked for within `notice` after it, the daemon may not know yet
+        #: that it is over. `notice` may become known only after that.
+        self._gap_ended = float("-inf")
         #: When the daemon last said `active`, whether that counted or not; until then, when we began to ask.
         self._confirmed = now
         #: The last answer that counted, if it was `active`.
@@ -184,7 +185,7 @@ class Keeper:
             self._take_passive(Answer(PASSIVE, now, f"stood still for {seconds:.1f} s"))
 
     def _distrust(self, now: float) -> None:
-        self._distrusted_until = now + self.truth.notice
+        self._gap_ended = now
         self._active = None
         self._confirmed = now
         self.truth.gap()
@@ -246,7 +247,7 @@ class Keeper:
         self._confirmed = max(self._confirmed, answer.moment)
         if (
             self._is_unwritten
-            or answer.moment < self._distrusted_until
+            or answer.moment < self._gap_ended + self.truth.notice
             or answer.moment <= self._passive.moment
             or now - answer.moment >= self._fresh_for
         ):

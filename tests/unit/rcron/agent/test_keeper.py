@@ -360,6 +360,17 @@ def test_a_new_agent_believes_no_active_at_once(bench: Bench) -> None:
     assert bench.state == ACTIVE
 
 
+def test_how_long_a_new_agent_doubts_depends_on_what_it_has_learned_of_the_daemon(bench: Bench) -> None:
+    bench.daemon.says = ACTIVE
+    bench.daemon.notice = 60.0
+    bench.begin()
+    bench.run(3)
+    assert bench.state == PASSIVE
+    bench.daemon.notice = 4.0  # as its configuration says
+    bench.run(2)
+    assert bench.state == ACTIVE
+
+
 def test_a_new_agent_believes_a_passive_at_once(bench: Bench) -> None:
     bench.state_file.write_text("active\n")
     os.utime(bench.state_file, (time.time() - 8, time.time() - 8))
