@@ -314,8 +314,10 @@ def _gaps(judged: Judgement) -> list[Span]:
         kinds = {kind for node in record.nodes for kind in _excuses(record, node, begin, end, EXCUSES_PASSIVE)}
         if end >= record.end - BLUR:
             judged.broken(begin, "nobody was active at the end")
-        # A node that hung may be master again at once, and has to distrust that for a while.
-        distrusted = any(fault.kind in HANG_KINDS and fault.begun <= end and begin <= fault.over for fault in again)
+        # A node that hung, or has just booted, may be master again at once, and has to distrust that for a while. Its
+        # adverts make the one passive that was active meanwhile.
+        doubted = [fault for fault in again if fault.kind in (*HANG_KINDS, "machine killed")]
+        distrusted = any(fault.begun <= end and begin <= fault.over + SLACK for fault in doubted)
         if end - latest <= settings.detection + SLACK + (settings.notice if distrusted else 0.0):
             cause = _last_fault(record, begin)
         elif kinds:
