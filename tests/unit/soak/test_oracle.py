@@ -191,14 +191,27 @@ def test_without_a_state_file_a_node_is_passive_if_its_agent_keeps_one(kept: str
 
 
 def test_a_node_that_hung_may_distrust_its_keepalived_for_a_while() -> None:
-    def gap(kind: str, seconds: float) -> bool:
+    def gap(kind: str, seconds: float, ended: float = 20.0) -> bool:
         story = Story(("node1", 0.0, 20.0), ("node1", 20.0 + seconds, END))
-        story.fails("node1", kind, 19.9, 20.0)
+        story.fails("node1", kind, ended - 0.1, ended)
         return any("nobody was active" in text for text in story.broken())
 
     assert not gap("keepalived asleep", 4.0)
     assert gap("keepalived asleep", 6.0)
     assert gap("keepalived killed", 4.0)
+    # Its adverts have made the other one passive a moment before.
+    assert not gap("keepalived asleep", 4.0, ended=19.8)
+    assert gap("keepalived asleep", 4.0, ended=19.0)
+
+
+def test_a_node_that_has_booted_may_distrust_its_keepalived_for_a_while() -> None:
+    def gap(seconds: float) -> bool:
+        story = Story(("node2", 0.0, 20.0), ("node1", 20.0 + seconds, END))
+        story.fails("node1", "machine killed", 18.0, 19.9)
+        return any("nobody was active" in text for text in story.broken())
+
+    assert not gap(4.0)
+    assert gap(6.0)
 
 
 def test_a_tick_is_lost_while_python_is_away() -> None:
