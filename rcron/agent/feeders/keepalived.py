@@ -576,7 +576,7 @@ def vrrp_process(pid_file: str, fifo: str) -> int:
 
 
 def reader_of(fifo: str, pid: int) -> int:
-    """Find who reads keepalived's FIFO on its behalf: what it was told to start as vrrp_notify_fifo_script.
+    """Find who reads keepalived's FIFO on its behalf: what it has started as vrrp_notify_fifo_script.
 
     Args:
         fifo: the FIFO's path.
