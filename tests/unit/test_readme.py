@@ -34,6 +34,7 @@ RUN_BY = {
     "make fuzz-short": ("tests/all.sh", "make fuzz-short"),
     "make cluster SCENARIOS=attack": ("tests/all.sh", "cluster"),
     "ansible-doc --type role rcron.cluster.rcron": ("tests/unit/test_readme.py", "ansible-doc.*role"),
+    "make test-long PARTS=faults": ("tests/long.sh", r"faults\) run faults .* make cluster"),
     "make soak": ("tests/all.sh", "make soak SECONDS"),
     "make help": ("tests/unit/test_readme.py", "make.*help"),
     "ansible-galaxy collection build": ("tests/tarball.sh", "ansible-galaxy collection build"),

@@ -11,7 +11,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.feeders import heart
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcron.feeders import heartbeat as feeder
+import rcron.haresources
 
 MARK = "# Written by Ansible"
 TIMES = {"keepalive": "2", "deadtime": "10", "initdead": "30"}
@@ -167,9 +167,9 @@ def test_times_are_held_against_each_other(inspect, times, wrong):
     ],
 )
 def test_haresources_is_read_as_rcron_itself_reads_it(text):
-    assert list(heartbeat.haresources(text)) == list(feeder.haresources(text))
+    assert list(heartbeat.haresources(text)) == list(rcron.haresources.haresources(text))
 
 
 @given(st.text("ab#\\\t \n\r\x00"))
 def test_any_haresources_is_read_as_rcron_itself_reads_it(text):
-    assert list(heartbeat.haresources(text)) == list(feeder.haresources(text))
+    assert list(heartbeat.haresources(text)) == list(rcron.haresources.haresources(text))
