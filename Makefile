@@ -16,7 +16,7 @@ VENV := .venv
 BUILD := .build
 COLLECTION := $(BUILD)/ansible_collections/rcron/cluster
 # Named after the pinned versions: another list makes another stamp, so the packages are installed again.
-INSTALLED := $(VENV)/installed-$(shell sha256sum requirements-dev.txt | cut -c1-12)
+INSTALLED := $(VENV)/installed-$(shell sha256sum requirements-dev.lock | cut -c1-12)
 
 export PYTHON
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -128,6 +128,11 @@ fuzz-short: $(INSTALLED) ## The same for a fixed number of inputs, the same ones
 man: $(INSTALLED) ## The man pages, man/*.8 and man/*.5, from their sources beside them
 	@$(VENV)/bin/python -m man.build
 
+# After a change of a version in requirements-*.txt or tests/unit/rcron/requirements.txt.
+.PHONY: lock
+lock: $(INSTALLED) ## The .lock files: all packages that the pinned ones need, with hashes
+	@tests/lock.sh
+
 .PHONY: bench
 bench: $(INSTALLED) $(COLLECTION) ## Time and size of rcron beside a bare Python, of the agent, of prefixing, and of a deployment
 	@failed=0; for report in wrapper agent crontab deployment; do python tests/bench/$$report.py || failed=1; done; exit $$failed
@@ -157,7 +162,7 @@ release: $(INSTALLED) $(COLLECTION) ## VERSION=1.2.3: set the version, write the
 
 .PHONY: clean
 clean: demo-stop ## Remove .venv, caches and build output
-	rm -rf $(VENV) $(BUILD) .ansible .hypothesis .*_cache *.egg-info rcron-cluster-*.tar.gz
+	rm -rf $(VENV) $(BUILD) .ansible .hypothesis .*_cache *.egg-info rcron-cluster-*.tar.gz*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: containers
@@ -174,13 +179,13 @@ $(COLLECTION):
 	@mkdir -p $(@D)
 	@ln -sfn $(CURDIR) $@
 
-$(INSTALLED): requirements-dev.txt
+$(INSTALLED): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 || true); Python 3.11 or newer is needed (make PYTHON=… names another)" >&2; exit 1; }
 	@[[ -x $(VENV)/bin/pip ]] || $(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	    { echo "$(PYTHON) cannot make a virtual environment: its module ensurepip is missing (Debian's package python3-venv)" >&2; exit 1; }
 	@[[ -x $(VENV)/bin/pip ]] || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Python packages into $(VENV)"
-	@$(VENV)/bin/pip -qq --disable-pip-version-check install -r requirements-dev.txt
+	@tests/install.sh $(VENV) requirements-dev.lock
 	@rm -f $(VENV)/installed-*
 	@touch $@

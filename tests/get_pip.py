@@ -3,7 +3,8 @@
 """Stands in for get-pip.py in ansible-test's cache (tests/sanity.sh puts it there).
 
 ansible-test runs it inside a new virtual environment without pip, with what to install as its arguments, as the real
-one would be run. This one needs no download: it starts from the pip that Python carries with it.
+one would be run. This one needs no download: it starts from the pip that Python carries with it, and what that installs
+comes from the folder whose files tests/sanity.sh has held against their hashes.
 """
 
 import runpy

@@ -5,7 +5,7 @@
 # newest.sh unit|sanity
 #
 # Runs the unit tests of the collection's plugins, or ansible-test sanity, with the newest ansible-core (its version stands in
-# requirements-newest.txt) on Python 3.13 or 3.14, if this machine has one; otherwise says so in one line. The
+# requirements-newest.txt, and what it needs in requirements-newest.lock) on Python 3.13 or 3.14, if this machine has one; otherwise says so in one line. The
 # environment for it is made in .build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,11 +23,11 @@ if [[ -z $python ]]; then
     exit 0
 fi
 
-environment=.build/newest-$(sha256sum requirements-newest.txt | cut -c1-12)
+environment=.build/newest-$(sha256sum requirements-newest.lock | cut -c1-12)
 if [[ ! -x $environment/bin/pytest ]]; then
     rm -rf .build/newest-*
     "$python" -m venv "$environment"
-    "$environment/bin/pip" -qq --disable-pip-version-check install -r requirements-newest.txt
+    tests/install.sh "$environment" requirements-newest.lock
 fi
 
 case ${1:-} in

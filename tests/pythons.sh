@@ -24,12 +24,12 @@ fi
 minors=($(printf '%s\n' "${!found[@]}" | sort -n))
 [[ ${1:-} == all || ${#minors[@]} -lt 2 ]] || minors=("${minors[0]}" "${minors[-1]}")
 
-requirements=tests/unit/rcron/requirements.txt
+requirements=tests/unit/rcron/requirements.lock
 packages=.build/pythons-$(sha256sum $requirements | cut -c1-12)
 if [[ ! -d $packages ]]; then
     draft=$(mktemp -d .build/pythons-XXXXXX)
     .venv/bin/pip -qq --disable-pip-version-check install --target "$draft" --no-deps --python-version 3.9 \
-        --only-binary :all: -r $requirements && mv -T "$draft" "$packages" || exit 1
+        --only-binary :all: --require-hashes -r $requirements && mv -T "$draft" "$packages" || exit 1
 fi
 
 begin() {

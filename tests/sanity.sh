@@ -28,13 +28,19 @@ ln -sfn "$interpreter" "$work/bin/python$version"
 export PATH=$work/bin:$PATH
 
 # ansible-test seeds these environments with a pip from its own server, unless get-pip is in its cache already. What is
-# put there seeds them with the pip that comes with Python, which then installs from the package index as it is
-# configured on this machine. ansible-test hands neither the environment nor the home's configuration on, so that
-# configuration is written into the home that it is given: one of its own, which leaves the person's cache as it is.
+# put there seeds them with the pip that comes with Python. All that is installed then comes from a folder, into which
+# nothing is put whose hash is not in the list. ansible-test hands neither the environment nor the home's configuration
+# on, so this is written into the home that it is given: one of its own, which leaves the person's cache as it is.
+core=$("$environment/bin/python" -c 'from ansible.release import __version__; print(".".join(__version__.split(".")[:2]))')
+lock=tests/sanity/requirements-$core.lock
+files=$checkout/.build/sanity-files-$version-$(sha256sum "$lock" | cut -c1-12)
+if [[ ! -d $files ]]; then
+    draft=$(mktemp -d "$checkout/.build/sanity-XXXXXX")
+    "$environment/bin/pip" -qq --disable-pip-version-check download --no-deps --only-binary :all: --require-hashes -d "$draft" -r "$lock"
+    mv -T "$draft" "$files"
+fi
 mkdir -p "$work/home/.config/pip"
-.venv/bin/pip config list | sed -nE "s/^(global|:env:)\\.([a-z-]+)='(.*)'$/[global]\n\\2 = \\3/p" \
-    | awk '$0 != "[global]" { value[$1] = $0 } END { print "[global]"; for (name in value) print value[name] }' \
-    >"$work/home/.config/pip/pip.conf"
+printf '[global]\nno-index = true\nfind-links = %s\n' "$files" >"$work/home/.config/pip/pip.conf"
 export HOME=$work/home
 pip_version=$("$environment/bin/python" -c 'from ansible_test._internal.python_requirements import get_venv_packages as p
 import types; print(p(types.SimpleNamespace(version="'"$version"'"))["pip"])')

@@ -4,7 +4,7 @@
 #
 # system_packages.sh WHAT:PACKAGE...
 #
-# Installs with apt each Debian package whose WHAT is missing on this machine, and prints their names first. Does nothing
+# Installs with apt each Debian package whose WHAT is missing on this machine, and says first which, and what for. Does nothing
 # if nothing is missing. WHAT is a command, a file (it begins with /, and may hold *), or a Python module (python=NAME, which
 # $PYTHON looks for).
 set -euo pipefail
@@ -38,7 +38,7 @@ if [[ $(id -u) != 0 ]]; then
     exit 1
 fi
 
-echo "Installing Debian packages with apt-get: ${packages[*]}"
+echo "apt-get will install Debian's packages ${packages[*]}, and what they depend on, because this machine lacks ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
