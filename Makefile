@@ -179,7 +179,8 @@ $(COLLECTION):
 	@mkdir -p $(@D)
 	@ln -sfn $(CURDIR) $@
 
-$(INSTALLED): requirements-dev.lock
+# Without prerequisites: what counts is the list's content, which the stamp's name holds, not the age of a checkout's file.
+$(INSTALLED):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 || true); Python 3.11 or newer is needed (make PYTHON=… names another)" >&2; exit 1; }
 	@[[ -x $(VENV)/bin/pip ]] || $(PYTHON) -c 'import ensurepip' 2>/dev/null || \
