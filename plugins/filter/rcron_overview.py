@@ -12,6 +12,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.rcron.cluster.plugins.plugin_utils import table
 
 HOSTS = ["HOST", "CLUSTER", "STATE", "SINCE", "FEEDER", "PIN", "PREFIXED", "IGNORED 1 H"]
+TIMERS = ["TIMER", "SERVICE", "CLUSTER", "GUARDED ON", "NEXT"]
 JOBS = ["JOB", "CLUSTER", "HOST", "LAST RUN", "STATUS", "EXIT", "SECONDS"]
 
 #: The most characters of a job's command.
@@ -89,6 +90,36 @@ def job_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
     ]
 
 
+def timer_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
+    """Return a row for each timer, those that elapse soonest first; none if no timer is guarded on any host."""
+    found: dict[tuple[str, str], list[tuple[str, Mapping[str, Any], str]]] = {}
+    # A host on which the timer is stopped knows the service only.
+    names_of: dict[tuple[str, str], set[str]] = {}
+    for info in hosts.values():
+        for timer in info.get("timers", []):
+            if timer["timer"]:
+                names_of.setdefault((timer["service"], timer["scope"]), set()).add(timer["timer"])
+    for host, info in hosts.items():
+        names = {cluster["conf"]: cluster.get("cluster_name", "-") for cluster in info.get("clusters", [])}
+        for timer in info.get("timers", []):
+            nobody = "users' own" if timer["scope"] == "user" else "-"
+            others = names_of.get((timer["service"], timer["scope"]), {nobody})
+            for name in [timer["timer"]] if timer["timer"] else others:
+                found.setdefault((name, timer["service"]), []).append((host, timer, names.get(timer["conf"], "-")))
+    if not any(timer["guarded"] for group in found.values() for _host, timer, _cluster in group):
+        return []
+    rows = []
+    for (name, service), group in found.items():
+        guarded = [(host, cluster) for host, timer, cluster in group if timer["guarded"]]
+        moments = [timer["next"] for _host, timer, _cluster in group if timer["next"] is not None]
+        on = "all" if len(guarded) == len(hosts) else ", ".join(host for host, _cluster in guarded) or "none"
+        clusters = ", ".join(sorted({cluster for _host, cluster in guarded})) or "-"
+        rows.append(
+            (min(moments, default=float("inf")), [name, service, clusters, on, _moment(min(moments, default=None))])
+        )
+    return [row for _next, row in sorted(rows)]
+
+
 def _moment(seconds: float | None) -> str:
     """Return a moment in the controller's time zone."""
     return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
@@ -109,7 +140,7 @@ def rcron_overview(hosts: Mapping[str, Info]) -> list[str]:
         hosts: What rcron_info's task registered for each host, failures included.
 
     Returns:
-        The lines of two tables, the hosts' and the jobs', with an empty line between.
+        The lines of three tables, the hosts', the timers' if any is guarded, and the jobs', with an empty line between.
 
     Raises:
         AnsibleFilterError: The argument is not a dict.
@@ -117,6 +148,9 @@ def rcron_overview(hosts: Mapping[str, Info]) -> list[str]:
     if not isinstance(hosts, Mapping):
         raise AnsibleFilterError(f"rcron_overview: {hosts!r}: pass a dict of hosts and rcron_info's results")
     shown = table.lines(HOSTS, [row for host, info in hosts.items() for row in host_rows(host, info)])
+    timers = timer_rows(hosts)
+    if timers:
+        shown += ["", *table.lines(TIMERS, timers)]
     jobs = job_rows(hosts)
     return [*shown, "", *table.lines(JOBS, jobs)] if jobs else shown
 

@@ -48,6 +48,7 @@ def problems(
     tried: Mapping[str, Info] | None = None,
     feeder: str | None = None,
     conf: str = "/etc/rcron/rcron.conf",
+    timers: Mapping[str, Info] | None = None,
 ) -> list[Problem]:
     """Find what is wrong with a cluster.
 
@@ -56,6 +57,7 @@ def problems(
         tried: What rcron_crontab in check mode registered for each host.
         feeder: The feeder that the cluster's inventory names; None if that is not known.
         conf: The cluster's rcron.conf.
+        timers: What rcron_timers in check mode registered for each host.
     """
     found = []
     answered = {}
@@ -73,6 +75,9 @@ def problems(
         # A host that has not answered once is one problem, however often it was asked.
         if result and not result.get("skipped") and host in answered:
             found += [Problem(host, "", what) for what in _unprefixed(result)]
+    for host, result in (timers or {}).items():
+        if result and not result.get("skipped") and host in answered:
+            found += [Problem(host, "", what) for what in _unguarded(result)]
 
     clusters: dict[str, dict[str, Info]] = {}
     for host, info in answered.items():
@@ -91,6 +96,8 @@ def problems(
         found += [Problem(host, name, what) for host, what in _disagreements(members)]
         entries = {host: _guarded(answered[host], cluster["conf"]) for host, cluster in members.items()}
         found += [Problem(host, name, what) for host, what in _entries(entries)]
+        confs = {host: cluster["conf"] for host, cluster in members.items()}
+        found += [Problem(host, name, what) for host, what in _timers(answered, confs)]
     found += [Problem(host, "", what) for host, what in _strangers(answered)]
     found += [Problem(host, "", what) for host, what in _clocks(answered)]
     return found
@@ -212,6 +219,45 @@ def _guarded(info: Info, conf: str) -> set[tuple[str, str, str, Any]]:
     }
 
 
+def _timers(hosts: Mapping[str, Info], confs: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Report services that are guarded on some hosts only, or otherwise than on others."""
+    guards = {}
+    for host, conf in confs.items():
+        guarded = {
+            (timer["service"], timer["scope"], timer["takeover_wait"])
+            for timer in hosts[host].get("timers", [])
+            if timer["guarded"] and timer["conf"] == conf
+        }
+        # Which instances of a template are loaded differs between hosts; the template's guard is theirs.
+        guards[host] = {guard for guard in guarded if _of_template(guard) not in guarded - {guard}}
+    found = []
+    for guard in sorted(set().union(*guards.values()), key=str):
+        having = ", ".join(host for host in guards if guard in guards[host])
+        wait = "" if guard[2] is None else f" (--takeover-wait {guard[2]})"
+        what = f"the guard of {guard[0]}{wait} is missing here, but not on {having}"
+        found += [(host, what) for host in guards if guard not in guards[host]]
+    return found
+
+
+def _of_template(guard: tuple[str, str, Any]) -> tuple[str, str, Any]:
+    """Return the guard that an instance has by its template; of a service without an instance, its own."""
+    return (re.sub(r"@.+(?=\.service\Z)", "@", guard[0]), *guard[1:])
+
+
+def _unguarded(tried: Info) -> list[str]:
+    """Return what a deployment would change in a host's timers, or why it could not."""
+    if "units" not in tried:
+        return [_sentence(tried) or "the check of its timers gave no answer"]
+    wrong = answer.mismatch(tried, answer.GUARDED)
+    if wrong:
+        return [f"its answer to the timers' check is not one of rcron_timers ({wrong})"]
+    return [
+        f"{unit['service']} is not guarded as rcron_timers_units says ({unit['path']})"
+        for unit in tried["units"]
+        if unit["changed"]
+    ]
+
+
 def _entries(members: Mapping[str, set[tuple[str, str, str, Any]]]) -> list[tuple[str, str]]:
     found = []
     for entry in sorted(set().union(*members.values()), key=str):
@@ -272,6 +318,7 @@ def rcron_problems(
     tried: Mapping[str, Info] | None = None,
     feeder: str | None = None,
     conf: str = "/etc/rcron/rcron.conf",
+    timers: Mapping[str, Info] | None = None,
 ) -> list[str]:
     """Report what is wrong with a cluster.
 
@@ -280,6 +327,7 @@ def rcron_problems(
         tried: What rcron_crontab in check mode registered for each host.
         feeder: The feeder that the cluster's inventory names; None if that is not known.
         conf: The cluster's rcron.conf.
+        timers: What rcron_timers in check mode registered for each host.
 
     Returns:
         The lines of a table with a heading; nothing if nothing is wrong.
@@ -289,7 +337,7 @@ def rcron_problems(
     """
     if not isinstance(hosts, Mapping):
         raise AnsibleFilterError(f"rcron_problems: {hosts!r}: pass a dict of hosts and rcron_info's results")
-    found = problems(hosts, tried, feeder, conf)
+    found = problems(hosts, tried, feeder, conf, timers)
     return table.lines(["HOST", "CLUSTER", "PROBLEM"], found) if found else []
 
 

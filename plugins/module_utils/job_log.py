@@ -42,7 +42,7 @@ JOB = re.compile(
     + r" state=(?P<state>active|passive)(?: pin=\S+)?(?: claim=\S+)? status=(?P<status>"
     + "|".join(JOB_STATUSES)
     + r")(?: dur=(?P<duration>\d{1,9}))?(?: reason=\S+)?(?: exit=(?P<exit>\d{1,9}))?"
-    + rf"(?: by={_WORD})?(?: job={_WORD})? cmd=(?P<message>.*)"
+    + rf"(?: by={_WORD})?(?: job=(?P<job>{_WORD}))? cmd=(?P<message>.*)"
 )
 STATE = re.compile(
     _CLUSTER + r" state=(?P<state>active|passive) status=(?P<status>changed|confirmed|pinned|unpinned)"
@@ -91,6 +91,7 @@ class Event(NamedTuple):
         message: The job's command, the feeder's event, the pin's end, or the warning.
         duration: How many seconds the job took; None if the line is not the end of a job.
         exit: The job's exit status; None likewise.
+        unit: The service's name if the job is a guarded service (rcronctl(8), guard); "" otherwise.
     """
 
     time: float
@@ -101,6 +102,7 @@ class Event(NamedTuple):
     message: str
     duration: int | None = None
     exit: int | None = None
+    unit: str = ""
 
 
 @dataclass
@@ -110,11 +112,12 @@ class Run:
     Attributes:
         cluster: The cluster's name.
         command: The job's command.
-        pid: The process that ran it.
+        pid: The process that ran it or, of a service, that logged its start.
         started: Its start, in seconds since the epoch; None if it is older than the lines that were read.
         status: `ok`, `fail`, `demoted` (ended because its node turned passive), or `start` if no end is known.
         duration: How many seconds it took; None if no end is known.
         exit: The exit status; None if no end is known.
+        unit: The service's name if the job is one; "" otherwise.
     """
 
     cluster: str
@@ -124,6 +127,7 @@ class Run:
     status: str
     duration: int | None = None
     exit: int | None = None
+    unit: str = ""
 
 
 @dataclass
@@ -159,9 +163,27 @@ def event(line: Line) -> Event | None:
         return match and Event(line.when, line.pid, match["cluster"], "warning", None, match["message"])
     found = match.groupdict()
     duration, status = (None if found.get(name) is None else int(found[name]) for name in ("duration", "exit"))
+    message = found["message"] or ""
+    name = re.sub(r"\\(.)", r"\1", (found.get("job") or "").strip('"'))
+    unit = name if name == message and name.endswith(".service") else ""
     return Event(
-        line.when, line.pid, found["cluster"], found["status"], found["state"], found["message"] or "", duration, status
+        line.when, line.pid, found["cluster"], found["status"], found["state"], message, duration, status, unit
     )
+
+
+def joined(events: Iterable[Event]) -> Iterator[Event]:
+    """Give all events of one run of a service the process that logged its start: each is logged by another one.
+
+    Args:
+        events: The events, the oldest first.
+    """
+    started: dict[tuple[str | None, str], int] = {}
+    for found in events:
+        if found.unit and found.status == "start":
+            started[found.cluster, found.unit] = found.pid
+        elif found.unit and found.status in ("ok", "fail", "demoted"):
+            found = found._replace(pid=started.get((found.cluster, found.unit), found.pid))
+        yield found
 
 
 def runs(lines: Iterable[Line], ignored_since: float) -> Runs:
@@ -174,9 +196,8 @@ def runs(lines: Iterable[Line], ignored_since: float) -> Runs:
     running: dict[int, Run] = {}
     last: dict[tuple[str, str], Run] = {}
     ignored: dict[str, int] = {}
-    for line in lines:
-        found = event(line)
-        if found is None or found.cluster is None or found.status not in JOB_STATUSES:
+    for found in joined(filter(None, map(event, lines))):
+        if found.cluster is None or found.status not in JOB_STATUSES:
             continue
         cluster, command, status, pid = found.cluster, found.message, found.status, found.pid
         if status in ("ignore", "stale"):
@@ -184,11 +205,11 @@ def runs(lines: Iterable[Line], ignored_since: float) -> Runs:
                 ignored[cluster] = ignored.get(cluster, 0) + 1
             continue
         if status == "start":
-            running[pid] = last[cluster, command] = Run(cluster, command, pid, found.time, status)
+            running[pid] = last[cluster, command] = Run(cluster, command, pid, found.time, status, unit=found.unit)
             continue
         run = running.get(pid)
         if run is None or (run.cluster, run.command) != (cluster, command):
-            run = Run(cluster, command, pid, None, status)
+            run = Run(cluster, command, pid, None, status, unit=found.unit)
             last[cluster, command] = run
         # The line of a demotion has no exit status. The line of the job's end follows, and keeps the status.
         run.status = "demoted" if run.status == "demoted" else status

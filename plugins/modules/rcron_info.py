@@ -199,6 +199,41 @@ entries:
       description: The seconds of its C(--takeover-wait); null if it has none, or one that C(rcron) refuses.
       type: int
       sample: null
+timers:
+  description:
+    - Every timer that systemd has loaded, and every guarded service that none of them starts.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    timer:
+      description: The timer; null for a service that is found by its guard alone, such as a template or a user's.
+      type: str
+      sample: backup.timer
+    service:
+      description: The unit that it starts.
+      type: str
+      sample: backup.service
+    scope:
+      description: V(system) or V(user).
+      type: str
+      sample: system
+    next:
+      description: When it elapses next, in seconds since the epoch; null if that is not known.
+      type: float
+      sample: 1767324000.0
+    guarded:
+      description: Whether C(rcronctl guard) is in the service's C(ExecCondition=).
+      type: bool
+      sample: true
+    conf:
+      description: The configuration of the cluster that it belongs to; null if it is not guarded.
+      type: str
+      sample: /etc/rcron/rcron.conf
+    takeover_wait:
+      description: The seconds of its C(--takeover-wait); null if it has none.
+      type: int
+      sample: null
 unreadable:
   description:
     - One sentence for each crontab that could not be read, for instance because it contains a NUL byte, and for each
@@ -381,9 +416,10 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
     UserCrontab,
     all_crontabs,
 )
-from ansible_collections.rcron.cluster.plugins.module_utils.node import network, programs
+from ansible_collections.rcron.cluster.plugins.module_utils.node import network, programs, systemd
 from ansible_collections.rcron.cluster.plugins.module_utils.node.files import is_ours
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
+from ansible_collections.rcron.cluster.plugins.module_utils.timers import listing
 
 HOUR = 3600
 AGENT_CONF = "agent.conf"  # which engine keeps the ledger: rcron-agent(8)
@@ -535,8 +571,12 @@ def logged(history: int, now: float, files: list[str], events: bool) -> dict:
     }
     if events:
         earlier = [] if len(newest) == MOST_EVENTS else log.earlier(EARLIER)
-        found_events = [event for event in map(job_log.event, [*earlier, *newest]) if event is not None]
-        result["events"] = [event._replace(message=event.message[:LONGEST])._asdict() for event in found_events]
+        found_events = list(job_log.joined(filter(None, map(job_log.event, [*earlier, *newest]))))
+        result["events"] = [
+            {name: value for name, value in event._asdict().items() if name not in ("message", "unit")}
+            | {"message": event.message[:LONGEST]}
+            for event in found_events
+        ]
         result["events_since"] = newest[0].when if len(newest) == MOST_EVENTS else log.since
         result["running"] = _running(found_events)
         result["boots"] = [boot._asdict() for boot in log.boots()]
@@ -544,19 +584,30 @@ def logged(history: int, now: float, files: list[str], events: bool) -> dict:
 
 
 def _running(events: list[job_log.Event]) -> list[int]:
-    open_runs = set()
+    open_runs = {}
     for event in events:
         if event.status == "start":
-            open_runs.add(event.pid)
+            open_runs[event.pid] = event.unit
         elif event.status in ("ok", "fail"):
-            open_runs.discard(event.pid)
-    return sorted(pid for pid in open_runs if os.path.exists(f"/proc/{pid}"))
+            open_runs.pop(event.pid, None)
+    return sorted(pid for pid, unit in open_runs.items() if _lives(pid, unit))
 
 
 def _status(run: job_log.Run) -> str:
     if run.status != "start":
         return run.status
-    return "running" if os.path.exists(f"/proc/{run.pid}") else "lost"
+    return "running" if _lives(run.pid, run.unit) else "lost"
+
+
+def _lives(pid: int, unit: str) -> bool:
+    """Return whether a job runs. One of a user's own service manager, which is not asked, is thought to do so."""
+    if not unit:
+        return os.path.exists(f"/proc/{pid}")
+    try:
+        found = systemd.properties(unit, "LoadState", "ActiveState")
+    except programs.ProgramError:
+        return False
+    return found.get("LoadState") == "not-found" or found.get("ActiveState") not in ("inactive", "failed")
 
 
 def _shown(raw: bytes | None) -> str | None:
@@ -585,6 +636,7 @@ def main() -> None:
             result = {
                 "clusters": [cluster(given["rcronctl_path"], conf) for conf in confs],
                 "entries": found,
+                "timers": listing.listed(),
                 "unreadable": unreadable,
                 "addresses": network.own_addresses(),
                 "heard": heard(),

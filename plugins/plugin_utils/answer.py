@@ -47,6 +47,15 @@ ENTRY = {
     "conf": (str, None),
     "takeover_wait": (int, None),
 }
+TIMER = {
+    "timer": (str, None),
+    "service": str,
+    "scope": str,
+    "next": (SECONDS, None),
+    "guarded": bool,
+    "conf": (str, None),
+    "takeover_wait": (int, None),
+}
 RUN = {
     "cluster": str,
     "command": str,
@@ -76,6 +85,7 @@ def _cluster(value: object) -> Shape:
 INFO = {"clusters": [_cluster], "entries": [ENTRY], "unreadable": [str], "time": SECONDS}
 #: What else it returns on request.
 MORE = {
+    "timers": [TIMER],
     "runs": [RUN],
     "ignored": {...: int},
     "events": [EVENT],
@@ -93,6 +103,9 @@ REWRITTEN = {
     "crontabs": [{"crontab": str, "entries": [{"line": int, "before": str, "after": str}]}],
     "unselected": [{"crontab": str, "line": int, "command": str, "recorded": bool, "released": bool}],
 }
+
+#: What rcron_timers returns unless it fails, as far as a report needs it.
+GUARDED = {"units": [{"service": str, "path": str, "changed": bool}]}
 
 #: What any module's result may hold as well. Not facts, which would take precedence over the inventory's variables.
 COMMON = frozenset(

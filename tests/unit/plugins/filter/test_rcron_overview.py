@@ -114,3 +114,27 @@ def test_a_long_command_is_cut():
 def test_a_value_that_is_not_a_dict_is_refused():
     with pytest.raises(AnsibleFilterError, match="pass a dict of hosts"):
         FilterModule().filters()["rcron_overview"]("n1")
+
+
+def test_timers_are_shown_if_one_is_guarded():
+    guarded = {"timer": "a.timer", "service": "a.service", "scope": "system", "next": 7200.0, "guarded": True}
+    guarded |= {"conf": CLUSTER["conf"], "takeover_wait": None}
+    bare = {**guarded, "guarded": False, "conf": None, "next": 3600.0}
+    apt = {**bare, "timer": "apt-daily.timer", "service": "apt-daily.service"}
+    mine = {**guarded, "timer": None, "service": "mine.service", "scope": "user", "next": None}
+    stopped = {**guarded, "timer": None, "next": None}  # the drop-in is there, and the timer is not loaded
+    template = {**stopped, "service": "b@.service"}
+    hosts = {
+        "n1": host(CLUSTER, timers=[guarded, apt, mine]),
+        "n2": host(CLUSTER, timers=[bare, apt, mine]),
+        "n3": host(CLUSTER, timers=[stopped, mine, template]),
+    }
+    lines = rcron_overview(hosts)
+    assert [" ".join(line.split()) for line in lines[lines.index("") + 1 :]] == [
+        "TIMER SERVICE CLUSTER GUARDED ON NEXT",
+        "a.timer a.service billing n1, n3 1970-01-01 01:00:00",
+        "apt-daily.timer apt-daily.service - none 1970-01-01 01:00:00",
+        "- b@.service billing n3 -",
+        "users' own mine.service billing all -",
+    ]
+    assert "TIMER" not in " ".join(rcron_overview({"n1": host(CLUSTER, timers=[apt])}))

@@ -312,3 +312,68 @@ def test_the_table_is_aligned(hosts):
 def test_a_value_that_is_not_a_dict_is_refused():
     with pytest.raises(AnsibleFilterError, match="pass a dict of hosts"):
         FilterModule().filters()["rcron_problems"](["n1"])
+
+
+TIMER = {
+    "timer": "a.timer",
+    "service": "a.service",
+    "scope": "system",
+    "next": None,
+    "guarded": True,
+    "conf": "/etc/rcron/rcron.conf",
+    "takeover_wait": None,
+}
+
+
+def test_timers_that_are_guarded_alike_are_fine(hosts):
+    for info in hosts.values():
+        info["timers"] = [dict(TIMER), {**TIMER, "service": "b.service", "guarded": False, "conf": None}]
+    assert problems(hosts) == []
+
+
+def test_a_timer_that_is_guarded_in_one_place_and_not_in_another(hosts):
+    hosts["n1"]["timers"] = [dict(TIMER)]
+    hosts["n2"]["timers"] = [{**TIMER, "guarded": False, "conf": None}]
+    hosts["n3"]["timers"] = [{**TIMER, "takeover_wait": 30}]
+    assert [(problem.host, problem.what) for problem in problems(hosts)] == [
+        ("n1", "the guard of a.service (--takeover-wait 30) is missing here, but not on n3"),
+        ("n2", "the guard of a.service (--takeover-wait 30) is missing here, but not on n3"),
+        ("n2", "the guard of a.service is missing here, but not on n1"),
+        ("n3", "the guard of a.service is missing here, but not on n1"),
+    ]
+
+
+def test_instances_that_only_some_hosts_have_loaded_are_guarded_by_their_template(hosts):
+    for info in hosts.values():
+        info["timers"] = [{**TIMER, "timer": None, "service": "a@.service"}]
+    hosts["n1"]["timers"].append({**TIMER, "service": "a@x.service"})
+    assert problems(hosts) == []
+    hosts["n2"]["timers"] = []
+    assert [(problem.host, problem.what) for problem in problems(hosts)] == [
+        ("n2", "the guard of a@.service is missing here, but not on n1, n3")
+    ]
+
+
+def test_another_clusters_guard_does_not_count(hosts):
+    hosts["n1"]["timers"] = [{**TIMER, "conf": "/etc/rcron/other.conf"}]
+    assert problems(hosts) == []
+
+
+@pytest.mark.parametrize(
+    ("tried", "what"),
+    [
+        ({}, None),
+        ({"skipped": True}, None),
+        ({"units": [{"service": "a.service", "path": "/etc/x", "changed": False}]}, None),
+        (
+            {"units": [{"service": "a.service", "path": "/etc/x", "changed": True}]},
+            "a.service is not guarded as rcron_timers_units says (/etc/x)",
+        ),
+        ({"failed": True, "msg": "there is no a.timer"}, "there is no a.timer"),
+        ({"failed": True}, "the check of its timers gave no answer"),
+        ({"units": 1}, "its answer to the timers' check is not one of rcron_timers (units is not a list)"),
+    ],
+)
+def test_what_the_timers_check_says(hosts, tried, what):
+    found = [(problem.host, problem.what) for problem in problems(hosts, timers={"n2": tried})]
+    assert found == ([] if what is None else [("n2", what)])

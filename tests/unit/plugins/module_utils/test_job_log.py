@@ -76,6 +76,27 @@ def test_a_process_id_that_was_used_again(logged):
     ]
 
 
+def test_a_service_whose_start_and_end_are_logged_by_two_processes(logged):
+    logged(100, 1, "state=active status=start job=a.service", "a.service")
+    logged(101, 2, 'state=active status=start job="b\\\\x2dc.service"', r"b\x2dc.service")
+    logged(103, 3, "state=active status=fail dur=3 exit=4 job=a.service", "a.service")
+    logged(104, 4, "state=passive status=demoted dur=3 job=" + r'"b\\x2dc.service"', r"b\x2dc.service")
+    logged(200, 5, "state=passive status=ignore job=a.service", "a.service")
+    assert runs(logged.lines, 0) == job_log.Runs(
+        [
+            Run("my billing", "a.service", 1, 100.0, "fail", 3, 4, "a.service"),
+            Run("my billing", r"b\x2dc.service", 2, 101.0, "demoted", 3, None, r"b\x2dc.service"),
+        ],
+        {"my billing": 1},
+    )
+
+
+def test_a_named_job_that_is_not_a_service_is_told_apart_by_its_process(logged):
+    logged(100, 1, "state=active status=start job=a.service", "/bin/a.service")
+    logged(103, 3, "state=active status=ok dur=3 exit=0 job=a.service", "/bin/a.service")
+    assert [run.pid for run in runs(logged.lines, 0).last] == [3]
+
+
 def test_ignored_runs_are_counted_from_a_time_on(logged):
     for when in (99, 100, 101):
         logged(when, when, "state=passive status=ignore", "/bin/a")
@@ -97,7 +118,7 @@ def test_every_kind_of_line_becomes_an_event(logged):
         line(107, 3, "warning: no such file; not run: cluster=c state=active status=start cmd=x"),
         line(108, 3, "cluster=c state=active status=overtaken event=keepalived:INSTANCE"),  # which changes nothing
     ]
-    assert [tuple(event) for event in map(job_log.event, job_log.from_journal(lines)) if event] == [
+    assert [tuple(event)[:-1] for event in map(job_log.event, job_log.from_journal(lines)) if event] == [
         (100.0, 1, "my billing", "start", "active", "/bin/a", None, None),
         (101.0, 1, "my billing", "ok", "active", "/bin/a", 1, 0),
         (102.0, 2, "my billing", "stale", "passive", "/bin/b", None, None),
