@@ -98,6 +98,7 @@ def problems(
         found += [Problem(host, name, what) for host, what in _entries(entries)]
         confs = {host: cluster["conf"] for host, cluster in members.items()}
         found += [Problem(host, name, what) for host, what in _timers(answered, confs)]
+    found += [Problem(host, "", what) for host, info in answered.items() for what in _half_guarded(info)]
     found += [Problem(host, "", what) for host, what in _strangers(answered)]
     found += [Problem(host, "", what) for host, what in _clocks(answered)]
     return found
@@ -236,6 +237,22 @@ def _timers(hosts: Mapping[str, Info], confs: Mapping[str, str]) -> list[tuple[s
         wait = "" if guard[2] is None else f" (--takeover-wait {guard[2]})"
         what = f"the guard of {guard[0]}{wait} is missing here, but not on {having}"
         found += [(host, what) for host in guards if guard not in guards[host]]
+    return found
+
+
+def _half_guarded(info: Info) -> list[str]:
+    """Report jobs that a crontab entry and a timer run, if only one of the two is guarded."""
+    timers = {timer["timer"]: timer for timer in info.get("timers", []) if timer["next"] is not None}
+    found = []
+    for entry in info["entries"]:
+        for name in entry["timers"]:
+            if name not in timers or timers[name]["guarded"] == entry["guarded"]:
+                continue
+            where = f"line {entry['line']} of {entry['crontab']}"
+            if entry["guarded"]:
+                found.append(f"{where} is prefixed, but {name} runs the job, too: add it to rcron_timers_units")
+            elif not entry["ends_itself"]:
+                found.append(f"{name} is guarded, but {where} runs the job, too: add it to rcron_crontab_entries")
     return found
 
 

@@ -33,6 +33,9 @@ notes:
   - An entry with C(@reboot) is prefixed with a warning, unless it waits for a takeover, because a host boots passive.
   - A command that would be longer than the host's cron takes (998 bytes for Debian's, 131071 for all others) is
     refused before anything is written.
+  - Packages ship entries that end themselves where systemd runs (C(! -d /run/systemd/system)), and a timer for the
+    same job. To prefix such an entry would guard nothing, so it is refused, with the timer's name, for
+    M(rcron.cluster.rcron_timers).
   - If M(ansible.builtin.cron) makes the entry, each of its runs takes the prefix away again. Use
     P(rcron.cluster.rcron_prefix#filter) in its O(ansible.builtin.cron#module:job) then.
 attributes:
@@ -372,6 +375,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
     locked,
 )
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
+from ansible_collections.rcron.cluster.plugins.module_utils.timers import beside
 
 # Only a program changes a crontab this often between two reads.
 ATTEMPTS = 10
@@ -494,8 +498,10 @@ class PrefixedEntries(CrontabChange):
             takeover_wait=self.takeover_wait,
             max_command=self.command.max_command if self.command else None,
         )
-        if self.state == "present" and self.later is not None:
-            self._require()
+        if self.state == "present":
+            self._refuse_what_a_timer_runs(rewritten)
+            if self.later is not None:
+                self._require()
         missing = [
             f"{described(selector)} selects nothing: "
             + (absence or f"no entry of {self.store.name} matches it{self._near(selector, before)}")
@@ -508,6 +514,14 @@ class PrefixedEntries(CrontabChange):
                 + ". Correct the selector, create the entry first, or set on_missing to warn or ignore."
             )
         return Outcome(before, rewritten, missing)
+
+    def _refuse_what_a_timer_runs(self, rewritten: Rewritten) -> None:
+        """Raise StoreError if an entry leaves its job to a timer of the same package."""
+        path = self.store.path if self.store.system else None
+        for one in rewritten.entries:
+            sentence = beside.refusal(self.store.name, path, one.line, unprefix(one.after)[0])
+            if sentence:
+                raise StoreError(f"{sentence}. Nothing is changed.")
 
     def _require(self) -> None:
         """Raise StoreError if the entries would call what is not there: on every host, and without a word."""

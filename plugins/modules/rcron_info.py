@@ -199,6 +199,15 @@ entries:
       description: The seconds of its C(--takeover-wait); null if it has none, or one that C(rcron) refuses.
       type: int
       sample: null
+    ends_itself:
+      description: Whether it does nothing on this host, which systemd runs, and leaves its job to a timer.
+      type: bool
+      sample: false
+    timers:
+      description: The timers of the same package that run the same job; for an entry of a package's crontab.
+      type: list
+      elements: str
+      sample: []
 timers:
   description:
     - Every timer that systemd has loaded, and every guarded service that none of them starts.
@@ -419,7 +428,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
 from ansible_collections.rcron.cluster.plugins.module_utils.node import network, programs, systemd
 from ansible_collections.rcron.cluster.plugins.module_utils.node.files import is_ours
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
-from ansible_collections.rcron.cluster.plugins.module_utils.timers import listing
+from ansible_collections.rcron.cluster.plugins.module_utils.timers import beside, listing
 
 HOUR = 3600
 AGENT_CONF = "agent.conf"  # which engine keeps the ledger: rcron-agent(8)
@@ -476,6 +485,9 @@ def entries() -> tuple[list[dict], list[str]]:
         except CrontabError as error:
             unreadable.append(f"{store.name} cannot be read: {error}")
             continue
+        path = store.path if store.system else None
+        timers = beside.of_packages([path])[path] if path and listed else []
+        started = beside.started_by(timers)
         for entry in listed:
             guard = entry.guard
             takeover_wait = None
@@ -497,6 +509,8 @@ def entries() -> tuple[list[dict], list[str]]:
                     "guarded": guard is not None,
                     "conf": printable(configuration(guard.conf)) if guard else None,
                     "takeover_wait": takeover_wait,
+                    "ends_itself": beside.ends_itself(entry.command),
+                    "timers": beside.same_job(entry.command, timers, started),
                 }
             )
     return found, unreadable

@@ -46,6 +46,8 @@ ENTRY = {
     "guarded": bool,
     "conf": (str, None),
     "takeover_wait": (int, None),
+    "ends_itself": bool,
+    "timers": [str],
 }
 TIMER = {
     "timer": (str, None),

@@ -150,6 +150,8 @@ WELL = {
             "guarded": True,
             "conf": "/etc/rcron/rcron.conf",
             "takeover_wait": None,
+            "ends_itself": False,
+            "timers": [],
         }
     ],
     "unreadable": ["/etc/cron.d/x cannot be read"],

@@ -34,6 +34,8 @@ ENTRY = {
     "guarded": True,
     "conf": "/etc/rcron/rcron.conf",
     "takeover_wait": None,
+    "ends_itself": False,
+    "timers": [],
 }
 
 
@@ -352,6 +354,29 @@ def test_instances_that_only_some_hosts_have_loaded_are_guarded_by_their_templat
     assert [(problem.host, problem.what) for problem in problems(hosts)] == [
         ("n2", "the guard of a@.service is missing here, but not on n1, n3")
     ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "timer", "what"),
+    [
+        ({"guarded": True}, {"guarded": False}, "is prefixed, but a.timer runs the job, too: add it to rcron_timers"),
+        ({"guarded": False}, {"guarded": True}, "runs the job, too: add it to rcron_crontab_entries"),
+        ({"guarded": False, "ends_itself": True}, {"guarded": True}, None),
+        ({"guarded": True}, {"guarded": True}, None),
+        ({"guarded": False}, {"guarded": False}, None),
+        ({"guarded": True}, {"guarded": False, "next": None}, None),  # a timer that is stopped
+        ({"guarded": True}, {"guarded": False, "timer": "b.timer"}, None),
+    ],
+)
+def test_a_job_that_an_entry_and_a_timer_run_is_guarded_in_both(hosts, entry, timer, what):
+    for info in hosts.values():
+        info["entries"] = [{**ENTRY, "crontab": "/etc/cron.d/a", "timers": ["a.timer"], **entry}]
+        info["timers"] = [{**TIMER, "next": 7200.0, **timer}]
+    found = problems(hosts)
+    assert len(found) == (3 if what else 0)
+    for problem in found:
+        assert what in problem.what
+        assert "line 3 of /etc/cron.d/a" in problem.what
 
 
 def test_another_clusters_guard_does_not_count(hosts):

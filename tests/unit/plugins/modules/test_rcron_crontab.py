@@ -19,6 +19,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
     UnknownUserError,
     UserCrontab,
 )
+from ansible_collections.rcron.cluster.plugins.module_utils.timers import beside
 from ansible_collections.rcron.cluster.plugins.modules import rcron_crontab
 from ansible_collections.rcron.cluster.plugins.modules.rcron_crontab import (
     MissingEntryError,
@@ -90,6 +91,21 @@ def test_a_preview_writes_nothing_and_says_what_is_to_come(path):
 def test_a_backup_holds_what_was_there(path, tmp_path):
     outcome = entries_of(CrontabFile(str(path)), NIGHTLY).apply(str(tmp_path / "backups"))
     assert pathlib.Path(outcome.backup_file).read_bytes() == SYSTEM
+
+
+def test_an_entry_that_leaves_its_job_to_a_timer_is_refused_and_can_still_be_set_free(path, monkeypatch, tmp_path):
+    monkeypatch.setattr(beside, "BOOTED", str(tmp_path))
+    monkeypatch.setattr(beside, "of_packages", lambda paths: {one: ["app-clean.timer"] for one in paths})
+    text = b"0 1 * * * root [ ! -d /run/systemd/system ] && /opt/app/clean\n5 5 * * * root /bin/true\n"
+    path.write_bytes(text)
+    clean = Selector("regexp", b"clean")
+    with pytest.raises(StoreError, match=r"line 1 of .*/app ends itself where systemd runs.* app-clean\.timer of the"):
+        entries_of(CrontabFile(str(path)), clean, Selector("job", b"/bin/true")).apply()
+    assert path.read_bytes() == text
+    prefixed = text.replace(b"[ !", b"/usr/bin/rcron -c '[ !").replace(b"/clean", b"/clean'")
+    path.write_bytes(prefixed)
+    assert entries_of(CrontabFile(str(path)), clean, state="absent").apply().changed
+    assert path.read_bytes() == text
 
 
 # --- What stops it ----------------------------------------------------------------------------------------------

@@ -186,8 +186,8 @@ def test_the_last_runs_come_from_the_journal(program):
 
 
 def test_a_host_without_a_journal_has_no_runs(monkeypatch):
-    monkeypatch.setenv("PATH", "/nonexistent")
-    assert rcron_info.logged(500, 1.0, ["/nonexistent"], False) == {"runs": [], "ignored": {}}
+    monkeypatch.setenv("PATH", "/no/such/rcronctl")
+    assert rcron_info.logged(500, 1.0, ["/no/such/rcronctl"], False) == {"runs": [], "ignored": {}}
 
 
 def test_all_that_is_logged_is_told_where_it_is_asked_for(program, monkeypatch):
@@ -218,7 +218,7 @@ def test_all_that_is_logged_is_told_where_it_is_asked_for(program, monkeypatch):
 
 def test_a_task_is_told_all_of_it_and_how_far_the_clock_is_off(tmp_path):
     play = tmp_path / "play.json"
-    task = {"rcron.cluster.rcron_info": {"conf": ["/nonexistent.conf"], "rcronctl_path": "/nonexistent"}}
+    task = {"rcron.cluster.rcron_info": {"conf": ["/nonexistent.conf"], "rcronctl_path": "/no/such/rcronctl"}}
     hosts = {"hosts": "localhost", "connection": "local", "gather_facts": False}
     play.write_text(json.dumps([{**hosts, "tasks": [{**task, "register": "told"}, {"debug": {"var": "told"}}]}]))
     out = subprocess.run(
@@ -239,7 +239,7 @@ def test_a_task_is_told_all_of_it_and_how_far_the_clock_is_off(tmp_path):
     assert told["changed"] is False
     assert "elapsed" not in told
     assert told["clusters"] == [
-        {"conf": "/nonexistent.conf", "error": "/nonexistent cannot be run: No such file or directory"}
+        {"conf": "/nonexistent.conf", "error": "/no/such/rcronctl cannot be run: No such file or directory"}
     ]
     assert abs(told["clock_offset"]) <= told["clock_uncertainty"] + 0.01  # it is the same clock
 
@@ -247,7 +247,7 @@ def test_a_task_is_told_all_of_it_and_how_far_the_clock_is_off(tmp_path):
 def test_all_that_is_documented_is_returned_and_nothing_else(module, crontabs, program):
     line = f"{time.time():.6f} node1 rcron[1]: cluster=billing state=active status=start cmd=/bin/a"
     program("journalctl", f"echo '{line}'")
-    told = module(rcron_info.main, conf=["/nonexistent.conf"], rcronctl_path="/nonexistent", events=True)
+    told = module(rcron_info.main, conf=["/nonexistent.conf"], rcronctl_path="/no/such/rcronctl", events=True)
     documented = yaml.safe_load(rcron_info.RETURN)
     theirs = {"clock_offset", "clock_uncertainty"}  # the action plugin's, which takes `elapsed` out
     assert set(told) - {"invocation", "changed", "elapsed"} == set(documented) - theirs
@@ -303,5 +303,5 @@ def test_no_user_has_a_stranger_heard_by_logging_that(program, monkeypatch, is_p
 
 
 def test_a_host_without_a_journal_hears_nobody(monkeypatch):
-    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setenv("PATH", "/no/such/rcronctl")
     assert rcron_info.heard() == []
