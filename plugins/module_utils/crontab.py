@@ -6,6 +6,9 @@ Bytes in, bytes out: no I/O, no Ansible, no locale. The crontab format is that o
 and systemd-cron; if they differ, a line counts as an entry if one of them runs it. The shell grammar is that of
 POSIX.1-2017, XCU chapter 2, and of bash if the two differ.
 
+An anacrontab (anacrontab(5)) is read as anacron does: fields of its own, a `%` that means nothing, and every backslash
+lost. Its entries are root's, and a job's identifier is its name.
+
 The law that `prefix` keeps: on an active node the prefixed command does what the command did, on a passive node it does
 nothing. Three things lie outside what rewriting one command can reach:
 
@@ -50,7 +53,7 @@ class Entry(NamedTuple):
     """A line of a crontab that cron runs a command for."""
 
     line: int  # counted from 1
-    name: bytes | None  # NAME, if the line above is ansible.builtin.cron's `#Ansible: NAME`
+    name: bytes | None  # NAME, if the line above is ansible.builtin.cron's `#Ansible: NAME`; in an anacrontab the job's
     user: bytes | None  # the user field; None in a user crontab
     command: bytes  # without prefix; all after the schedule or user field, the part after `%` included
     guard: Guard | None  # None: not prefixed
@@ -74,6 +77,7 @@ class Change(NamedTuple):
     after: bytes
     selected_by: list[Selector]
     at_boot: bool = False  # the entry runs when cron is started, and at no other time
+    name: bytes | None = None  # the entry's
 
 
 class Rewritten(NamedTuple):
@@ -120,6 +124,12 @@ _CRONIE_RANDOM = re.compile(rb"(?P<first>%(n)s)?~(?P<last>%(n)s)?" % {b"n": _ALN
 _SYSTEMD_RANGE = re.compile(rb"(?:\*|(?P<first>%(n)s)(?:-(?P<last>%(n)s))?)(?:/0*[1-9][0-9]*)?" % {b"n": _ALNUM})
 _NOT_PLAIN = re.compile(r"[^ -~]")
 _ANSIBLE_NAME = b"#Ansible: "
+# parse_tab_line() in anacron's readtab.c; the second kind of period is compared by what it begins with.
+_ANACRON = re.compile(
+    rb"[ \t]*(?:[0-9]+|@(?:daily|weekly|monthly|yearly|annualy)[^ \t]*)[ \t]+[0-9]+[ \t]+"
+    rb"(?P<job>[^ \t/]+)[ \t]+(?=[^ \t])"
+)
+_RUN_PARTS = re.compile(rb"(?:^|[\s;&|(/])run-parts(?:\s|$)")
 
 # Shells that read `'…'` and `-c` as POSIX says, by the last part of their path. (rbash runs nothing with a `/` in it.)
 _POSIX_SHELLS = frozenset(b"sh dash ash bash ksh ksh93 mksh lksh oksh yash zsh".split())
@@ -147,17 +157,18 @@ class _Line(NamedTuple):
 class _Place(NamedTuple):
     """Where a line has an entry's user and command."""
 
-    user: bytes | None
+    user: bytes | None  # in an anacrontab, the field of the job's identifier
     padding: int  # Debian's cron counts blanks after the first one behind the user as the command's
     command: int  # offset in the line
 
 
-def parse(crontab: bytes, *, system: bool) -> list[Entry]:
+def parse(crontab: bytes, *, system: bool, anacron: bool = False) -> list[Entry]:
     """Find the entries of a crontab. Comments, variables and invalid lines are passed over.
 
     Args:
         crontab: The crontab's text.
         system: Whether the lines have a user field (/etc/crontab, /etc/cron.d/*).
+        anacron: Whether it is an anacrontab.
 
     Returns:
         The entries in the order of the crontab.
@@ -165,10 +176,10 @@ def parse(crontab: bytes, *, system: bool) -> list[Entry]:
     Raises:
         CrontabError: The crontab contains a NUL byte.
     """
-    return [line.entry for line in _lines(crontab, system)]
+    return [line.entry for line in _lines(crontab, system, anacron)]
 
 
-def _lines(crontab: bytes, system: bool) -> Iterator[_Line]:
+def _lines(crontab: bytes, system: bool, anacron: bool) -> Iterator[_Line]:
     nul = crontab.find(b"\0")
     if nul >= 0:
         line, column = crontab.count(b"\n", 0, nul) + 1, nul - crontab.rfind(b"\n", 0, nul)
@@ -202,11 +213,12 @@ def _lines(crontab: bytes, system: bool) -> Iterator[_Line]:
             else:
                 printing.pop(what, None)
             continue
-        place = _place(text, system)
+        place = _place_in_anacrontab(text) if anacron else _place(text, system)
         if place is None:
             continue
         command, guard = unprefix(text[place.command :])
-        entry = Entry(number, name_above, place.user, command, guard, start + place.command, start + len(text))
+        above, user = (place.user, b"root") if anacron else (name_above, place.user)
+        entry = Entry(number, above, user, command, guard, start + place.command, start + len(text))
         prints = next(iter(printing.items()), None)
         yield _Line(entry, place.padding, shell, shell_line, bool(hiding), prints)
 
@@ -261,6 +273,28 @@ def _place(line: bytes, system: bool) -> _Place | None:
     if at == len(line) or line[at : at + 1] == b"-":
         return None
     return _Place(user, padding, at)
+
+
+def _place_in_anacrontab(line: bytes) -> _Place | None:
+    """Return where a line's command is; None if anacron does not run it (parse_tab_line() in anacron's readtab.c)."""
+    match = _ANACRON.match(line)
+    return match and _Place(match["job"], 0, match.end())
+
+
+def _checked_for_anacron(entry: Entry) -> None:
+    """Raise CrontabError if an entry of an anacrontab cannot be prefixed."""
+    what = f"line {entry.line}: the job {_shown(entry.name or b'')}"
+    if _RUN_PARTS.search(entry.command):
+        raise CrontabError(
+            f"{what} runs all scripts of a folder (run-parts), among them those that each host needs for itself, such "
+            "as logrotate's; take this entry off the list, and put rcron in front of what a single script runs"
+        )
+    simple = is_simple(_split_percent(entry.command)[0])
+    if b"\\" in entry.command or b"%" in entry.command or (b"'" in entry.command and not simple):
+        raise CrontabError(
+            f"{what} has a backslash, a `%` or a quote in its command, and anacron, which drops all backslashes, would "
+            "not read the prefixed command as it is meant; put the command into a script, and run that"
+        )
 
 
 def _skip(expression: re.Pattern[bytes], text: bytes, at: int) -> int:
@@ -363,6 +397,7 @@ def rewrite(
     *,
     system: bool,
     state: str,
+    anacron: bool = False,
     rcron_path: bytes = DEFAULT_RCRON_PATH,
     conf: bytes | None = None,
     takeover_wait: int | None = None,
@@ -378,6 +413,7 @@ def rewrite(
         system: Whether the lines have a user field.
         state: "present" prefixes with `rcron_path` and `conf`, and replaces another prefix. "absent" removes the
             prefixes whose configuration is `conf`; an entry of another cluster stays as it is.
+        anacron: Whether it is an anacrontab.
         rcron_path: Path of rcron on the host.
         conf: The argument of the prefix's --conf; None for the default configuration.
         takeover_wait: Seconds for the prefix's --takeover-wait. None adds none, but keeps one that an entry has.
@@ -402,7 +438,7 @@ def rewrite(
     matched = set()
     pieces = []
     copied = 0
-    for line in _lines(crontab, system):
+    for line in _lines(crontab, system, anacron):
         entry = line.entry
         selected_by = selecting(entry)
         if not selected_by:
@@ -411,10 +447,13 @@ def rewrite(
         before = crontab[entry.start : entry.end]
         after = before
         if state == "present":
+            if anacron:
+                _checked_for_anacron(entry)
             after = _present(line, before, guard, max_command)
         elif entry.guard is not None and configuration(entry.guard.conf) == configuration(conf):
             after = entry.command
-        entries.append(Change(entry.line, entry.user, before, after, selected_by, _is_at_boot(crontab, entry)))
+        at_boot = _is_at_boot(crontab, entry)
+        entries.append(Change(entry.line, entry.user, before, after, selected_by, at_boot, entry.name))
         if after != before:
             pieces += [crontab[copied : entry.start], after]
             copied = entry.end
@@ -427,19 +466,21 @@ def _is_at_boot(crontab: bytes, entry: Entry) -> bool:
     return line.lstrip(_WHITE_SPACE + b"-").lower().startswith((b"@reboot", b"@boot"))
 
 
-def unselected(crontab: bytes, selectors: Iterable[Selector], *, system: bool) -> list[Entry]:
+def unselected(crontab: bytes, selectors: Iterable[Selector], *, system: bool, anacron: bool = False) -> list[Entry]:
     """Find the entries that have a prefix, and that no selector picks.
 
     Args:
         crontab: The crontab's text.
         selectors: The selectors.
         system: Whether the lines have a user field.
+        anacron: Whether it is an anacrontab.
 
     Raises:
         CrontabError: The crontab contains a NUL byte, or a regular expression is not valid.
     """
     selecting = _selecting(list(selectors))
-    return [entry for entry in parse(crontab, system=system) if entry.guard is not None and not selecting(entry)]
+    entries = parse(crontab, system=system, anacron=anacron)
+    return [entry for entry in entries if entry.guard is not None and not selecting(entry)]
 
 
 def release(crontab: bytes, entries: Iterable[Entry]) -> Rewritten:

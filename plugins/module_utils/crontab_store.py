@@ -137,6 +137,7 @@ class UserCrontab:
     """The crontab of one user, as crontab(1) lists and replaces it."""
 
     system = False
+    anacron = False
 
     def __init__(self, user: str, command: CrontabCommand, spool: str = DEBIAN_SPOOL) -> None:
         """Name the crontab. Nothing is read.
@@ -253,6 +254,7 @@ class CrontabFile:
         """
         self.path = os.path.join(SYSTEM_CRONTABS, path)
         self.name = self.path
+        self.anacron = os.path.basename(self.path) == "anacrontab"
 
     def read(self) -> bytes | None:
         """Read the file.
@@ -364,7 +366,7 @@ def all_crontabs(
     Args:
         command: The host's crontab(1); None: it has none, so no user has a crontab.
         spools: The folders that may hold the users' crontabs, each called after its user.
-        root: The folder of `crontab` and `cron.d`.
+        root: The folder of `crontab`, `anacrontab` and `cron.d`.
     """
     found: list[UserCrontab | CrontabFile] = []
     if command is not None:
@@ -376,7 +378,7 @@ def all_crontabs(
     # Debian's cron takes run-parts' names only; cronie leaves out hidden files, and what editors and packages leave.
     debian = command is None or command.is_debian
     taken = re.compile(r"[A-Za-z0-9_-]+\Z" if debian else r"(?!\.)(?!.*(~|\.(rpm(save|new|orig)|swp|cfsaved)|,v)\Z)")
-    paths = [os.path.join(root, "crontab")]
+    paths = [os.path.join(root, "crontab"), os.path.join(root, "anacrontab")]
     paths += [os.path.join(root, "cron.d", name) for name in _files(os.path.join(root, "cron.d")) if taken.match(name)]
     return found + [CrontabFile(path) for path in paths if os.path.lexists(path)]
 

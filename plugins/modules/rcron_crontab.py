@@ -66,6 +66,9 @@ options:
     description:
       - The system crontab that holds the entries, whose lines have a field for the user.
       - An absolute path, such as V(/etc/crontab), or the name of a file in C(/etc/cron.d).
+      - A file called C(anacrontab) is read as anacron does. The name of an entry is the job's identifier. An entry that
+        runs all scripts of a folder (C(run-parts)) is refused.
+      - Anacron notes a job as done on passive nodes, too, and does not start it again before its period is over.
     type: path
   entries:
     description:
@@ -492,6 +495,7 @@ class PrefixedEntries(CrontabChange):
             before,
             self.selectors,
             system=self.store.system,
+            anacron=self.store.anacron,
             state=self.state,
             rcron_path=self.rcron_path,
             conf=self.conf,
@@ -543,12 +547,15 @@ class PrefixedEntries(CrontabChange):
                 f"if it is still to come."
             )
 
+    def _parsed(self, text: bytes) -> list[Entry]:
+        return parse(text, system=self.store.system, anacron=self.store.anacron)
+
     def _near(self, selector: Selector, text: bytes) -> str:
         """Name the entry that was probably meant."""
         wanted = {"name": "name", "job": "command"}.get(selector.kind)
         if wanted is None:
             return ""
-        there = {printable(getattr(entry, wanted) or b"") for entry in parse(text, system=self.store.system)}
+        there = {printable(getattr(entry, wanted) or b"") for entry in self._parsed(text)}
         near = difflib.get_close_matches(printable(selector.value), sorted(there), n=1)
         return f" (is it {near[0]!r}?)" if near else ""
 
@@ -568,7 +575,7 @@ class UnselectedEntries(CrontabChange):
         self.found = []
         try:
             text = self.store.read() or b""
-            entries = unselected(text, self.selectors, system=self.store.system)
+            entries = unselected(text, self.selectors, system=self.store.system, anacron=self.store.anacron)
         except UnknownUserError:
             return Outcome(b"", Rewritten(b"", [], []), [])
         except (StoreError, CrontabError) as error:
@@ -928,6 +935,14 @@ def warn_of(module: AnsibleModule, given: dict, outcome: Outcome) -> None:
                 f"{where}, line {one.line}: an entry with @reboot, and a host is passive when it boots, so that the "
                 f"job would not run on any host: {printable(unprefix(one.after)[0])[:200]}. Leave the entry out, or "
                 f"let it wait for the takeover: set takeover_wait to more seconds than the feeder takes after a boot."
+            )
+    if os.path.basename(given["cron_file"] or "") == "anacrontab" and given["state"] == "present":
+        jobs = ", ".join(printable(one.name or b"") for one in outcome.rewritten.entries)
+        if jobs:
+            module.warn(
+                f"{where}: anacron notes {jobs} as done on passive nodes, too. After a takeover the new node does not "
+                f"start a job again before its period is over, although the old one may not have run it. Let jobs that "
+                f"must not be left out wait for a takeover (takeover_wait), or start them with cron or a timer."
             )
     if given["on_missing"] == "warn":
         for sentence in outcome.missing:

@@ -478,7 +478,7 @@ def entries() -> tuple[list[dict], list[str]]:
     for store in all_crontabs(command):
         owner = store.user if isinstance(store, UserCrontab) else store.path
         try:
-            listed = parse(store.read() or b"", system=store.system)
+            listed = parse(store.read() or b"", system=store.system, anacron=store.anacron)
         except StoreError as error:
             unreadable.append(to_native(error))
             continue

@@ -42,7 +42,7 @@ def callers(places: Places, steps: list[Step], released: bool) -> list[str]:
     found = []
     for store in all_crontabs(command):
         try:
-            entries = parse(store.read() or b"", system=store.system)
+            entries = parse(store.read() or b"", system=store.system, anacron=store.anacron)
         except (StoreError, CrontabError):
             continue  # nor does the removal of the prefixes, which has said so
         for entry in entries:

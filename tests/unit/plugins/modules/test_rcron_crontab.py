@@ -108,6 +108,22 @@ def test_an_entry_that_leaves_its_job_to_a_timer_is_refused_and_can_still_be_set
     assert path.read_bytes() == text
 
 
+def test_anacrons_entry_is_prefixed_with_a_warning_of_its_stamp(module, fake_crontab, tmp_path, monkeypatch):
+    warned = []
+    monkeypatch.setattr(rcron_crontab.AnsibleModule, "warn", lambda _module, text: warned.append(text))
+    monkeypatch.setenv("PATH", fake_crontab("debian").search_path)
+    path = tmp_path / "anacrontab"
+    path.write_text("1 5 backup /bin/backup\n")
+    result = module(rcron_crontab.main, cron_file=str(path), entries=[{"name": "backup"}], later=LATER)
+    assert path.read_text() == "1 5 backup /usr/bin/rcron /bin/backup\n"
+    assert result["entries"][0]["user"] == "root"
+    (warning,) = warned
+    assert f"{path}: anacron notes backup as done on passive nodes, too" in warning
+    warned.clear()
+    module(rcron_crontab.main, cron_file=str(path), entries=[{"name": "backup"}], state="absent")
+    assert (warned, path.read_text()) == ([], "1 5 backup /bin/backup\n")
+
+
 # --- What stops it ----------------------------------------------------------------------------------------------
 
 
