@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from statistics import median
@@ -22,6 +23,9 @@ FEEDERS = pathlib.Path(__file__).resolve().parents[2] / "rcron" / "feeders"
 
 #: What rcron-agent says of a ucarp that is not the master, rcron/agent/feeders/ucarp.py.
 CARP_MASTER = re.compile(r"[0-9.]{7,15} sends ucarp's adverts")
+
+#: How many seconds before its time an entry may have been started, by the clock of another host.
+EARLY = 5.0
 
 #: Settings that may differ between hosts.
 OWN_SETTINGS = ("default_state",)
@@ -98,6 +102,7 @@ def problems(
         found += [Problem(host, name, what) for host, what in _entries(entries)]
         confs = {host: cluster["conf"] for host, cluster in members.items()}
         found += [Problem(host, name, what) for host, what in _timers(answered, confs)]
+        found += [Problem(host, name, what) for host, what in _missed({host: answered[host] for host in members}, name)]
     found += [Problem(host, "", what) for host, info in answered.items() for what in _half_guarded(info)]
     found += [Problem(host, "", what) for host, what in _strangers(answered)]
     found += [Problem(host, "", what) for host, what in _clocks(answered)]
@@ -237,6 +242,26 @@ def _timers(hosts: Mapping[str, Info], confs: Mapping[str, str]) -> list[tuple[s
         wait = "" if guard[2] is None else f" (--takeover-wait {guard[2]})"
         what = f"the guard of {guard[0]}{wait} is missing here, but not on {having}"
         found += [(host, what) for host in guards if guard not in guards[host]]
+    return found
+
+
+def _missed(hosts: Mapping[str, Info], cluster: str) -> list[tuple[str, str]]:
+    """Report entries that were due, and that no host has started since; nothing unless all hosts keep metrics."""
+    latest: dict[str, tuple[float, str]] = {}
+    started: dict[str, float] = {}
+    for host, info in hosts.items():
+        if info.get("due") is None:
+            return []
+        for entry in info["due"]:
+            if entry["cluster"] == cluster:
+                if entry["due"] is not None:
+                    latest[entry["entry"]] = max((entry["due"], host), latest.get(entry["entry"], (0.0, "")))
+                started[entry["entry"]] = max(entry["started"] or 0.0, started.get(entry["entry"], 0.0))
+    found = []
+    for entry, (due, host) in sorted(latest.items()):
+        if started[entry] < due - EARLY:
+            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(due))
+            found.append((host, f"{entry} was due {moment}, and no host has started it since"))
     return found
 
 

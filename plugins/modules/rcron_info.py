@@ -243,6 +243,30 @@ timers:
       description: The seconds of its C(--takeover-wait); null if it has none.
       type: int
       sample: null
+due:
+  description:
+    - The prefixed entries with their schedules, as far as C(rcronctl metrics) knows them.
+    - Null if the host keeps no metrics (C(rcronctl metrics), run by a timer).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    cluster:
+      description: The cluster's name.
+      type: str
+      sample: billing
+    entry:
+      description: The entry's name, or its user and a digest of its command.
+      type: str
+      sample: nightly backup
+    due:
+      description: When it was last due, in seconds since the epoch; null if it was not yet, or if that is not known.
+      type: float
+      sample: 1767323940.0
+    started:
+      description: When it last started on this host, in seconds since the epoch; null if it never did.
+      type: float
+      sample: 1767323941.0
 unreadable:
   description:
     - One sentence for each crontab that could not be read, for instance because it contains a NUL byte, and for each
@@ -410,7 +434,7 @@ from collections.abc import Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
-from ansible_collections.rcron.cluster.plugins.module_utils import job_log
+from ansible_collections.rcron.cluster.plugins.module_utils import due, job_log
 from ansible_collections.rcron.cluster.plugins.module_utils.crontab import (
     MOST_SECONDS,
     CrontabError,
@@ -651,6 +675,7 @@ def main() -> None:
                 "clusters": [cluster(given["rcronctl_path"], conf) for conf in confs],
                 "entries": found,
                 "timers": listing.listed(),
+                "due": due.entries(given["rcronctl_path"], confs[0]) if confs else None,
                 "unreadable": unreadable,
                 "addresses": network.own_addresses(),
                 "heard": heard(),

@@ -379,6 +379,37 @@ def test_a_job_that_an_entry_and_a_timer_run_is_guarded_in_both(hosts, entry, ti
         assert "line 3 of /etc/cron.d/a" in problem.what
 
 
+NOON = 43200.0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_missed"),
+    [
+        ({"due": NOON, "started": NOON - 86400}, {"due": NOON, "started": None}, True),
+        ({"due": NOON, "started": None}, {"due": None, "started": None}, True),
+        ({"due": NOON, "started": NOON + 1}, {"due": NOON, "started": None}, False),
+        ({"due": NOON, "started": NOON - 86400}, {"due": NOON, "started": NOON - 1}, False),  # by another clock
+        ({"due": None, "started": None}, {"due": None, "started": None}, False),
+        ({"due": NOON, "started": None, "cluster": "mail"}, {"due": None, "started": None}, False),
+    ],
+)
+def test_an_entry_that_was_due_and_that_no_host_has_started(hosts, first, second, is_missed):
+    entry = {"cluster": "billing", "entry": "nightly", "due": None, "started": None}
+    for host, changes in (("n1", first), ("n2", second), ("n3", {})):
+        hosts[host]["due"] = [{**entry, **changes}]
+    found = [(problem.host, problem.what) for problem in problems(hosts)]
+    assert [what.startswith("nightly was due 1970-01-01") for _host, what in found] == [True] * is_missed
+    assert [host for host, _what in found] == (["n2" if second["due"] else "n1"] if is_missed else [])
+
+
+def test_nothing_is_missed_unless_all_hosts_keep_metrics(hosts):
+    for info in hosts.values():
+        info["due"] = [{"cluster": "billing", "entry": "nightly", "due": NOON, "started": None}]
+    assert len(problems(hosts)) == 1
+    hosts["n3"]["due"] = None
+    assert problems(hosts) == []
+
+
 def test_another_clusters_guard_does_not_count(hosts):
     hosts["n1"]["timers"] = [{**TIMER, "conf": "/etc/rcron/other.conf"}]
     assert problems(hosts) == []
