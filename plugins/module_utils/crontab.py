@@ -23,14 +23,21 @@ nothing. Three things lie outside what rewriting one command can reach:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 DEFAULT_RCRON_PATH = b"/usr/bin/rcron"
 DEFAULT_CONF = b"/etc/rcron/rcron.conf"  # what a prefix without --conf means
 MOST_BYTES = 131071  # what Linux gives a program in one argument, as cron does with a command (MAX_ARG_STRLEN)
 MOST_SECONDS = 86400  # the longest --takeover-wait that rcron accepts
+MOST_OF_A_NAME = 100  # the longest --job that rcron accepts, in characters
+CLAIMS = ("off", "required", "preferred")  # what --claim may be
+CLAIMING = ("required", "preferred")
 KEPT = ("takeover_wait", "job", "claim", "fire", "claim_window")  # a prefix's options that another prefix keeps
+JOB_NAME = (
+    f"give it a job_name of 1 to {MOST_OF_A_NAME} printable characters without % and \\, with no ~ in front and no "
+    "blanks at its ends"
+)
 
 
 class CrontabError(ValueError):
@@ -78,6 +85,7 @@ class Change(NamedTuple):
     selected_by: list[Selector]
     at_boot: bool = False  # the entry runs when cron is started, and at no other time
     name: bytes | None = None  # the entry's
+    times: bytes = b""  # when it runs: the five fields, or a word such as @daily; empty in an anacrontab
 
 
 class Rewritten(NamedTuple):
@@ -402,6 +410,9 @@ def rewrite(
     conf: bytes | None = None,
     takeover_wait: int | None = None,
     max_command: int | None = None,
+    claim: str | None = None,
+    named: bool = False,
+    job_names: Mapping[Selector, bytes] | None = None,
 ) -> Rewritten:
     """Prefix the selected entries, or take their prefix away; every other byte stays as it is.
 
@@ -419,18 +430,22 @@ def rewrite(
         takeover_wait: Seconds for the prefix's --takeover-wait. None adds none, but keeps one that an entry has.
         max_command: How many bytes of command cron accepts (Debian's cron: 998), counted as written, with the part
             after `%` and, in a system crontab, further blanks behind the user. None: `MOST_BYTES`.
+        claim: The prefix's --claim, one of `CLAIMS`. None adds none, but keeps one that an entry has.
+        named: Whether the prefix's --job is to be the entry's name, if it has one. A claim wants that, too.
+        job_names: The prefix's --job for what a selector picks, instead of the entry's name.
 
     Returns:
         The new crontab, the selected entries, and the selectors that picked none.
 
     Raises:
-        CrontabError: The crontab contains a NUL byte, a regular expression is not valid, `rcron_path` or `conf` cannot
-            be written in a crontab, a command would get too long, or its SHELL is not a POSIX shell or would print on
-            passive nodes.
+        CrontabError: The crontab contains a NUL byte, a regular expression is not valid, `rcron_path`, `conf` or a
+            job's name cannot be written in a crontab, a command would get too long, or its SHELL is not a POSIX shell
+            or would print on passive nodes.
     """
     if state not in ("present", "absent"):
         raise CrontabError(f"state is {state!r}; it can be present or absent")
-    guard = _checked_guard(rcron_path, conf, takeover_wait)
+    guard = _checked_guard(rcron_path, conf, takeover_wait, claim=claim)
+    named = named or claim in CLAIMING
     selectors = list(dict.fromkeys(selectors))
     selecting = _selecting(selectors)
 
@@ -449,11 +464,13 @@ def rewrite(
         if state == "present":
             if anacron:
                 _checked_for_anacron(entry)
-            after = _present(line, before, guard, max_command)
+            job = _job_name(entry, selected_by, named, job_names or {})
+            after = _present(line, before, guard._replace(job=job), max_command)
         elif entry.guard is not None and configuration(entry.guard.conf) == configuration(conf):
             after = entry.command
-        at_boot = _is_at_boot(crontab, entry)
-        entries.append(Change(entry.line, entry.user, before, after, selected_by, at_boot, entry.name))
+        times = b"" if anacron else _times(crontab, entry)
+        at_boot = times.lower() in (b"@reboot", b"@boot")
+        entries.append(Change(entry.line, entry.user, before, after, selected_by, at_boot, entry.name, times))
         if after != before:
             pieces += [crontab[copied : entry.start], after]
             copied = entry.end
@@ -461,9 +478,104 @@ def rewrite(
     return Rewritten(b"".join(pieces), entries, [selector for selector in selectors if selector not in matched])
 
 
-def _is_at_boot(crontab: bytes, entry: Entry) -> bool:
+def _times(crontab: bytes, entry: Entry) -> bytes:
+    """Return when an entry runs: its five fields with one blank in between, or its word."""
     line = crontab[crontab.rfind(b"\n", 0, entry.start) + 1 : entry.start]
-    return line.lstrip(_WHITE_SPACE + b"-").lower().startswith((b"@reboot", b"@boot"))
+    words = line.lstrip(_WHITE_SPACE + b"-").split()
+    return b" ".join(words[:1] if words[0].startswith(b"@") else words[:5])
+
+
+def _job_name(
+    entry: Entry, selected_by: list[Selector], named: bool, job_names: Mapping[Selector, bytes]
+) -> bytes | None:
+    """Return the name that an entry's job is to have; None to leave it as it is."""
+    given = list(dict.fromkeys(job_names[selector] for selector in selected_by if selector in job_names))
+    if len(given) > 1:
+        raise CrontabError(
+            f"line {entry.line}: two items select it, with the job_name {' and '.join(map(_shown, given))}; give it one"
+        )
+    name = given[0] if given else entry.name if named else None
+    if not name and not given:
+        return None
+    if name is None or not is_job_name(name):
+        raise CrontabError(f"line {entry.line}: {_shown(name or b'')} cannot be a job's name; {JOB_NAME}")
+    return name
+
+
+class Claimed(NamedTuple):
+    """An entry whose runs are claimed."""
+
+    where: str  # the crontab's name
+    user: str  # whom it runs as
+    change: Change
+
+
+def claimed_twice(entries: Iterable[Claimed]) -> tuple[Claimed, Claimed] | None:
+    """Find two entries of which only one would ever run: they claim the same job, and may run in the same minute.
+
+    Args:
+        entries: Those of one host.
+
+    Returns:
+        The first two; None if there are none.
+    """
+    jobs: dict[tuple[str, bytes, bytes, bytes], list[tuple[Claimed, list[int]]]] = {}
+    for entry in entries:
+        command, guard = unprefix(entry.change.after)
+        # A window is the job's, at whatever time it is claimed.
+        times = [-1] * 3 if guard and guard.claim_window else _when(entry.change.times)
+        if guard is None or guard.fire is not None or not all(times):
+            continue
+        name = (b"", command.rstrip(_WHITE_SPACE)) if guard.job is None else (guard.job, b"")
+        others = jobs.setdefault((entry.user, configuration(guard.conf), *name), [])
+        for other, others_times in others:
+            if all(mine & theirs for mine, theirs in zip(times, others_times)):
+                return other, entry
+        others.append((entry, times))
+    return None
+
+
+#: What some words stand for. Any other but @reboot may be any time.
+_WORDS = {
+    b"@hourly": b"0 * * * *",
+    b"@daily": b"0 0 * * *",
+    b"@midnight": b"0 0 * * *",
+    b"@weekly": b"0 0 * * 0",
+    b"@monthly": b"0 0 1 * *",
+    b"@yearly": b"0 0 1 1 *",
+    b"@annually": b"0 0 1 1 *",
+}
+
+
+def _when(times: bytes) -> list[int]:
+    """Return the minutes, hours and months in which an entry may run, each as bits; all are 0 for @reboot.
+
+    The days are left out: cron takes those of the month and of the week together in ways of its own.
+    """
+    fields = _WORDS.get(times.lower(), times).split()
+    if len(fields) != len(_FIELDS):
+        return [0 if times.lower() in (b"@reboot", b"@boot") else -1] * 3
+    return [_bits(fields[at], _FIELDS[at]) for at in (0, 1, 3)]
+
+
+def _bits(text: bytes, field: _Field) -> int:
+    """Return the numbers that a time field names, as bits; -1, which is all of them, if it is not a plain one."""
+    found = 0
+    for part in text.split(b","):
+        match = _DEBIAN_RANGE.fullmatch(part)
+        if match is None:
+            return -1
+        step = 1 if match["step"] is None else _number(match["step"]) or 0
+        first = last = _number(match["first"], field) if match["first"] else field.low
+        if match["last"] or not match["first"]:
+            last = _number(match["last"], field) if match["last"] else field.high
+        elif match["step"]:
+            return -1
+        if first is None or last is None or not field.low <= first <= last <= field.high or step < 1:
+            return -1
+        for number in range(first, last + 1, step):
+            found |= 1 << number
+    return found
 
 
 def unselected(crontab: bytes, selectors: Iterable[Selector], *, system: bool, anacron: bool = False) -> list[Entry]:
@@ -635,33 +747,37 @@ def prefix(
     rcron_path: bytes = DEFAULT_RCRON_PATH,
     conf: bytes | None = None,
     takeover_wait: int | None = None,
+    job: bytes | None = None,
+    claim: str | None = None,
 ) -> bytes:
-    """Return the command of a crontab entry with the prefix `rcron_path [--conf CONF] [--takeover-wait SECONDS]`.
+    """Return the command of a crontab entry with the prefix `rcron_path [--conf CONF] [OPTION…]`.
 
     A simple command (`is_simple`) gets it in front; any other is quoted for `rcron -c`, except for the part after the
     first unescaped `%`, which is the standard input that cron gives it. A command that has another prefix gets this one
-    instead, but keeps the other options that it has; one that has this prefix already, and is guarded as a
-    whole by it, stays as it is, byte for byte.
+    instead, and keeps its options other than --conf unless they are given here; one that has this prefix already, and
+    is guarded as a whole by it, stays as it is, byte for byte.
 
     Args:
         command: The command as it stands in the crontab.
         rcron_path: Path of rcron on the host.
         conf: The argument of --conf; None for the default configuration.
         takeover_wait: The argument of --takeover-wait, in seconds; None for none.
+        job: The argument of --job; None for none.
+        claim: The argument of --claim, one of `CLAIMS`; None for none.
 
     Returns:
         The command with its prefix.
 
     Raises:
-        CrontabError: The command contains a NUL byte or newline or would get too long, or a path cannot be written in a
-            crontab.
+        CrontabError: The command contains a NUL byte or newline or would get too long, or a path or the job's name
+            cannot be written in a crontab.
     """
     for byte, what in ((b"\0", "NUL byte"), (b"\n", "newline")):
         if byte in command:
             raise CrontabError(
                 f"the command {_shown(command)} holds a {what}; a crontab entry is one line of text: take it out"
             )
-    guard = _checked_guard(rcron_path, conf, takeover_wait)
+    guard = _checked_guard(rcron_path, conf, takeover_wait, job, claim)
     # A longer one is not even looked at.
     prefixed = _prefixed(command, guard, bare=True) if len(command) <= MOST_BYTES else command
     if len(prefixed) > MOST_BYTES:
@@ -707,9 +823,10 @@ def unprefix(command: bytes) -> tuple[bytes, Guard | None]:
     """Return the command without its prefix, and the prefix, or None if there is none.
 
     A prefix is recognized however it is written: `rcron job`, `/usr/bin/rcron --conf FILE job`, `--conf=FILE`,
-    `--takeover-wait 30`, `-c '…'`, `-c "…"`, and `rcron 'job | mail root'`, one word with white space in it, which
-    rcron hands to a shell too. What `prefix` made comes back byte for byte. If only a shell could say what that string
-    is, or something follows it (`rcron -c "$JOB"`, `rcron 'a | b' > file`), it is handed to `$SHELL -c` instead.
+    `--takeover-wait 30` and the other options, `-c '…'`, `-c "…"`, and `rcron 'job | mail root'`, one word with white
+    space in it, which rcron hands to a shell too. What `prefix` made comes back byte for byte. If only a shell could
+    say what that string is, or something follows it (`rcron -c "$JOB"`, `rcron 'a | b' > file`), it is handed to
+    `$SHELL -c` instead.
     """
     inner = _unprefixed(command)
     return inner.command, inner.guard
@@ -836,7 +953,17 @@ def seconds(takeover_wait: bytes) -> int | None:
     return number if 0 <= number <= MOST_SECONDS else None
 
 
-def _checked_guard(rcron_path: bytes, conf: bytes | None, takeover_wait: int | None) -> Guard:
+def _checked_guard(
+    rcron_path: bytes,
+    conf: bytes | None,
+    takeover_wait: int | None,
+    job: bytes | None = None,
+    claim: str | None = None,
+) -> Guard:
+    if claim not in (None, *CLAIMS):
+        raise CrontabError(f"claim is {claim!r}; it can be {', '.join(CLAIMS)}")
+    if job is not None and not is_job_name(job):
+        raise CrontabError(f"{_shown(job)} cannot be a job's name; {JOB_NAME}")
     if takeover_wait is not None and not 0 <= takeover_wait <= MOST_SECONDS:
         raise CrontabError(
             f"takeover_wait is {takeover_wait}; it must be a whole number of seconds, from 0 to {MOST_SECONDS}"
@@ -852,7 +979,20 @@ def _checked_guard(rcron_path: bytes, conf: bytes | None, takeover_wait: int | N
             f"rcron_path is {_shown(rcron_path)}; the file must be called rcron, or the prefix could not be recognized "
             "again"
         )
-    return Guard(rcron_path, conf, None if takeover_wait is None else b"%d" % takeover_wait)
+    wait = None if takeover_wait is None else b"%d" % takeover_wait
+    return Guard(rcron_path, conf, wait, job, None if claim is None else claim.encode("ascii"))
+
+
+def is_job_name(name: bytes) -> bool:
+    """Say whether rcron takes a job's name, and cron reads it as it is written."""
+    text = name.decode("utf-8", "replace")
+    return (
+        text.isprintable()
+        and 0 < len(text) <= MOST_OF_A_NAME
+        and text == text.strip()
+        and not any(character in text for character in "%\\\ufffd")
+        and not text.startswith("~")
+    )
 
 
 def _split_percent(command: bytes) -> tuple[bytes, bytes]:

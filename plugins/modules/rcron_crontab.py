@@ -89,6 +89,26 @@ options:
         description:
           - A Python regular expression, searched in the command as it stands without a prefix.
         type: str
+      job_name:
+        description:
+          - The name that the entry's job gets by C(--job). C(rcron) logs it, and claims runs by it.
+          - Left out, the C(#Ansible) name of an entry that is claimed or O(named), and one that it has stays.
+        type: str
+  claim:
+    description:
+      - Whether each run of the entries is claimed in an engine that all nodes share, so that no other node runs it,
+        too. See rcron(8), CLAIMS, and the role P(rcron.cluster.rcron_claims#role).
+      - Left out, what C(rcron.conf) says holds, and a C(--claim) that stands in an entry already stays.
+    type: str
+    choices: ['off', required, preferred]
+  named:
+    description:
+      - Whether the entries' jobs get their C(#Ansible) names as O(claim) gives them; for a cluster whose C(rcron.conf)
+        has C(claim).
+      - Two entries that would claim one job in the same minute are refused, since only one of them would run. Give
+        them names, or an O(entries[].job_name) each.
+    type: bool
+    default: false
   state:
     description:
       - V(present) puts the prefix there. V(absent) takes it away, which gives back the original bytes.
@@ -164,6 +184,13 @@ options:
           regexp:
             description: As O(entries[].regexp).
             type: str
+          job_name:
+            description: As O(entries[].job_name).
+            type: str
+      claim:
+        description: As O(claim).
+        type: str
+        choices: ['off', required, preferred]
       state:
         description: As O(state).
         type: str
@@ -352,10 +379,15 @@ from dataclasses import dataclass, field
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_native
 from ansible_collections.rcron.cluster.plugins.module_utils.crontab import (
+    CLAIMING,
+    CLAIMS,
+    Claimed,
     CrontabError,
     Entry,
+    Guard,
     Rewritten,
     Selector,
+    claimed_twice,
     configuration,
     parse,
     printable,
@@ -386,6 +418,10 @@ ATTEMPTS = 10
 
 class MissingEntryError(Exception):
     """A selector selects nothing, and that is not allowed."""
+
+
+class DoubleClaimError(MissingEntryError):
+    """Two selected entries would claim the same runs."""
 
 
 @dataclass
@@ -478,6 +514,9 @@ class PrefixedEntries(CrontabChange):
     conf: bytes | None
     may_be_missing: bool
     takeover_wait: int | None = None  # seconds
+    claim: str | None = None
+    named: bool = False
+    job_names: dict[Selector, bytes] = field(default_factory=dict)
     later: frozenset[bytes] | None = frozenset()  # what need not be on the host yet; None: nothing need
 
     def _outcome(self) -> Outcome:
@@ -501,6 +540,9 @@ class PrefixedEntries(CrontabChange):
             conf=self.conf,
             takeover_wait=self.takeover_wait,
             max_command=self.command.max_command if self.command else None,
+            claim=self.claim,
+            named=self.named,
+            job_names=self.job_names,
         )
         if self.state == "present":
             self._refuse_what_a_timer_runs(rewritten)
@@ -517,6 +559,7 @@ class PrefixedEntries(CrontabChange):
                 "; ".join(missing)
                 + ". Correct the selector, create the entry first, or set on_missing to warn or ignore."
             )
+        refuse_doubles(self.claimed(rewritten))
         return Outcome(before, rewritten, missing)
 
     def _refuse_what_a_timer_runs(self, rewritten: Rewritten) -> None:
@@ -526,6 +569,14 @@ class PrefixedEntries(CrontabChange):
             sentence = beside.refusal(self.store.name, path, one.line, unprefix(one.after)[0])
             if sentence:
                 raise StoreError(f"{sentence}. Nothing is changed.")
+
+    def claimed(self, rewritten: Rewritten) -> list[Claimed]:
+        """Return the entries whose runs are claimed, as far as that is known here."""
+        return [
+            Claimed(name_of(self.store), printable(one.user) if self.store.system else self.store.user, one)
+            for one in (rewritten.entries if self.state == "present" else [])
+            if is_claimed(unprefix(one.after)[1], self.named)
+        ]
 
     def _require(self) -> None:
         """Raise StoreError if the entries would call what is not there: on every host, and without a word."""
@@ -624,9 +675,13 @@ class ClustersEntries:
     def preview(self) -> Done:
         """Find out what `apply` would do. Nothing is written."""
         done = Done([], [], ([], []), [])
+        claimed = []
         for entries in self.items:
             with _collected(done.failures, entries.store):
                 done.outcomes.append(entries.preview())
+                claimed += entries.claimed(done.outcomes[-1].rewritten)
+        with _collected(done.failures):
+            refuse_doubles(claimed)
         with _collected(done.failures):
             known = self.record.read().get(self._cluster, [])
             for entries in self._unselected(known):
@@ -711,6 +766,34 @@ def _collected(failures: list[str], store: UserCrontab | CrontabFile | None = No
         failures.append(to_native(error))
 
 
+def is_claimed(guard: Guard | None, named: bool) -> bool:
+    """Say whether an entry's runs are claimed.
+
+    Args:
+        guard: Its prefix.
+        named: Whether they are unless the prefix says otherwise.
+    """
+    if guard is None:
+        return False
+    return named if guard.claim is None else guard.claim.decode("ascii", "replace") in CLAIMING
+
+
+def refuse_doubles(entries: list[Claimed]) -> None:
+    """Raise DoubleClaimError if only one of two entries would ever run."""
+    found = claimed_twice(entries)
+    if found is None:
+        return
+    first, second = found
+    command, guard = unprefix(second.change.after)
+    same = "command" if guard is None or guard.job is None else f"name {printable(guard.job)!r}"
+    where = "" if first.where == second.where else f" of {first.where}"
+    raise DoubleClaimError(
+        f"{second.where}: line {second.change.line}, {printable(command)[:200]!r}, would not run whenever line "
+        f"{first.change.line}{where} does: both are jobs of {second.user} with the same {same}, so they claim the same "
+        f"run. Give each a name of its own: a comment '#Ansible: NAME' above it, or a job_name."
+    )
+
+
 def name_of(store: UserCrontab | CrontabFile) -> str:
     """Return a crontab's name in results and in the record: the user's, or the file's path."""
     return store.path if store.system else store.user
@@ -726,6 +809,21 @@ def described(selector: Selector) -> str:
     return f"{selector.kind}: {printable(selector.value)}"
 
 
+def picked_by(entry: dict) -> tuple[str, str]:
+    """Return what an item of the option `entries` selects by."""
+    ((kind, value),) = ((kind, entry[kind]) for kind in KINDS if entry.get(kind) is not None)
+    return kind, value
+
+
+def to_job_names(entries: list[dict]) -> dict[Selector, bytes]:
+    """Return the names that items of the option `entries` give to what they select."""
+    return {
+        selector: to_bytes(entry["job_name"], errors="surrogate_or_strict")
+        for selector, entry in zip(to_selectors(entries), entries)
+        if entry.get("job_name") is not None
+    }
+
+
 def to_selectors(entries: list[dict]) -> list[Selector]:
     """Turn the option `entries` into selectors.
 
@@ -734,7 +832,7 @@ def to_selectors(entries: list[dict]) -> list[Selector]:
     """
     selectors = []
     for number, entry in enumerate(entries):
-        ((kind, value),) = ((kind, value) for kind, value in entry.items() if value is not None)
+        kind, value = picked_by(entry)
         if not value.strip():
             raise CrontabError(
                 f"entries[{number}].{kind} is empty. Give the {kind} of an entry, or leave the item out."
@@ -752,13 +850,14 @@ OF_A_CRONTAB = {
     "entries": {
         "type": "list",
         "elements": "dict",
-        "options": {kind: {"type": "str"} for kind in KINDS},
+        "options": {name: {"type": "str"} for name in [*KINDS, "job_name"]},
         "mutually_exclusive": [KINDS],
         "required_one_of": [KINDS],
     },
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "conf": {"type": "str"},
     "takeover_wait": {"type": "int"},
+    "claim": {"type": "str", "choices": list(CLAIMS)},
     "on_missing": {"type": "str", "choices": ["fail", "warn", "ignore"], "default": "fail"},
     "backup": {"type": "bool", "default": False},
 }
@@ -771,6 +870,7 @@ def main() -> None:
             **OF_A_CRONTAB,
             "rcron_path": {"type": "str", "default": "/usr/bin/rcron"},
             "later": {"type": "list", "elements": "str", "default": []},
+            "named": {"type": "bool", "default": False},
             "crontabs": {
                 "type": "list",
                 "elements": "dict",
@@ -821,6 +921,7 @@ def change_all(module: AnsibleModule, given: dict) -> None:
     items = [
         {
             **item,
+            "named": given["named"],
             "rcron_path": item["rcron_path"] or given["rcron_path"],
             "conf": None if _is_default(item["conf"] or given["conf"]) else item["conf"] or given["conf"],
         }
@@ -922,6 +1023,9 @@ def to_change(given: dict, command: CrontabCommand | None, later: list[str]) -> 
         conf=to_bytes(given["conf"]) if given["conf"] else None,
         may_be_missing=given["on_missing"] != "fail",
         takeover_wait=given["takeover_wait"],
+        claim=given["claim"],
+        named=given["named"],
+        job_names=to_job_names(given["entries"]),
         later=frozenset(map(to_bytes, later)),
     )
 

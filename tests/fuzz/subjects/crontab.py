@@ -61,6 +61,10 @@ CLEAR = {
 }
 
 
+#: The options that a prefix keeps, and that this subject does not give.
+OF_CLAIMS = ("job", "claim", "fire", "claim_window")
+
+
 def holds(
     text: bytes, system: bool, selector: tuple[str, bytes], path: bytes, conf: bytes | None, wait: int | None
 ) -> None:
@@ -166,7 +170,7 @@ def _unprefixed(before: bytes, command: bytes) -> None:
 def _behind_options(words: list[bytes]) -> list[bytes]:
     """Return what follows the options of a prefix, -c included."""
     at = 1
-    while words[at].startswith((b"--conf", b"--takeover-wait")):
+    while words[at].startswith((b"--conf", b"--takeover-wait", b"--job", b"--claim", b"--fire")):
         at += 1 if b"=" in words[at] else 2
     return words[at + 1 :] if words[at] == b"--" else words[at:]
 
@@ -215,8 +219,11 @@ def _shells(text: bytes) -> list[bytes | None]:
 
 def _prefixed(entry: Entry, change: product.Change, guard: Guard, shell: bytes | None) -> None:
     command, found = product.unprefix(change.after)
-    if guard.takeover_wait is None and entry.guard is not None:
-        guard = guard._replace(takeover_wait=entry.guard.takeover_wait)
+    if entry.guard is not None:
+        guard = guard._replace(
+            takeover_wait=entry.guard.takeover_wait if guard.takeover_wait is None else guard.takeover_wait,
+            **{name: getattr(entry.guard, name) for name in OF_CLAIMS},
+        )
     assert (command, found) == (entry.command, guard), (
         f"the prefix comes off again: {change.after!r} is {command!r}, {found}"
     )
@@ -236,6 +243,9 @@ def _prefixed(entry: Entry, change: product.Change, guard: Guard, shell: bytes |
     head = [guard.rcron_path]
     head += [b"--conf", guard.conf] if guard.conf is not None else []
     head += [b"--takeover-wait", guard.takeover_wait] if guard.takeover_wait is not None else []
+    for name in OF_CLAIMS:
+        value = getattr(guard, name)
+        head += [b"--" + name.replace("_", "-").encode(), value] if value is not None else []
     for cron in cron_run.CRONS:
         line, stdin = cron_run.shell_input(entry.command, cron)
         after, after_stdin = cron_run.shell_input(change.after, cron)
@@ -305,7 +315,7 @@ def _leaves_no_trace(line: bytes) -> bool:
 _WORDS = b"a b x1 job cd echo true if then fi for in do done while { } ! [ ] [[ ]] time A=1 \xe9 \xff \xc2\xa0".split(
     b" "
 )
-_PREFIXES = b"rcron /usr/bin/rcron -c --conf -- --conf=/c /c --takeover-wait 30 $SHELL".split()
+_PREFIXES = b"rcron /usr/bin/rcron -c --conf -- --conf=/c /c --takeover-wait 30 $SHELL --job --claim=off --fire".split()
 _OPERATORS = b"&& || | ; & > >> < 2>&1 ( ) ' \" \\ ` $ $( ${ $(( )) ~ * ? # % \\% \\\\ =".split()
 _PARTS = st.sampled_from(
     [
@@ -320,6 +330,7 @@ _ANY_BYTES = st.binary(max_size=60).map(lambda text: re.sub(rb"[\0\n]", b"", tex
 _PREFIXED = st.tuples(
     st.sampled_from([b"rcron", b"/usr/bin/rcron", b"'/usr/bin/rcron'"]),
     st.sampled_from([b"", b"--conf=/c", b"--conf /etc/rcron/b.conf", b"--takeover-wait 5", b"--takeover-wait '3 0'"]),
+    st.sampled_from([b"", b"", b"--job a", b"--job='a b' --claim required", b"--claim-window 5", b'--fire "x\'y"']),
     st.sampled_from([b"", b"-c", b"--"]),
     _SHELLISH,
 ).map(b" ".join)

@@ -51,8 +51,11 @@ def test_entries_are_prefixed_once_and_set_free_again(role, crontabs):
     assert "changed=1" in first.stdout, first.stdout
     assert first.stdout.count("+5 5 * * * root /usr/bin/rcron -c") == 2, "one diff for each crontab"
     assert [path.read_bytes() for path in crontabs] == [PREFIXED, PREFIXED]
-    second = role(rcron_crontab_entries=items(crontabs))
+    # `off` without quotes: nothing is claimed, so nothing is named.
+    second = role(rcron_crontab_entries=items(crontabs), rcron_claim=False)
     assert "changed=0" in second.stdout, second.stdout
+    role(rcron_crontab_entries=items(crontabs)[:1], rcron_claim="required")
+    assert crontabs[0].read_bytes() == PREFIXED.replace(b"rcron -c", b"rcron --job nightly -c")
     released = role(rcron_crontab_entries=items(crontabs), rcron_crontab_state="absent")
     assert "changed=1" in released.stdout, released.stdout
     assert [path.read_bytes() for path in crontabs] == [TEXT, TEXT]

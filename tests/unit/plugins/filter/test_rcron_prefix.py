@@ -23,6 +23,14 @@ def test_path_and_configuration_can_be_named():
     assert rcron_prefix("job", conf="/etc/b.conf") == "/usr/bin/rcron --conf /etc/b.conf job"
 
 
+def test_a_claim_and_its_jobs_name_can_be_given():
+    assert rcron_prefix("job", job_name="a b", claim="required") == ("/usr/bin/rcron --job 'a b' --claim required job")
+    with pytest.raises(AnsibleFilterError, match="claim is True; it must be a string"):
+        rcron_prefix("job", claim=True)
+    with pytest.raises(AnsibleFilterError, match="claim is 'yes'; it can be off"):
+        rcron_prefix("job", claim="yes")
+
+
 def test_a_wait_for_a_takeover_can_be_given():
     assert rcron_prefix("job", takeover_wait=30) == "/usr/bin/rcron --takeover-wait 30 job"
 

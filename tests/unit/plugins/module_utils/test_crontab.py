@@ -10,9 +10,11 @@ import time
 
 import pytest
 from ansible_collections.rcron.cluster.plugins.module_utils.crontab import (
+    Claimed,
     CrontabError,
     Guard,
     Selector,
+    claimed_twice,
     is_simple,
     parse,
     prefix,
@@ -279,6 +281,8 @@ def test_any_other_command_is_quoted_for_a_shell(command, prefixed):
         (b"rcron -- job", b"job", Guard(b"rcron", None)),
         (b"rcron --takeover-wait 30 job", b"job", Guard(b"rcron", None, b"30")),
         (b"rcron --takeover-wait=30 --conf=/c -c 'a | b'", b"a | b", Guard(b"rcron", b"/c", b"30")),
+        (b"rcron --job a --claim=required job", b"job", Guard(b"rcron", None, job=b"a", claim=b"required")),
+        (b"rcron --fire '1 2' --claim-window 60 -c 'a'", b"a", Guard(b"rcron", None, fire=b"1 2", claim_window=b"60")),
         (b"rcron --conf /c --takeover-wait '30' -- job", b"job", Guard(b"rcron", b"/c", b"30")),
         (b"rcron -c 'a | b'", b"a | b", Guard(b"rcron", None)),
         (b'rcron -c "a | b"', b"a | b", Guard(b"rcron", None)),
@@ -303,7 +307,7 @@ def test_any_other_command_is_quoted_for_a_shell(command, prefixed):
 )
 def test_a_prefix_is_recognised_however_it_is_written(written, command, guard):
     assert unprefix(written) == (command, guard)
-    assert unprefix(prefix(written)) == (command, Guard(b"/usr/bin/rcron", None, guard.takeover_wait))
+    assert unprefix(prefix(written)) == (command, guard._replace(rcron_path=b"/usr/bin/rcron", conf=None))
 
 
 @pytest.mark.parametrize(
@@ -640,6 +644,99 @@ def test_a_takeover_wait_that_is_given_is_set() -> None:
     for seconds in (-1, 86401):
         with pytest.raises(CrontabError, match=r"takeover_wait is .*from 0 to 86400"):
             prefix(b"job", takeover_wait=seconds)
+
+
+def test_the_options_of_claims_that_stand_there_stay() -> None:
+    written = b"/usr/bin/rcron --job 'a b' --claim preferred --fire x --claim-window 9 job"
+    assert prefix(written) == written
+    assert prefix(written, claim="off", job=b"c") == (
+        b"/usr/bin/rcron --job c --claim off --fire x --claim-window 9 job"
+    )
+    assert unprefix(written)[0] == b"job"
+
+
+@pytest.mark.parametrize("name", [b"", b" a", b"a ", b"~a", b"50%", b"a\\b", b"a\tb", b"\xff", b"a" * 101])
+def test_a_name_that_cron_or_rcron_would_read_otherwise_is_refused(name: bytes) -> None:
+    with pytest.raises(CrontabError, match="cannot be a job's name; give it a job_name"):
+        prefix(b"job", job=name)
+
+
+def test_a_claim_that_is_none_is_refused() -> None:
+    with pytest.raises(CrontabError, match="claim is 'always'; it can be off, required, preferred"):
+        prefix(b"job", claim="always")
+
+
+NAMED = b"#Ansible: nightly backup\n5 1 * * * job\n#Ansible: 50%\n5 2 * * * other\n5 3 * * * third\n"
+
+
+def rewritten(text: bytes, *selectors: Selector, **options) -> list[bytes]:
+    return [entry.after for entry in present(text, *selectors, **options).entries]
+
+
+@pytest.mark.parametrize("options", [{"named": True}, {"claim": "preferred"}])
+def test_a_job_is_claimed_by_its_entrys_name(options: dict) -> None:
+    claim = b" --claim preferred" if "claim" in options else b""
+    text = NAMED.replace(b"50%", b"half")
+    assert rewritten(text, **options) == [
+        b"/usr/bin/rcron --job 'nightly backup'" + claim + b" job",
+        b"/usr/bin/rcron --job half" + claim + b" other",
+        b"/usr/bin/rcron" + claim + b" third",
+    ]
+    # Nothing is named if nothing is claimed.
+    assert rewritten(text, claim="off")[0] == b"/usr/bin/rcron --claim off job"
+    assert rewritten(text)[0] == b"/usr/bin/rcron job"
+
+
+def test_a_name_can_be_given_instead_of_the_entrys() -> None:
+    half = Selector("name", b"50%")
+    with pytest.raises(CrontabError, match="line 4: '50%' cannot be a job's name"):
+        rewritten(NAMED, half, named=True)
+    assert rewritten(NAMED, half, job_names={half: b"half"}) == [b"/usr/bin/rcron --job half other"]
+    with pytest.raises(CrontabError, match="line 4: two items select it, with the job_name 'half' and 'all'"):
+        rewritten(NAMED, half, *ALL, job_names={half: b"half", ALL[0]: b"all"})
+
+
+def doubles(*lines: str) -> bool:
+    done = present("\n".join([*lines, ""]).encode(), claim="required")
+    return claimed_twice(Claimed("root", "root", entry) for entry in done.entries) is not None
+
+
+@pytest.mark.parametrize(
+    ("times", "others", "may_meet"),
+    [
+        ("* * * * *", "* * * * *", True),
+        ("0 1 * * *", "0 13 * * *", False),
+        ("*/5 * * * *", "*/10 * * * *", True),
+        ("1-59/2 * * * *", "*/2 * * * *", False),
+        ("0 1 * * mon", "0 1 * * tue", True),
+        ("0 1 1 jan *", "0 1 1 2-12 *", False),
+        ("0 1 1 jan *", "0 1 1 jan,feb *", True),
+        ("@daily", "0 0 * * *", True),
+        ("@daily", "0 1 * * *", False),
+        ("@monthly", "@hourly", True),
+        ("~ 1 * * *", "5 1 * * *", True),
+        ("@reboot", "@reboot", False),
+        ("@minutely", "7 7 * * *", True),
+    ],
+)
+def test_two_entries_with_one_command_are_one_job_if_they_may_run_in_one_minute(
+    times: str, others: str, may_meet: bool
+) -> None:
+    assert doubles(f"{times} job", f"{others} job") == may_meet
+    assert doubles(f"{others} job", f"{times} job") == may_meet
+    assert not doubles(f"{times} job", f"{others} job more")
+
+
+def test_what_tells_two_entries_apart() -> None:
+    assert not doubles("#Ansible: a", "* * * * * job", "#Ansible: b", "* * * * * job")
+    assert doubles("#Ansible: a", "* * * * * job", "#Ansible: a", "* * * * * other")
+    assert doubles("* * * * * job", "* * * * * rcron -- job")
+    assert not doubles("* * * * * rcron --fire 1 job", "* * * * * rcron --fire 2 job")
+    # A window is claimed for the job, whenever that is.
+    assert doubles("0 1 * * * rcron --claim-window 60 job", "0 2 * * * rcron --claim-window 60 job")
+    (entry,) = present(b"* * * * * job\n", claim="required").entries
+    assert claimed_twice([Claimed("a", "bob", entry), Claimed("b", "eve", entry)]) is None
+    assert claimed_twice([Claimed("a", "bob", entry), Claimed("b", "bob", entry)]) is not None
 
 
 def test_absent_takes_a_takeover_wait_away_with_the_prefix() -> None:

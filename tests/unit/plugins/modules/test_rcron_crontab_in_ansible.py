@@ -115,6 +115,27 @@ def test_a_wait_for_a_takeover_is_set_and_stays_where_it_is_not_given(tmp_path, 
     assert path.read_bytes() == b"* * * * * root /usr/bin/rcron --takeover-wait 30 /bin/job\n"
 
 
+def test_claims_name_their_jobs_and_two_of_one_name_are_refused(tmp_path, play):
+    path, other = tmp_path / "app", tmp_path / "other"
+    path.write_bytes(b"#Ansible: nightly\n* * * * * root /bin/job\n* * * * * root /bin/b\n")
+    other.write_bytes(b"* * * * * root /bin/b\n")
+    entries = [{"regexp": "job"}, {"job": "/bin/b", "job_name": "b"}]
+    both = {"crontabs": [{"cron_file": str(file), "entries": entries[1:]} for file in (path, other)]}
+    (done,) = play([task(path, *entries, claim="required")])
+    assert done["changed"], done
+    expected = (
+        b"#Ansible: nightly\n* * * * * root /usr/bin/rcron --job nightly --claim required /bin/job\n"
+        b"* * * * * root /usr/bin/rcron --job b --claim required /bin/b\n"
+    )
+    assert path.read_bytes() == expected
+    both |= {"later": ["/usr/bin/rcron", "/etc/rcron/rcron.conf"], "named": True, "record_dir": str(tmp_path)}
+    (refused,) = play([{"rcron.cluster.rcron_crontab": both}])
+    assert "would not run whenever line 3" in refused["msg"]
+    assert f"of {path} does" in refused["msg"]
+    assert path.read_bytes() == expected
+    assert b"rcron" not in other.read_bytes()
+
+
 def test_a_task_that_cannot_be_done_says_why_and_changes_nothing(tmp_path, play):
     path = tmp_path / "app"
     path.write_bytes(TEXT)
