@@ -2,23 +2,26 @@
 # SPDX-License-Identifier: MIT
 """Claims on their way to the engine: threads that repeat a write until somebody has answered, or nobody waits any more.
 
-A user's claims wait for each other, never for another user's: each thread takes the next user's next claim. Ends and
-questions have a thread of their own, so that no long answer delays a claim.
+A user's claims wait for each other, never for another user's: each thread takes the next user's next claim, and one
+thread more than one user may occupy is there. A directory that does not say what a user's name is occupies few of them.
+Ends and questions have a thread of their own, so that no long answer delays a claim.
 """
 
 import collections
 import heapq
 import itertools
-import pwd
 import threading
 import time
 from collections.abc import Callable
 
 from rcron import log
 from rcron.agent.engines import Claim, Engine, EngineError, Holder
+from rcron.agent.users import Users
 
-#: How many claims are under way at once.
-THREADS = 4
+#: How many claims are under way at once: in all, of one user, and of users whose names have to be looked up.
+THREADS = 5
+MOST_OF_ONE = 4
+MOST_NAMELESS = 2
 
 #: The pause after an engine has not answered, in seconds.
 PAUSE = 0.1
@@ -82,7 +85,9 @@ class Claims:
         self._chore_numbers = itertools.count()
         self._chore_added = threading.Condition()
         self._is_over = False
-        self._names: "dict[int, str]" = {}
+        self._users = Users()
+        #: How many threads are at work for which user.
+        self._working: "collections.Counter[int]" = collections.Counter()
         self._ends = 0
         self._cleaned: "set[str]" = set()
         self._complained: "float | None" = None
@@ -136,9 +141,9 @@ class Claims:
 
     def _settle(self, task: Task, turn: int, until: float) -> None:
         def look() -> None:
-            claim = task.claim._replace(user=self.user(task.uid))
+            claim = task.claim
             try:
-                if self.engine.ended(claim, None, 0.0):
+                if self.engine.ended(claim._replace(user=self.user(task.uid)), None, 0.0):
                     log.warning(None, f"claims: {claim.job} {claim.fire}: claimed after rcron had given up: not run")
                     return
             except EngineError:
@@ -214,13 +219,14 @@ class Claims:
 
         Args:
             uid: The user's number.
+
+        Raises:
+            EngineError: There is none. A number in its place would be another user than the name on other nodes.
         """
-        if uid not in self._names:
-            try:
-                self._names[uid] = pwd.getpwuid(uid).pw_name
-            except KeyError:
-                return f"#{uid}"
-        return self._names[uid]
+        try:
+            return self._users.name(uid)
+        except KeyError:
+            raise EngineError(f"user {uid} has no name on this node: see `getent passwd {uid}`") from None
 
     def _do_chores(self) -> None:
         while True:
@@ -239,31 +245,54 @@ class Claims:
 
     def _next(self) -> Task:
         with self._condition:
-            while not self._queues:
+            while True:
+                uid = next(filter(self._may_begin, self._queues), None)
+                if uid is not None:
+                    break
                 self._condition.wait()
-            uid, queue = self._queues.popitem(last=False)
+            queue = self._queues.pop(uid)
             task = queue.popleft()
             if queue:
                 # This user's next claim comes after one of each other user's.
                 self._queues[uid] = queue
+            self._working[uid] += 1
             return task
+
+    def _may_begin(self, uid: int) -> bool:
+        if self._users.is_known(uid):
+            return self._working[uid] < MOST_OF_ONE
+        nameless = [each for each in self._working if not self._users.is_known(each)]
+        return uid not in nameless and len(nameless) < MOST_NAMELESS
+
+    def _leave(self, uid: int) -> None:
+        with self._condition:
+            self._working[uid] -= 1
+            if not self._working[uid]:
+                del self._working[uid]
+            if self._queues:
+                self._condition.notify()  # this user's name may be known now
 
     def _work(self) -> None:
         while True:
             task = self._next()
-            if task.is_given_up or time.monotonic() >= task.deadline:
-                continue
             try:
-                claim = task.claim._replace(user=self.user(task.uid))
-                task.is_tried = True
-                holder = self.engine.claim(claim)
-            except EngineError as error:
-                self._failed(task, str(error))
-            except Exception as error:
-                self._failed(task, f"{type(error).__name__}: {error}")
-            else:
-                self._complained = None
-                task.done(task, holder)
+                if not task.is_given_up and time.monotonic() < task.deadline:
+                    self._make(task)
+            finally:
+                self._leave(task.uid)
+
+    def _make(self, task: Task) -> None:
+        try:
+            claim = task.claim._replace(user=self.user(task.uid))
+            task.is_tried = True
+            holder = self.engine.claim(claim)
+        except EngineError as error:
+            self._failed(task, str(error))
+        except Exception as error:
+            self._failed(task, f"{type(error).__name__}: {error}")
+        else:
+            self._complained = None
+            task.done(task, holder)
 
     def _failed(self, task: Task, reason: str) -> None:
         task.reason = reason
