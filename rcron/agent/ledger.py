@@ -49,14 +49,14 @@ def serve(conf: str, conf_of_agent: str, user: str) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
     os.umask(0o077)
     try:
-        listener = listen(files.folder_of(config.state_file))
+        listener, place = listen(files.folder_of(config.state_file))
     except OSError as error:
         return _complain(f"{error.filename or config.state_file}: {error.strerror}", EX_CANTCREAT)
     if target is not None:
         os.setgroups([])
         os.setresgid(target.pw_gid, target.pw_gid, target.pw_gid)
         os.setresuid(target.pw_uid, target.pw_uid, target.pw_uid)
-    Server(listener, Claims(engine, found.node), found.engine).run()
+    Server(listener, Claims(engine, found.node), found.engine, place).run()
     return 0
 
 

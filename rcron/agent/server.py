@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import time
+from typing import NamedTuple
 
 from rcron import claim, log
 from rcron.agent.claims import Claims, Task
@@ -51,6 +52,9 @@ REMEMBERED = 4096
 
 #: How long a status is not asked for again, in seconds.
 STATUS_AGE = 1.0
+
+#: How often it is looked whether the socket is still in its place, in seconds.
+LOOK = 1.0
 
 #: What a status and the ledger may take, in seconds.
 QUESTION = 30.0
@@ -92,9 +96,10 @@ class Server:
         listener: The listening socket, as `listen` makes it.
         claims: What makes the claims.
         engine_name: The engine's name, for the status.
+        place: Where the socket is, and which file that is; None if it is not to be looked for.
     """
 
-    def __init__(self, listener: socket.socket, claims: Claims, engine_name: str) -> None:
+    def __init__(self, listener: socket.socket, claims: Claims, engine_name: str, place: "Place | None" = None) -> None:
         self._listener = listener
         self._claims = claims
         self._engine_name = engine_name
@@ -106,6 +111,8 @@ class Server:
         self._poll.register(self._wake, select.POLLIN)
         self._poll.register(listener, select.POLLIN)
         self._is_over = False
+        self._place = place
+        self._looked = 0.0
         self._notifier = Notifier()
         self._status: "tuple[float, bytes]" = (0.0, b"")
         self._status_askers: "list[Client]" = []
@@ -114,7 +121,7 @@ class Server:
         self._won: "collections.OrderedDict[tuple[int, str, str, str], Claim]" = collections.OrderedDict()
 
     def run(self) -> None:
-        """Serve until TERM or INT."""
+        """Serve until TERM or INT, or until nobody can find the socket any more."""
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
@@ -131,8 +138,18 @@ class Server:
                     self._serve(self._clients[fd])
             self._take_answers()
             self._cut_off(time.monotonic())
+            self._look_for_the_socket(time.monotonic())
         self._notifier.stopping()
         self._claims.stop(3.0)
+
+    def _look_for_the_socket(self, now: float) -> None:
+        """End if the socket is not in its place any more: only root may put one there, and starts this anew."""
+        if now - self._looked < LOOK:
+            return
+        self._looked = now
+        if self._place is not None and not self._place.is_there():
+            log.warning(None, f"claims: {self._place.path} is gone: rcron-agent ends, and is to be started anew")
+            self._is_over = True
 
     def _end(self, *_: object) -> None:
         self._is_over = True
@@ -400,14 +417,32 @@ def _number(text: str, low: float, high: float) -> float:
     return float(text)
 
 
-def listen(folder: str) -> socket.socket:
+class Place(NamedTuple):
+    """Where the socket is: its path, and which file that is."""
+
+    path: str
+    device: int
+    inode: int
+
+    def is_there(self) -> bool:
+        """Return whether it is still there, or this process may not know."""
+        try:
+            found = os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return (found.st_dev, found.st_ino) == (self.device, self.inode)
+
+
+def listen(folder: str) -> "tuple[socket.socket, Place]":
     """Make the socket that every user may connect to.
 
     Args:
         folder: The state file's, with a slash at its end.
 
     Returns:
-        The listening socket.
+        The listening socket, and its place.
 
     Raises:
         FileExistsError: Another agent answers there.
@@ -435,5 +470,6 @@ def listen(folder: str) -> socket.socket:
     finally:
         os.umask(before)
     listener.listen(MOST)
+    found = os.stat(new)
     os.rename(new, path)
-    return listener
+    return listener, Place(path, found.st_dev, found.st_ino)

@@ -290,6 +290,29 @@ def test_it_gives_up_roots_rights_and_its_secrets_stay_unreadable(node: Any, age
     assert "PermissionError" in done.stderr, "not even a process of the same user looks into it"
 
 
+@pytest.mark.parametrize("how", ["unlinked", "replaced", "folder away"])
+def test_it_ends_if_nobody_can_find_its_socket(served: Any, how: str) -> None:
+    # systemd starts it anew, as root, who may make another one.
+    folder = served.path.parent
+    if how == "folder away":
+        folder = folder.rename(folder.with_name(folder.name + "-away"))
+    else:
+        served.path.unlink()
+        if how == "replaced":
+            served.path.touch()
+    try:
+        served.process.communicate(timeout=20)
+        assert served.process.returncode == 0
+        served.process = None
+    finally:
+        folder.rename(served.path.parent)
+
+
+def test_it_stays_as_long_as_its_socket_is_there(served: Any) -> None:
+    time.sleep(2.5)
+    assert served.ask(*served.claim("t1")) == ["mine"]
+
+
 def test_it_takes_little_memory(served: Any) -> None:
     for fire in range(50):
         served.ask(*served.claim("t1", fire=str(fire)))
