@@ -418,6 +418,25 @@ def _boottime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def give_lock(fd: int, owner: "tuple[int, int]") -> None:
+    """Give a lock that root has opened to the owner of its folder, whose feeder has to open it.
+
+    A lock is empty and has one name. Anything else is another file, which the folder's owner has given that name, and
+    which may have been replaced at its own place since then (/etc/shadow with fs.protected_hardlinks=0).
+
+    Args:
+        fd: its descriptor.
+        owner: the folder's user and group.
+    """
+    found = posix.fstat(fd)
+    if (
+        posix.geteuid() == 0
+        and owner[0] != 0
+        and (found.st_mode & 0o170000, found.st_nlink, found.st_size) == (0o100000, 1, 0)
+    ):
+        posix.fchown(fd, *owner)
+
+
 class Lock:
     """Keeps other writers of a state file away: reading the old state and writing the new one are one step.
 
@@ -457,9 +476,7 @@ class Lock:
             self._fd = posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
         else:
             owner = os.stat(folder)
-            # Not if it is another file's second name, planted there by the folder's owner.
-            if posix.geteuid() == 0 and owner.st_uid != 0 and posix.fstat(self._fd).st_nlink == 1:
-                posix.fchown(self._fd, owner.st_uid, owner.st_gid)
+            give_lock(self._fd, (owner.st_uid, owner.st_gid))
         deadline = time.monotonic() + (PATIENCE if self._patience is None else self._patience)
         while not self._take():
             if time.monotonic() >= deadline:

@@ -43,6 +43,7 @@ def facts(config: Config) -> "dict[str, Any]":
         "state": verdict.state,
         "source": verdict.source,
         "reason": verdict.reason,
+        "file": file.state if file.source == state.FILE else None,
         "since": None if verdict.source in (state.DEFAULT, state.PIN) or since is None else int(since),
         "feeder": None
         if record is None

@@ -120,6 +120,11 @@ clusters:
       description: The same as a sentence.
       type: str
       sample: /var/run/rcron/state says so
+    file:
+      description:
+        - What the state file says, V(active) or V(passive), even if a pin holds; null if it cannot be used or is stale.
+      type: str
+      sample: active
     since:
       description: When the state was given, in seconds since the epoch; null if that is not known.
       type: int

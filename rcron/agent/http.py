@@ -269,7 +269,9 @@ def _end_of_string(text: str, at: int) -> int:
     """Return where the string that begins at a quote ends."""
     end = text.find('"', at + 1)
     while end > 0:
-        slashes = end - len(text[:end].rstrip("\\"))
+        slashes = 0
+        while text[end - 1 - slashes] == "\\":
+            slashes += 1
         if slashes % 2 == 0:
             return end
         end = text.find('"', end + 1)

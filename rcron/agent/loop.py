@@ -308,8 +308,11 @@ def _datagrams(socket: "_socket.socket", now: float) -> "list[Answer]":
             break
         word, moment, words = [*data.decode("utf-8", "replace").split(" ", 2), "", ""][:3]
         try:
-            then = min(now, float(moment))
+            then = float(moment)
         except ValueError:
+            then = now
+        if not 0 <= then <= now:
+            # The feeder's user may write anything there, and infinity would end the agent, which others need, too.
             then = now
         found.append(Answer(PASSIVE if word == ask.PASSIVE else None, then, words))
     return found

@@ -233,9 +233,7 @@ class Store:
                 return -1
             raise
         try:
-            # Not if it is another file's second name, planted there by the folder's owner.
-            if os.geteuid() == 0 and self._owner[0] != 0 and os.fstat(fd).st_nlink == 1:
-                os.fchown(fd, *self._owner)
+            feed.give_lock(fd, self._owner)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if patient:

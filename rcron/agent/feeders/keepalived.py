@@ -585,7 +585,28 @@ def reader_of(fifo: str, pid: int) -> int:
     Returns:
         The process's number, or 0.
     """
-    return next((child for child in _children(pid) if fifo in _files(child)), 0)
+    try:
+        status = os.stat(fifo, follow_symlinks=False)
+    except OSError:
+        return 0
+    return next((child for child in _children(pid) if _has(child, fifo, (status.st_dev, status.st_ino))), 0)
+
+
+def _has(pid: int, path: str, identity: "tuple[int, int]") -> bool:
+    """Return whether a process has a file open, given by its path and by its device and inode.
+
+    In a mount namespace of its own, what a track_script's user has made may have any path.
+    """
+    folder = f"/proc/{pid}/fd"
+    try:
+        for name in os.listdir(folder):
+            if os.readlink(f"{folder}/{name}") == path:
+                status = os.stat(f"{folder}/{name}")
+                if (status.st_dev, status.st_ino) == identity:
+                    return True
+    except OSError:
+        pass  # it has ended, or closed a file meanwhile
+    return False
 
 
 def _children(main: int) -> "list[int]":

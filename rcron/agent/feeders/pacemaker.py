@@ -16,6 +16,7 @@ The contract (tried on Pacemaker 2.1.5 with Corosync 3.1.7):
 """
 
 import os
+import pwd
 import select
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -50,6 +51,9 @@ EXECUTOR = "pacemaker-execd"
 #: Whose processes these are, by the names that `ps -o comm` shows.
 UNITS = ("pacemaker.service", "pacemaker_remote.service")
 DAEMONS = (*CONTROLLERS, "pacemaker-based", EXECUTOR)
+
+#: What Pacemaker runs is in its units, too, and may have any name. Its daemons run as root, or as this user.
+USER = "hacluster"
 
 #: Where the agent's script touches rcron-RESOURCE.event before each action that changes something: it may be that it
 #: cannot do more. Pacemaker's HA_RSCTMP.
@@ -263,7 +267,7 @@ class PacemakerTruth(Truth):
 
     @staticmethod
     def _is_remote() -> bool:
-        return CONTROLLERS[1] in daemon.processes(*UNITS)
+        return CONTROLLERS[1] in daemon.processes(*UNITS, users=_users())
 
     def _read_times(self) -> None:
         """Reckon with the token and the consensus that Corosync has in use."""
@@ -285,7 +289,7 @@ class PacemakerTruth(Truth):
         """Learn which processes Pacemaker's daemons are. Returns whether the one that speaks to the cluster lives."""
         if self._daemons and all(one.lives() for one in self._daemons.values()):
             return True
-        found = {name: pid for name, pid in daemon.processes(*UNITS).items() if name in DAEMONS}
+        found = {name: pid for name, pid in daemon.processes(*UNITS, users=_users()).items() if name in DAEMONS}
         controller = next((name for name in CONTROLLERS if name in found), "")
         before = self._daemons
         self._daemons = {}
@@ -423,6 +427,14 @@ class Daemon:
             self._switches = switches
             self.woken = now
         return state not in ("T", "t")
+
+
+def _users() -> "set[int]":
+    """Return whose Pacemaker's daemons are."""
+    try:
+        return {0, pwd.getpwnam(USER).pw_uid}
+    except KeyError:
+        return {0}
 
 
 def _status(pid: int) -> "tuple[str, int]":

@@ -50,6 +50,9 @@ BETWEEN = ("starting", "restarting", "unknown")
 #: What Patroni calls a primary: up to 3, and from 4 on.
 PRIMARY = ("master", "primary")
 
+#: How much of a word of Patroni's is repeated in the log and in the record, in characters.
+MAX_WORD = 40
+
 #: The roles in which PostgreSQL is still being promoted, with the key held: a hook may have said so already.
 PROMOTION = ("replica", "promoted")
 
@@ -146,7 +149,7 @@ class PatroniTruth(Truth):
 
     def _judge(self, answer: "dict[str, str]", moment: float) -> Answer:
         """Return what an answer with the status 200 means."""
-        state, role = answer.get("state", ""), answer.get("role", "")
+        state, role = (answer.get(name, "")[:MAX_WORD] for name in ("state", "role"))
         words = f"GET /primary: 200, {role or 'no role'}, PostgreSQL {state or 'without a state'}"
         if state in BETWEEN or (state == "running" and role in PROMOTION):
             return cannot_tell(words, moment)

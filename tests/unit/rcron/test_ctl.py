@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import subprocess
 import sys
 from typing import Any
 
@@ -36,6 +37,29 @@ def test_status_shows_state_reason_and_source(node: Any) -> None:
     ]
 
 
+def test_status_says_what_the_state_file_says_whatever_the_pin_says(node: Any) -> None:
+    node.become("active")
+    assert node.ctl("pin", "passive").returncode == 0
+    found = json.loads(node.ctl("status", "--json").stdout)
+    assert (found["state"], found["file"]) == ("passive", "active")
+
+
+def test_status_does_not_read_what_a_feeder_s_user_has_led_the_state_file_to(node: Any) -> None:
+    """The playbook site looks at it by this, on a host whose feeder has changed."""
+    secret = node.folder / "shadow"
+    secret.write_text("root:secret\n")
+    node.state_file.symlink_to(secret)
+    out = node.ctl("status", "--json")
+    assert json.loads(out.stdout)["file"] is None
+    assert "secret" not in out.stdout
+    assert "secret" in subprocess.run(["cat", node.state_file], capture_output=True, text=True, check=True).stdout
+    node.state_file.unlink()
+    os.mkfifo(node.state_file)
+    assert json.loads(node.ctl("status", "--json", timeout=10).stdout)["file"] is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        subprocess.run(["cat", node.state_file], check=False, timeout=1)
+
+
 def test_status_json_is_for_programs(node: Any) -> None:
     node.become("active")
     os.utime(node.state_file, (0, 86400))
@@ -43,6 +67,7 @@ def test_status_json_is_for_programs(node: Any) -> None:
         "state": "active",
         "source": "file",
         "reason": f"{node.state_file} says so",
+        "file": "active",
         "since": 86400,
         "feeder": None,
         "second_feeder": None,

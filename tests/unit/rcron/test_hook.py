@@ -327,6 +327,22 @@ def test_a_file_of_roots_under_the_locks_name_stays_roots(node: Any) -> None:
     assert other.stat().st_uid == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_file_of_roots_that_has_lost_its_own_name_stays_roots(
+    node: Any, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """Such as /etc/shadow, which passwd(1) replaces: the hard link in the lock's place is then its only name."""
+    os.chown(node.state_file.parent, 1, 1)
+    lock = pathlib.Path(f"{node.state_file}.lock")
+    lock.write_text("root:secret\n")
+    if not is_protected:
+        monkeypatch.setattr(feed, "give_lock", lambda fd, owner: os.chown(fd, *owner))
+    with feed.Lock(str(node.state_file)):
+        pass
+    assert lock.stat().st_uid == (0 if is_protected else 1)
+
+
 def test_a_lock_that_is_never_given_back_holds_nobody_off_for_good(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     warned = []
     monkeypatch.setattr(feed, "PATIENCE", 0.2)

@@ -4,6 +4,7 @@
 
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rcron import ask, settings, state
+from rcron.agent import loop
+from rcron.agent.answer import Answer
+from rcron.agent.store import Store
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
 
@@ -145,6 +149,41 @@ def test_a_passive_of_a_hook_is_written_at_once(active: Agent) -> None:
     assert active.becomes("passive", 1) < 0.2
     active.says("0")
     active.becomes("active", 3)
+
+
+@pytest.mark.parametrize("moment", ["-inf", "-1e300", "nan", "1e999", "0", "x"])
+def test_no_message_of_a_feeder_s_user_ends_the_agent_which_serves_others_too(active: Agent, moment: str) -> None:
+    """The socket is his."""
+    active.says("hang")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as his:
+        his.sendto(f"passive {moment} words".encode(), active.config.agent_file("ask"))
+        his.sendto(f"ask {moment} words".encode(), active.config.agent_file("ask"))
+    active.becomes("passive", 6)
+    assert active.process is not None
+    assert active.process.poll() is None
+    assert [each.moment for each in loop._datagrams(Sent(f"passive {moment} words"), 7.0)] == [
+        0.0 if moment == "0" else 7.0
+    ]
+
+
+class Sent:
+    """A socket at which there is one message."""
+
+    def __init__(self, text: str) -> None:
+        self._messages = [text.encode()]
+
+    def recv(self, _length: int) -> bytes:
+        """Return it, the first time."""
+        if not self._messages:
+            raise BlockingIOError
+        return self._messages.pop()
+
+
+@pytest.mark.parametrize("moment", [float("-inf"), -1e300])
+def test_such_a_moment_would_end_the_agent(agent: Agent, moment: float) -> None:
+    store = Store(agent.config, "command")
+    with pytest.raises(OverflowError):
+        store.note(Answer("passive", moment, "words"), None)
 
 
 def test_a_program_that_hangs_leaves_it_stale(active: Agent) -> None:

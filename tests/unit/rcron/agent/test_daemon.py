@@ -20,10 +20,13 @@ def proc(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> pathlib.Path
         201: ("pacemakerd", "/system.slice/pacemaker.service"),
         202: ("pacemaker-contr", "/system.slice/pacemaker.service"),
         203: ("pacemaker-contr", "/system.slice/pacemaker.service"),
+        150: ("pacemaker-contr", "/system.slice/pacemaker.service"),
     }
     for pid, (name, path) in processes.items():
         (tmp_path / str(pid)).mkdir()
         (tmp_path / str(pid) / "comm").write_text(f"{name}\n")
+        users = "\t".join([{150: "1000", 203: "112"}.get(pid, "0")] * 4)
+        (tmp_path / str(pid) / "status").write_text(f"Name:\t{name}\nUid:\t{users}\nGid:\t0\t0\t0\t0\n")
         (tmp_path / str(pid) / "cgroup").write_text(str(request.param) % path + "\n")
     (tmp_path / "self").mkdir()
     (tmp_path / "300").mkdir()  # about to end
@@ -37,6 +40,20 @@ def test_processes_of_units(proc: pathlib.Path) -> None:
         "pacemaker-contr": 202,
     }
     assert daemon.processes("heartbeat.service", root=str(proc)) == {}
+
+
+def test_what_a_daemon_has_started_for_another_user_is_not_the_daemon(
+    proc: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the daemon's unit, as a database that Pacemaker starts, and has any name that its user likes."""
+    (proc / "202" / "status").unlink()  # about to end
+    assert "pacemaker-contr" not in daemon.processes("pacemaker.service", root=str(proc))
+    found = daemon.processes("pacemaker.service", users={0, 112}, root=str(proc))
+    assert found == {"pacemakerd": 201, "pacemaker-contr": 203}
+    (proc / "203" / "status").write_text("Name:\tpacemaker-contr\nUid:\t1000\t112\t112\t112\n")
+    assert "pacemaker-contr" not in daemon.processes("pacemaker.service", users={0, 112}, root=str(proc))
+    monkeypatch.setattr(daemon, "_users", lambda _process: set())
+    assert daemon.processes("pacemaker.service", users={0, 112}, root=str(proc))["pacemaker-contr"] == 150
 
 
 def test_by_its_name_alone_an_ordinary_user_s_older_process_would_be_the_daemon(

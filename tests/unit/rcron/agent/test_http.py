@@ -283,3 +283,24 @@ def test_a_server_that_no_longer_listens_is_not_believed() -> None:
             server.close()
             with pytest.raises(http.StrangerError, match="is nobody's on this machine"):
                 http._refuse_strangers(connection, {os.geteuid()})
+
+
+def end_of_string_once(text: str, at: int) -> int:
+    """As `_end_of_string` was once: for each quote it copied all that is before it."""
+    end = text.find('"', at + 1)
+    while (end - len(text[:end].rstrip("\\"))) % 2:
+        end = text.find('"', end + 1)
+    return end
+
+
+def test_no_answer_of_a_feeder_s_user_keeps_the_agent_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"a":"' + b'\\"' * 100_000 + b'"}'
+
+    def cost() -> float:
+        began = time.thread_time()
+        assert list(http.values(body)) == ["a"]
+        return time.thread_time() - began
+
+    protected = cost()
+    monkeypatch.setattr(http, "_end_of_string", end_of_string_once)
+    assert cost() > 4 * protected

@@ -174,7 +174,7 @@ class Node:
         monkeypatch.setattr(pacemaker, "boottime", lambda: self.now)
         monkeypatch.setattr(time, "time", lambda: NOW + self.now - 1000)
         monkeypatch.setattr(Program, "run", self.run)
-        monkeypatch.setattr(daemon, "processes", lambda *_: self.pids)
+        monkeypatch.setattr(daemon, "processes", lambda *_, **__: self.pids)
         monkeypatch.setattr(pacemaker, "_status", self.status)
         monkeypatch.setattr(os, "pidfd_open", lambda _pid: self.pidfd())
         self.pidfds: "list[tuple[int, int]]" = []

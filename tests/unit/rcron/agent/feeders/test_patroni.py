@@ -77,6 +77,11 @@ def test_a_primary_with_the_lock_is_active(api: Api, truth: patroni.PatroniTruth
     assert api.asked[0] == "http://db1:8008/primary"
 
 
+def test_no_word_of_patroni_s_user_s_fills_the_log_and_the_record(api: Api, truth: patroni.PatroniTruth) -> None:
+    api.say(role="x" * 200_000, state="y" * 50_000)
+    assert len(truth.ask().words) < 200
+
+
 @pytest.mark.parametrize(("silent", "is_doubted"), [(7.0, False), (9.0, True)])
 def test_a_leader_that_was_silent_for_longer_than_its_ttl_waits_for_its_successor_to_notice(
     api: Api, truth: patroni.PatroniTruth, monkeypatch: pytest.MonkeyPatch, silent: float, is_doubted: bool
