@@ -151,12 +151,18 @@ def identify(text: str, window: int) -> Fire:
     return Fire(str(_minute(_wall(own.ticks))), _token(own), True)
 
 
-def identify_service() -> Fire:
+def identify_service(window: int) -> Fire:
     """Find out which fire a service is that systemd starts: one without a timer's trigger is known by its start.
+
+    Args:
+        window: what --claim-window says, in seconds; 0 if it is not given.
 
     Returns:
         The Fire. Its token is that of the service's invocation, so that the process that reports its end has it, too.
     """
+    if window:
+        token = invocation()
+        return Fire(f"+{token}", token, True)
     own = process("self")
     due = _due()
     if due is None:

@@ -20,6 +20,10 @@ from rcron import settings
 # isort: split
 from rcron import log, state
 
+TYPE_CHECKING = False  # typing's own, which would cost an import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: The exit statuses. systemd gives the first three their meaning.
 STARTS = 0
 SKIPPED = 1
@@ -27,8 +31,9 @@ FAILED = 255
 EX_USAGE = 64  # sysexits(3)
 
 USAGE = """\
-usage: rcronctl [--conf FILE] guard [--takeover-wait SECONDS] [--passive-status N] [--user] UNIT
-       rcronctl [--conf FILE] guard --ended [--user] UNIT
+usage: rcronctl [--conf FILE] guard [--takeover-wait SECONDS] [--claim MODE]
+                [--claim-window SECONDS] [--passive-status N] [--user] UNIT
+       rcronctl [--conf FILE] guard --ended [--claim MODE] [--user] UNIT
 """
 
 HELP = (
@@ -38,6 +43,10 @@ For systemd's ExecCondition=: may the service UNIT start on this node?
 
   --takeover-wait SECONDS
                 if this node is passive, wait up to SECONDS for its promotion
+  --claim MODE  off, required or preferred: whether the run is claimed (default: what
+                the configuration says)
+  --claim-window SECONDS
+                claim the service for SECONDS from now on, instead of one run
   --passive-status N
                 the exit status on a passive node, 1 to 254 (default: 1)
   --ended       for ExecStopPost=: log how the service ended
@@ -57,6 +66,8 @@ class Request:
     """What a command line asks for.
 
     Attributes:
+        claim (str): the argument of --claim, or an empty string for the configuration's value.
+        claim_window (int): for how many seconds from now on the service is claimed; 0: only this run is.
         conf (str): the configuration's path.
         unit (str): the service's name.
         ended (bool): whether the service has ended.
@@ -66,9 +77,11 @@ class Request:
         takeover_wait (int | None): seconds, or None for the configuration's value.
     """
 
-    __slots__ = ("conf", "ended", "passive_status", "takeover_wait", "unit", "user", "watch")
+    __slots__ = ("claim", "claim_window", "conf", "ended", "passive_status", "takeover_wait", "unit", "user", "watch")
 
     def __init__(self) -> None:
+        self.claim = ""
+        self.claim_window = 0
         self.conf = settings.DEFAULT_PATH
         self.unit = ""
         self.ended = False
@@ -76,6 +89,22 @@ class Request:
         self.watch = False
         self.passive_status = SKIPPED
         self.takeover_wait: "int | None" = None
+
+
+def _skipping(value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and len(value) <= 3 and 0 < int(value) < 255):
+        raise ValueError(f'"{log.one_line(value)}" is not one of 1 to 254, which make systemd skip')
+    return int(value)
+
+
+#: Every option that takes a value: its name -> the attribute of Request that it sets, and the parser of its text.
+OPTIONS: "dict[str, tuple[str, Callable[[str], object]]]" = {
+    "--conf": ("conf", str),
+    "--takeover-wait": ("takeover_wait", settings.seconds),
+    "--claim": ("claim", settings.claim_mode),
+    "--claim-window": ("claim_window", settings.positive_seconds),
+    "--passive-status": ("passive_status", _skipping),
+}
 
 
 def is_meant(argv: "list[str]") -> bool:
@@ -112,18 +141,14 @@ def parse(argv: "list[str]") -> Request:
         name, equals, value = word.partition("=")
         if word in flags:
             setattr(request, flags[word], True)
-        elif name in ("--conf", "--takeover-wait", "--passive-status"):
+        elif name in OPTIONS:
             if not equals:
                 value = next(words, "")
-            if name == "--conf":
-                request.conf = value
-            elif name == "--takeover-wait":
-                try:
-                    request.takeover_wait = settings.seconds(value)
-                except ValueError as error:
-                    raise UsageError(f"--takeover-wait: {error}") from None
-            else:
-                request.passive_status = _skipping(value)
+            attribute, parser = OPTIONS[name]
+            try:
+                setattr(request, attribute, parser(value))
+            except ValueError as error:
+                raise UsageError(f"{name}: {error}") from None
         elif word[:1] == "-":
             raise UsageError(f"unknown option {log.one_line(word)}")
         else:
@@ -134,12 +159,6 @@ def parse(argv: "list[str]") -> Request:
     if request.unit[-8:] != ".service" or not request.unit.isprintable() or " " in request.unit:
         raise UsageError(f"{log.one_line(request.unit)} is not a service: ExecCondition= is one of services")
     return request
-
-
-def _skipping(value: str) -> int:
-    if not (value.isascii() and value.isdecimal() and len(value) <= 3 and 0 < int(value) < 255):
-        raise UsageError(f'--passive-status: "{log.one_line(value)}" is not one of 1 to 254, which make systemd skip')
-    return int(value)
 
 
 def main(argv: "list[str]") -> int:
@@ -183,6 +202,7 @@ def main(argv: "list[str]") -> int:
 def _decide(config: settings.Config, request: Request) -> int:
     """Decide whether a service starts, and log that."""
     fire = None
+    mode = request.claim or config.claim
     verdict = state.current(config)
     if verdict.warning:
         log.warning(config, verdict.warning)
@@ -190,10 +210,10 @@ def _decide(config: settings.Config, request: Request) -> int:
         seconds = config.takeover_wait if request.takeover_wait is None else request.takeover_wait
         # A pinned node does not wait: it is passive because an administrator wants that.
         if seconds and verdict.source != state.PIN:
-            if config.claim != settings.OFF:
+            if mode != settings.OFF:
                 from rcron import claim
 
-                fire = claim.identify_service()
+                fire = claim.identify_service(request.claim_window)
             from rcron import takeover
 
             verdict, _mask = takeover.wait_for_promotion(config, seconds)
@@ -202,12 +222,12 @@ def _decide(config: settings.Config, request: Request) -> int:
             event(config, f"state=passive{verdict.field} status={outcome}", request.unit)
             return request.passive_status
     field = verdict.field
-    if config.claim != settings.OFF:
+    if mode != settings.OFF:
         from rcron import claim
 
         log.name_job(request.unit)
-        made = claim.Claim(config, request.unit, [request.unit], False, 0)
-        found = made.decide(fire or claim.identify_service(), config.claim, field)
+        made = claim.Claim(config, request.unit, [request.unit], False, request.claim_window)
+        found = made.decide(fire or claim.identify_service(request.claim_window), mode, field)
         if found == claim.IGNORE:
             return request.passive_status
         if found == claim.REFUSE:
@@ -244,7 +264,7 @@ def _ended(config: settings.Config, request: Request) -> int:
     outcome = "ok" if result == b"success" else "fail"
     seconds = stopper.duration(request.unit, request.user)
     event(config, f"state=active status={outcome} dur={seconds} exit={exit_status}", request.unit)
-    if config.claim != settings.OFF:
+    if (request.claim or config.claim) != settings.OFF:
         from rcron import claim
 
         made = claim.Claim(config, request.unit, [request.unit], False, 0)

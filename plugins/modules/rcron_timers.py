@@ -66,6 +66,19 @@ options:
             runs a job that was due during a failover. Only for jobs that are safe to run twice.
           - Left out, what C(rcron.conf) says holds.
         type: int
+      claim:
+        description:
+          - Whether an active node claims each run before it starts, so that no other node starts the same one. It needs
+            an engine and an agent for claims.
+          - Left out, what C(rcron.conf) says holds.
+        type: str
+        choices: ['off', required, preferred]
+      claim_window:
+        description:
+          - Claims the service for so many seconds, 1 to 86400, instead of one run. For timers that elapse at different
+            moments on different nodes (C(RandomizedDelaySec=), C(AccuracySec=)); longer than these, and shorter than
+            the time between two runs.
+        type: int
       started_by_others:
         description:
           - Guard the service although other units than timers start it. These starts are skipped on passive nodes, too.
@@ -179,6 +192,8 @@ def planned(given: dict) -> Plan:
             item["takeover_wait"],
             item["started_by_others"],
             item["on_missing"] or given["on_missing"],
+            item["claim"],
+            item["claim_window"],
         )
         for item in given["units"]
     ]
@@ -200,6 +215,8 @@ def main() -> None:
                     "unit": {"type": "str", "required": True},
                     "scope": {"type": "str", "choices": ["system", "user"], "default": "system"},
                     "takeover_wait": {"type": "int"},
+                    "claim": {"type": "str", "choices": ["off", "required", "preferred"]},
+                    "claim_window": {"type": "int"},
                     "started_by_others": {"type": "bool", "default": False},
                     "on_missing": missing,
                 },

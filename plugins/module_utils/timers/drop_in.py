@@ -30,7 +30,14 @@ PLAIN = re.compile(r"/[A-Za-z0-9_./+,@:-]*")
 PASSIVE_STATUS = 75
 
 
-def text(scope: str, rcronctl: str, conf: str, takeover_wait: int | None) -> str:
+def text(
+    scope: str,
+    rcronctl: str,
+    conf: str,
+    takeover_wait: int | None,
+    claim: str | None = None,
+    claim_window: int | None = None,
+) -> str:
     """Return the drop-in's text.
 
     Args:
@@ -38,18 +45,23 @@ def text(scope: str, rcronctl: str, conf: str, takeover_wait: int | None) -> str
         rcronctl: The path of rcronctl.
         conf: The path of rcron.conf.
         takeover_wait: Seconds that a passive node waits for its promotion; None for what `conf` says.
+        claim: `off`, `required` or `preferred`; None for what `conf` says.
+        claim_window: For how many seconds the service is claimed; None: only a run is.
     """
     cluster = "" if conf == DEFAULT_CONF else f" --conf {conf}"
     user = " --user" if scope == "user" else ""
     wait = "" if takeover_wait is None else f" --takeover-wait {takeover_wait}"
+    claims = "" if claim is None else f" --claim {claim}"
+    window = "" if claim_window is None else f" --claim-window {claim_window}"
     # As root, and outside of the service's sandbox. A user's service manager has neither.
     full = "" if scope == "user" else "+"
     return (
         f"{MARK}\n"
         "[Service]\n"
-        f"ExecCondition={full}/bin/sh -c '{rcronctl}{cluster} guard{user}{wait} --passive-status {PASSIVE_STATUS} "
+        f"ExecCondition={full}/bin/sh -c '{rcronctl}{cluster} guard{user}{wait}{claims}{window} "
+        f"--passive-status {PASSIVE_STATUS} "
         f'"$$0"; case $$? in 0) ;; {PASSIVE_STATUS}) exit 1 ;; *) exit 255 ;; esac\' %n\n'
-        f"ExecStopPost=-{full}{rcronctl}{cluster} guard{user} --ended %n\n"
+        f"ExecStopPost=-{full}{rcronctl}{cluster} guard{user}{claims} --ended %n\n"
     )
 
 

@@ -37,6 +37,8 @@ class Request:
         takeover_wait: Seconds; None for what the configuration says.
         started_by_others: Whether starts by other units than timers may be skipped, too.
         on_missing: `fail`, `warn` or `ignore`.
+        claim: `off`, `required` or `preferred`; None for what the configuration says.
+        claim_window: For how many seconds the service is claimed; None: only a run is.
     """
 
     unit: str
@@ -44,6 +46,13 @@ class Request:
     takeover_wait: int | None = None
     started_by_others: bool = False
     on_missing: str = "fail"
+    claim: str | None = None
+    claim_window: int | None = None
+
+    @property
+    def options(self) -> tuple[int | None, str | None, int | None]:
+        """What the drop-in says of it."""
+        return self.takeover_wait, self.claim, self.claim_window
 
 
 @dataclass
@@ -167,14 +176,15 @@ def plan_present(requests: list[Request], rcronctl: str, conf: str, managers: di
         place = drop_in.path(request.scope, service.name)
         earlier = seen.setdefault(place, request)
         if earlier is not request:
-            if earlier.takeover_wait != request.takeover_wait:
+            if earlier.options != request.options:
                 plan.refusals.append(
-                    f"{earlier.unit} and {request.unit} start the same {service.name}: give both the same takeover_wait"
+                    f"{earlier.unit} and {request.unit} start the same {service.name}: give both the same "
+                    "takeover_wait, claim and claim_window"
                 )
             continue
         plan.refusals += hazards.refusals(service, request.started_by_others, request.takeover_wait)
-        plan.hazards += hazards.warnings(service, timer, request.takeover_wait, version)
-        text = drop_in.text(request.scope, rcronctl, conf, request.takeover_wait)
+        plan.hazards += hazards.warnings(service, timer, request.takeover_wait, version, request.claim_window or 0)
+        text = drop_in.text(request.scope, rcronctl, conf, *request.options)
         try:
             before = drop_in.read(place)
         except OSError as error:
@@ -248,6 +258,8 @@ def _find(request: Request, units: Units) -> tuple[Any, Timer | None]:
         raise UnitError(f"{request.unit!r} is not the name of a timer or a service: end it with .timer or .service")
     if request.takeover_wait is not None and not 0 <= request.takeover_wait <= LONGEST_WAIT:
         raise UnitError(f"{request.unit}: takeover_wait is {request.takeover_wait}: set 0 to {LONGEST_WAIT} seconds")
+    if request.claim_window is not None and not 1 <= request.claim_window <= LONGEST_WAIT:
+        raise UnitError(f"{request.unit}: claim_window is {request.claim_window}: set 1 to {LONGEST_WAIT} seconds")
     if request.unit.endswith(".service"):
         return units.service(request.unit), None
     timer = units.timer(request.unit)

@@ -89,7 +89,9 @@ def _is_group(name: str) -> bool:
     return True
 
 
-def warnings(service: Service, timer: Timer | None, takeover_wait: int | None, systemd: int) -> list[str]:
+def warnings(
+    service: Service, timer: Timer | None, takeover_wait: int | None, systemd: int, claim_window: float = 0
+) -> list[str]:
     """Say what an operator must know.
 
     Args:
@@ -97,6 +99,7 @@ def warnings(service: Service, timer: Timer | None, takeover_wait: int | None, s
         timer: The timer that was named; None if a service was.
         takeover_wait: Seconds that a passive node waits; None if the task does not say.
         systemd: The version of the host's systemd.
+        claim_window: For how many seconds a start is claimed; 0 if only a run is.
 
     Returns:
         A sentence for each thing, with what to do.
@@ -119,12 +122,12 @@ def warnings(service: Service, timer: Timer | None, takeover_wait: int | None, s
         )
     if timer is None:
         return found
-    if timer.random_delay or timer.accuracy > USUAL_ACCURACY:
-        spread = max(timer.random_delay, timer.accuracy)
+    spread = max(timer.random_delay, timer.accuracy)
+    if (timer.random_delay or timer.accuracy > USUAL_ACCURACY) and spread > claim_window:
         found.append(
             f"{timer.name} elapses at another moment on each node, within {spread:g} s (RandomizedDelaySec=, "
             "AccuracySec=): a failover in between runs the job twice or not at all; set RandomizedDelaySec=0 "
-            "and AccuracySec=1s in it"
+            f"and AccuracySec=1s in it, or have it claimed (claim) with a claim_window of more than {spread:g}"
         )
     if timer.once and not takeover_wait:
         found.append(

@@ -104,6 +104,8 @@ def test_pin_is_obeyed_and_logged(node: Any) -> None:
         ["--unknown", "a.service"],
         ["--takeover-wait", "soon", "a.service"],
         ["--takeover-wait"],
+        ["--claim", "perhaps", "a.service"],
+        ["--claim-window", "0", "a.service"],
         ["--passive-status", "0", "a.service"],
         ["--passive-status", "255", "a.service"],
         ["--passive-status", "1x", "a.service"],
@@ -377,3 +379,20 @@ def test_a_service_that_nobody_can_claim_fails_or_starts_unclaimed(claiming: Any
     assert claiming.log()[-1] == (
         "9.6 cluster=c1 state=active claim=unknown status=start job=backup.service cmd=backup.service"
     )
+
+
+def test_a_service_may_be_claimed_by_itself_and_for_a_time(claiming: Any, agent: Any) -> None:
+    claiming.configure("claim = off", "claim_wait = 2")
+    for number in (1, 2):
+        assert claiming.ctl("guard", "backup.service", env=invoked(number)).returncode == 0
+    assert agent.claims() == {}
+    words = ("--claim", "required", "backup.service")
+    assert claiming.ctl("guard", *words, env=invoked(3)).returncode == 0
+    assert claiming.ctl("guard", *words, env=invoked(4)).returncode == 1
+    ended = {**invoked(3), "SERVICE_RESULT": "success", "EXIT_CODE": "exited", "EXIT_STATUS": "0"}
+    assert claiming.ctl("guard", "--ended", *words, env=ended).returncode == 0
+    agent.ended()
+    assert [lines[1:] for lines in agent.claims().values()] == [["end <0>"]]
+    # The engine is asked for a time instead of the minute.
+    assert claiming.ctl("guard", "--claim-window", "3600", *words, env=invoked(5)).returncode == 0
+    assert sorted(name.rpartition("_")[2][0] for name in agent.claims()) == ["+", "1"]

@@ -94,6 +94,11 @@ class TestText:
         )
         assert lines[3] == "ExecStopPost=-/opt/rcronctl --conf /etc/rcron/b.conf guard --user --ended %n"
 
+    def test_of_a_service_that_is_claimed(self) -> None:
+        lines = drop_in.text("system", RCRONCTL, CONF, None, "required", 300).splitlines()
+        assert f"{RCRONCTL} guard --claim required --claim-window 300 --passive-status 75 " in lines[2]
+        assert lines[3] == f"ExecStopPost=-+{RCRONCTL} guard --claim required --ended %n"
+
     @pytest.mark.parametrize("conf", [CONF, "/etc/rcron/b.conf"])
     def test_the_configuration_is_found_in_it_again(self, conf: str) -> None:
         assert drop_in.conf_of(drop_in.text("system", RCRONCTL, conf, 5)) == conf
@@ -192,6 +197,7 @@ class TestPresent:
             (Request("a b.timer"), "'a b.timer' is not the name of a timer"),
             (Request("a.timer\n"), "'a.timer\\n' is not the name of a timer"),
             (Request("a.timer", takeover_wait=-1), "a.timer: takeover_wait is -1: set 0 to 86400 seconds"),
+            (Request("a.timer", claim_window=0), "a.timer: claim_window is 0: set 1 to 86400 seconds"),
         ],
     )
     def test_refusal(self, host: Host, request_: Request, refusal: str) -> None:
@@ -214,7 +220,7 @@ class TestPresent:
         host.units.timers["b.timer"] = Timer("b.timer", "a.service", accuracy=1)
         assert len(host.present(Request("a.timer"), Request("b.timer")).guards) == 1
         assert host.present(Request("a.timer"), Request("b.timer", takeover_wait=1)).refusals == [
-            "a.timer and b.timer start the same a.service: give both the same takeover_wait"
+            "a.timer and b.timer start the same a.service: give both the same takeover_wait, claim and claim_window"
         ]
 
     def test_somebody_elses_drop_in_and_another_clusters_are_left_alone(self, host: Host) -> None:
@@ -329,3 +335,6 @@ class TestHazards:
     def test_what_does_not_hold_is_not_warned_of(self) -> None:
         assert hazards.warnings(Service("a.service", restart="always"), None, None, 252) == []
         assert hazards.warnings(Service("a.service"), Timer("a.timer", "a.service", once=True), 30, 247) == []
+        jitter = Timer("a.timer", "a.service", random_delay=300)
+        assert hazards.warnings(Service("a.service"), jitter, None, 252, 301) == []
+        assert len(hazards.warnings(Service("a.service"), jitter, None, 252, 299)) == 1
