@@ -20,16 +20,21 @@ DECIDED = 40.0
 #: How long a part of the daemon is stopped.
 STOPPED = 15.0
 
+#: How old the state of a node is at most whose agent trusts keepalived, which it asks once a second.
+RENEWED = 2.0
+
 #: keepalived's two processes. The first sends the adverts.
 VRRP, MAIN = "-x keepalived_vrrp", "-x keepalived"
 
 
 @pytest.fixture(autouse=True)
 def active(cluster: Cluster) -> Node:
-    """The active node, for a while already."""
+    """The active node, for a while already, whose agent trusts keepalived: one that was started anew may wait first."""
 
     def is_calm() -> bool:
-        return cluster.states() == {"one": "active", "two": "passive"} and cluster.settle(steady=1).name == "one"
+        if cluster.states() != {"one": "active", "two": "passive"} or cluster.settle(steady=1).name != "one":
+            return False
+        return time.time() - float(cluster.nodes[0].run("stat -c %.2Y /run/rcron/state")) < RENEWED
 
     wait_until(is_calm, "billing is where it belongs", DECIDED)
     return cluster.nodes[0]
