@@ -70,8 +70,9 @@ class Keeper:
         """Take over from whoever kept the state before: the agent of before a restart, or a hook."""
         # Systemd's watchdog ends an agent that stood still with its node, and starts this one: it must know no less.
         watched = self._store.watched()
-        if watched is None or not 0 <= now - watched <= self._longest_silence:
-            self._distrust(now)
+        unwatched = now - watched if watched is not None and watched <= now else float("inf")
+        if unwatched > self._longest_silence:
+            self._distrust(unwatched, now)
         if self._store.has_veto():
             self._passive = Answer(PASSIVE, now, "not written before the agent was started anew")
             self._is_unwritten = True
@@ -177,18 +178,18 @@ class Keeper:
         """
         if seconds <= self._longest_silence:
             return
-        self._distrust(now)
+        self._distrust(seconds, now)
         limits = (self.truth.silence, self.truth.notice, float(self.config.state_max_age))
         holds_for = min([limit for limit in limits if limit], default=float("inf"))
         if seconds >= holds_for:
             # Another node may be active by now. This one is not until its daemon, which knows by then, says so.
             self._take_passive(Answer(PASSIVE, now, f"stood still for {seconds:.1f} s"))
 
-    def _distrust(self, now: float) -> None:
+    def _distrust(self, seconds: float, now: float) -> None:
         self._gap_ended = now
         self._active = None
         self._confirmed = now
-        self.truth.gap()
+        self.truth.gap(seconds)
         self._due = now
 
     def tick(self, now: float) -> None:

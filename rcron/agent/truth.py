@@ -47,11 +47,14 @@ class Truth:
         """
         return 0.0
 
-    def gap(self) -> None:
+    def gap(self, seconds: float) -> None:
         """Learn that nobody watched the daemon for a while: the machine slept, or the agent has just been started.
 
         A feeder that can prove that its daemon has heard of its peers since then sets `notice` to 0, and answers
         "cannot tell" until it has that proof. Called in the agent's loop, while `ask` may run.
+
+        Args:
+            seconds: For how long; infinite if that is not known.
         """
 
     def event(self) -> None:

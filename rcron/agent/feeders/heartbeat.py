@@ -79,7 +79,7 @@ class HeartbeatTruth(Truth):
         self._version: "tuple[int, ...]" = ()
         self._read_files()
 
-    def gap(self) -> None:
+    def gap(self, seconds: float) -> None:
         """Forget what the node had before."""
         self._had = None
 

@@ -193,7 +193,7 @@ class KeepalivedTruth(Truth):
             else:
                 self._heard.append(cannot_tell("keepalived's FIFO was closed", now))
 
-    def gap(self) -> None:
+    def gap(self, seconds: float) -> None:
         """Have keepalived say what it is: nobody watched, or the FIFO is another one."""
         with self._lock:
             self._doubt()
@@ -484,7 +484,7 @@ class Fifo:
                 self._open(identity)
             if was_open or self._fd >= 0:
                 for member in self._members:
-                    member.gap()
+                    member.gap(0.0)
         return self._fd
 
     def _open(self, identity: "tuple[int, int]") -> None:

@@ -123,7 +123,7 @@ class PacemakerTruth(Truth):
         #: When the resource's last operation here ended, in seconds since the epoch.
         self._since = 0.0
 
-    def gap(self) -> None:
+    def gap(self, seconds: float) -> None:
         """Ask the programs next."""
         self._known_until = 0.0
         self._is_to_ask_all = True

@@ -84,6 +84,7 @@ class PatroniTruth(Truth):
     """Asks Patroni's REST API.
 
     A gap in the agent's schedule needs no `notice`: both the answer and its age go by the time of day, as the key does.
+    But a Patroni that may have stood still with the agent, or with the agent of before, is not believed at once.
 
     Args:
         options: As OPTIONS names them. `ttl` counts until Patroni has reported its own.
@@ -101,9 +102,11 @@ class PatroniTruth(Truth):
         self._ttl: float = options["ttl"]
         self._loop_wait = LOOP_WAIT
         self._ttl_asked = -TTL_AGE
-        #: When Patroni last answered, and until when it may not be the only one that takes itself for the leader.
+        #: When Patroni last answered, and since when it may not be the only one that takes itself for the leader.
         self._heard: "float | None" = None
-        self._doubted_until = -1e9
+        self._doubted_since = -1e9
+        #: For how long Patroni may have been silent before it answered this agent, in seconds.
+        self._unwatched = 0.0
         self.silence = self._lifetime
 
     @property
@@ -120,6 +123,10 @@ class PatroniTruth(Truth):
             pass  # somebody has removed it; it was that user's
         return {0, os.geteuid(), self._user}
 
+    def gap(self, seconds: float) -> None:
+        """Doubt a Patroni of which it is not known whether it has been silent: see Truth."""
+        self._unwatched = seconds
+
     def ask(self) -> Answer:
         """Ask whether this node is the primary. Raises OSError and ValueError if that cannot be asked."""
         moment = boottime()
@@ -131,20 +138,20 @@ class PatroniTruth(Truth):
             return Answer(PASSIVE, moment, f"{self._url}: nobody there: Patroni does not run")
         except http.StrangerError as error:
             return Answer(PASSIVE, moment, f"{error}: Patroni does not run there")
+        if status == 200 and moment - self._ttl_asked >= TTL_AGE:
+            self._ask_ttl(deadline)
         self._hear()
         if status == 503:
             return Answer(PASSIVE, moment, "GET /primary: 503")
         if status != 200:
             return cannot_tell(f"GET /primary: {status}", moment)
-        if moment - self._ttl_asked >= TTL_AGE:
-            self._ask_ttl(deadline)
         return self._judge(http.values(body), moment)
 
     def _hear(self) -> None:
         """Note that Patroni has answered, and whether another one may have become the leader since it last did."""
         now = boottime()
-        if self._heard is not None and now - self._heard > self._lifetime:
-            self._doubted_until = now + self._loop_wait + MARGIN
+        if (self._unwatched if self._heard is None else now - self._heard) > self._lifetime:
+            self._doubted_since = now
         self._heard = now
 
     def _judge(self, answer: "dict[str, str]", moment: float) -> Answer:
@@ -155,7 +162,7 @@ class PatroniTruth(Truth):
             return cannot_tell(words, moment)
         if state != "running" or role not in PRIMARY:
             return Answer(PASSIVE, moment, words)
-        if moment < self._doubted_until:
+        if moment < self._doubted_since + self._loop_wait + MARGIN:
             return cannot_tell(f"{words}, but it has been silent, and its successor must notice that", moment)
         if answer.get("failsafe_mode_is_active") == "true":
             self.silence = self._lifetime

@@ -260,7 +260,7 @@ class UcarpTruth(Truth):
         self._peers_since = 0
         self.notice = 3.0
 
-    def gap(self) -> None:
+    def gap(self, seconds: float) -> None:
         """Forget what was heard: the others may have become master meanwhile."""
         self._own = -1e9
 

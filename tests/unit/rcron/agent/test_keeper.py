@@ -32,13 +32,15 @@ class Daemon(Truth):
         self.hangs = False
         self.asked: "list[float]" = []
         self.gaps = 0
+        self.unwatched = 0.0
         self.seen: "Callable[[], float]" = lambda: 0.0
 
     def look(self) -> float:
         return self.seen()
 
-    def gap(self) -> None:
+    def gap(self, seconds: float) -> None:
         self.gaps += 1
+        self.unwatched = seconds
 
 
 class Bench:
@@ -329,6 +331,19 @@ def test_a_passive_answer_counts_at_once_after_a_gap(active: Bench) -> None:
     assert active.state == ACTIVE  # nobody can have taken over in that time
     active.run(0.1)
     assert active.state == PASSIVE
+
+
+def test_the_daemon_is_told_for_how_long_nobody_watched_it(active: Bench) -> None:
+    assert active.daemon.unwatched == float("inf")  # there was no state at the start
+    active.freeze(5)
+    assert active.daemon.unwatched == pytest.approx(5, abs=1.1)
+    active.run(6)
+    active.now += 3
+    active.begin()
+    assert active.daemon.unwatched == pytest.approx(3, abs=1.1)
+    active.now += 15  # the state is stale
+    active.begin()
+    assert active.daemon.unwatched == float("inf")
 
 
 def test_a_small_delay_is_no_gap(active: Bench) -> None:

@@ -173,7 +173,7 @@ def test_a_gap_has_it_forget_what_the_node_had(daemon: Daemon) -> None:
     (daemon.folder / "state").write_text("active\n")
     daemon.says = "foreign"
     truth.ask()
-    truth.gap()
+    truth.gap(15.0)
     daemon.says = "transition"
     assert truth.ask().state is None
 

@@ -426,7 +426,7 @@ def test_after_a_gap_it_says_again_what_it_is(daemon: Keepalived, follow: "Calla
     last_of(truth, 0.5)
     daemon.says("BACKUP")
     assert truth.ask().state == ACTIVE
-    truth.gap()
+    truth.gap(15.0)
     assert truth.ask().state == PASSIVE
 
 

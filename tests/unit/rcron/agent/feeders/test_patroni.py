@@ -99,6 +99,31 @@ def test_a_leader_that_was_silent_for_longer_than_its_ttl_waits_for_its_successo
     assert truth.ask().state == ACTIVE
 
 
+@pytest.mark.parametrize(("unwatched", "is_doubted"), [(7.0, False), (9.0, True), (float("inf"), True)])
+def test_a_new_agent_doubts_a_leader_that_may_have_been_silent_before(
+    api: Api, truth: patroni.PatroniTruth, monkeypatch: pytest.MonkeyPatch, unwatched: float, is_doubted: bool
+) -> None:
+    """Systemd's watchdog ends an agent that stood still with Patroni, and the new one must know no less."""
+    now = boottime()
+    monkeypatch.setattr(patroni, "boottime", lambda: now)
+    truth.gap(unwatched)
+    assert truth.ask().state == (None if is_doubted else ACTIVE)
+    now += 0.9 + patroni.MARGIN
+    assert truth.ask().state == (None if is_doubted else ACTIVE)
+    now += 0.1  # its loop_wait
+    assert truth.ask().state == ACTIVE
+
+
+def test_a_new_agent_that_finds_no_patroni_believes_the_one_that_is_started_then(
+    api: Api, truth: patroni.PatroniTruth
+) -> None:
+    truth.gap(float("inf"))
+    api.failures["/primary"] = ConnectionRefusedError(111, "refused")
+    assert truth.ask().state == PASSIVE
+    del api.failures["/primary"]
+    assert truth.ask().state == ACTIVE
+
+
 def test_a_patroni_that_has_been_started_anew_is_believed(
     api: Api, truth: patroni.PatroniTruth, monkeypatch: pytest.MonkeyPatch
 ) -> None:

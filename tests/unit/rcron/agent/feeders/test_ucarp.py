@@ -207,7 +207,7 @@ def test_no_ucarp_is_passive() -> None:
 def test_after_a_gap_an_advert_of_before_does_not_count(clock: "list[float]") -> None:
     truth = Truth()
     truth.leaves()
-    truth.gap()
+    truth.gap(15.0)
     assert truth.ask().state is None
     truth.leaves()
     assert truth.ask().state == ACTIVE
