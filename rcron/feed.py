@@ -191,6 +191,20 @@ def read_refusal(config: Config) -> "Refusal | None":
     return Refusal(name, values.get("event", ""), modified)
 
 
+def note_refusal(config: Config, feeder: str, event: str) -> None:
+    """Note that another feeder than the cluster's has spoken, for `read_refusal`.
+
+    Args:
+        config: the cluster's.
+        feeder: the feeder's name.
+        event: the event in the feeder's own words.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    files.replace(config.refusal_file, f"feeder={feeder}\nevent={log.one_line(event)}\n")
+
+
 def accept_event(
     config: Config,
     new: str,

@@ -7,8 +7,8 @@ A feeder's own module in rcron/feeders/ knows its daemon's words and what each o
 
 import os
 
-from rcron import ask, feed, feeders, files, log, process
-from rcron.settings import ACTIVE, ANY, Config, ConfigError
+from rcron import ask, feed, feeders, log, process
+from rcron.settings import ACTIVE, Config, ConfigError
 
 EX_USAGE = 64  # sysexits(3): wrong command line, or an event that is not the feeder's
 EX_CANTCREAT = 73  # sysexits(3): the state cannot be written
@@ -54,7 +54,7 @@ def apply(config: Config, new: str, feeder: str, event: str, within: float = IN_
         ConfigError: `active` comes from a feeder that is not the cluster's.
         OSError: the state cannot be written, nor does the agent keep the node passive instead.
     """
-    if feeder in feeders.NAMES and config.feeder_name not in (ANY, feeder):
+    if feeders.is_another(feeder, config.feeder_name):
         return _refuse(config, new, feeder, event)
     moment = feed.Moment(int(process.started_at(os.getpid()) or 0), os.getpid())
     is_timed = new == ACTIVE and ask.is_served(config)
@@ -75,7 +75,7 @@ def _refuse(config: Config, new: str, feeder: str, event: str) -> str:
     Its daemon must be able to end and to give up what it has, so only `active` is an error.
     """
     try:
-        files.replace(config.refusal_file, f"feeder={feeder}\nevent={log.one_line(event)}\n")
+        feed.note_refusal(config, feeder, event)
     except OSError as error:
         log.warning(config, f"{config.refusal_file}: not written: {error.strerror}")
     log.change(config, f"state={new} status=refused event={feeder}:{event}")

@@ -18,6 +18,7 @@ from typing import Any
 from rcron import files, settings
 from rcron.agent import feeders
 from rcron.agent.truth import Truth
+from rcron.feeders import NAMES, is_another
 from rcron.settings import Config, ConfigError
 
 #: Where the roles put their files.
@@ -25,6 +26,23 @@ FOLDER = "/etc/rcron/agent.d"
 
 #: What the name of such a file ends with.
 SUFFIX = ".conf"
+
+
+class SecondFeederError(ConfigError):
+    """The cluster's rcron.conf names another feeder.
+
+    Attributes:
+        config: The cluster's rcron.conf.
+        feeder: The feeder that the agent would have asked.
+    """
+
+    def __init__(self, path: str, config: Config, feeder: str) -> None:
+        super().__init__(
+            f"{path}: feeder is {feeder}, and feeder_name in {config.path} is {config.feeder_name}; "
+            f"delete {path}, or change feeder_name"
+        )
+        self.config = config
+        self.feeder = feeder
 
 
 class Cluster:
@@ -70,6 +88,7 @@ def load(name: str, path: str) -> Cluster:
         The Cluster.
 
     Raises:
+        SecondFeederError: The rcron.conf names another feeder.
         ConfigError: One of the two cannot be used; the message says why, and how to fix it.
     """
     lines = assignments(read(path), path)
@@ -80,7 +99,18 @@ def load(name: str, path: str) -> Cluster:
     if feeder[1] not in feeders.NAMES:
         raise ConfigError(f'{path}:{feeder[0]}: unknown feeder "{feeder[1]}"; take one of {", ".join(feeders.NAMES)}')
     options = _options(importlib.import_module(f"rcron.agent.feeders.{feeder[1]}").OPTIONS, lines, path)
-    return Cluster(name, settings.load(conf), feeder[1], options)
+    config = settings.load(conf)
+    if _is_second(feeder[1], config.feeder_name):
+        raise SecondFeederError(path, config, feeder[1])
+    return Cluster(name, config, feeder[1], options)
+
+
+def _is_second(feeder: str, feeder_name: str) -> bool:
+    """Return whether `feeder_name` excludes a feeder of the agent's.
+
+    `command` is not a feeder for `rcronctl feed`, and so goes with any `feeder_name` that is not one of these.
+    """
+    return is_another(feeder, feeder_name) or (feeder not in NAMES and feeder_name in NAMES)
 
 
 def truth_of(cluster: Cluster) -> Truth:

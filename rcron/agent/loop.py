@@ -15,10 +15,10 @@ import threading
 import time
 from typing import NamedTuple
 
-from rcron import ask, files, log, settings
+from rcron import ask, feed, files, log, settings
 from rcron.agent import clusters
 from rcron.agent.answer import Answer, boottime
-from rcron.agent.clusters import Cluster
+from rcron.agent.clusters import Cluster, SecondFeederError
 from rcron.agent.keeper import Keeper
 from rcron.agent.notify import Notifier
 from rcron.agent.store import Store
@@ -105,6 +105,7 @@ class Loop:
         self._folder = folder
         self._served: "dict[str, Served]" = {}
         self._refused: "dict[str, str]" = {}
+        self._second: "dict[str, Config]" = {}
         self._answers: "collections.deque[tuple[Asker, Answer]]" = collections.deque()
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._descriptors: "dict[int, list[Served]]" = {self._wake: []}
@@ -214,7 +215,7 @@ class Loop:
         for name in self._served.keys() - files.keys():
             _forget(self._drop(name).cluster.config)
         for name in self._refused.keys() - files.keys():
-            del self._refused[name]
+            self._accept(name)
         for name, path in files.items():
             served = self._served.get(name)
             if served is None or served.versions != _versions(path, served.cluster.config.path):
@@ -231,10 +232,13 @@ class Loop:
                 if other.cluster.name != name and other.cluster.config.state_file == state_file:
                     raise ConfigError(f"{path}: state_file {state_file} is {other.cluster.name}'s too; choose another")
             truth = clusters.truth_of(cluster)
+        except SecondFeederError as error:
+            self._refuse_feeder(name, error)
+            return
         except (ConfigError, OSError) as error:
             self._refuse(name, str(error))
             return
-        self._refused.pop(name, None)
+        self._accept(name)
         if name in self._served:
             old = self._drop(name).cluster.config
             if old.state_file != state_file:
@@ -251,6 +255,28 @@ class Loop:
         if self._refused.get(name) != why:
             self._refused[name] = why
             log.warning(None, f"agent: {why}; {'goes on as before' if name in self._served else 'not served'}")
+
+    def _refuse_feeder(self, name: str, error: SecondFeederError) -> None:
+        """Do not ask a feeder that is not the cluster's, nor go on with it; note it for `rcronctl status`."""
+        if name in self._served:
+            _forget(self._drop(name).cluster.config)
+        self._refuse(name, str(error))
+        self._second[name] = error.config
+        if feed.read_refusal(error.config) is None:
+            try:
+                feed.note_refusal(error.config, error.feeder, f"rcron-agent: {name}{clusters.SUFFIX}")
+            except OSError:
+                pass  # tried again at the next look; the log has it
+
+    def _accept(self, name: str) -> None:
+        """Forget why a cluster was not served."""
+        self._refused.pop(name, None)
+        config = self._second.pop(name, None)
+        if config is not None:
+            try:
+                os.unlink(config.refusal_file)
+            except OSError:
+                pass  # it is not there any more, or the next feeder_name ends it
 
     def _drop(self, name: str) -> Served:
         """Cease to serve a cluster. Its state stays as it is, and an `active` turns stale."""

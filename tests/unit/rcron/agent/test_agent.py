@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rcron import ask, settings, state
+from rcron import ask, settings, state, status
 from rcron.agent import loop
 from rcron.agent.answer import Answer
 from rcron.agent.store import Store
@@ -77,9 +77,13 @@ class Agent:
 
     def says(self, what: str) -> None:
         """Have the program answer so."""
-        new = self.folder / "says.new"
-        new.write_text(what + "\n")
-        new.rename(self.folder / "says")
+        self.replaces("says", what + "\n")
+
+    def replaces(self, name: str, text: str) -> None:
+        """Replace a file in the folder by rename."""
+        new = self.folder / f"{name}.new"
+        new.write_text(text)
+        new.rename(self.folder / name)
 
     @property
     def state(self) -> str:
@@ -238,6 +242,38 @@ def test_a_file_that_is_broken_while_the_cluster_is_served_is_reported_and_chang
     time.sleep(3.5)
     assert active.state == "active"
     assert active.log_file.read_text().count("goes on as before") == 1
+
+
+def test_a_feeder_that_is_not_the_cluster_s_any_more_is_asked_no_more_until_it_is_again(active: Agent) -> None:
+    conf = pathlib.Path(active.config.path)
+    text = conf.read_text()
+    place = pathlib.Path(active.config.agent_file("ask"))
+    active.replaces(conf.name, f"{text}feeder_name = keepalived\n")
+    active.waits_for(lambda: not place.exists(), 5)
+    active.becomes("passive", 6)
+    asked = (active.folder / "asked").stat().st_size
+    time.sleep(2.5)  # one more look at the files
+    assert (active.folder / "asked").stat().st_size == asked
+    assert active.log_file.read_text().count(f"feeder_name in {conf} is keepalived; delete {active.file}") == 1
+    second = status.facts(settings.load(str(conf)))["second_feeder"]
+    assert (second["name"], second["event"]) == ("command", "rcron-agent: c1.conf")
+    active.replaces(conf.name, text)
+    active.becomes("active", 10)
+    assert status.facts(settings.load(str(conf)))["second_feeder"] is None
+    assert not pathlib.Path(active.config.refusal_file).exists()
+
+
+def test_what_a_feeder_said_that_is_not_the_cluster_s_ends_with_its_file(agent: Agent) -> None:
+    with open(agent.config.path, "a", encoding="utf-8") as stream:
+        stream.write("feeder_name = keepalived\n")
+    agent.says("0")
+    agent.start()
+    refusal = pathlib.Path(agent.config.refusal_file)
+    agent.waits_for(refusal.exists, 10)
+    assert agent.state == "passive"
+    assert not (agent.folder / "asked").exists()
+    agent.file.unlink()
+    agent.waits_for(lambda: not refusal.exists(), 5)
 
 
 def test_a_second_cluster_with_the_same_state_file_is_refused(active: Agent) -> None:

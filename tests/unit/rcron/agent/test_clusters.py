@@ -62,6 +62,40 @@ def test_a_file_that_is_wrong_is_refused_in_words(
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("feeder_name", "is_served"),
+    [("any", True), ("none", True), ("command", True), ("my-own", True), ("keepalived", False)],
+)
+def test_a_program_of_one_s_own_is_asked_unless_the_cluster_has_a_feeder(
+    tmp_path: pathlib.Path, conf: pathlib.Path, feeder_name: str, is_served: bool
+) -> None:
+    file = tmp_path / "a.conf"
+    file.write_text(f"conf = {conf}\nfeeder = command\ncommand = /x\n")
+    conf.write_text(f"state_file = {tmp_path}/state\nfeeder_name = {feeder_name}\n")
+    if is_served:
+        assert clusters.load("a", str(file)).feeder == "command"
+    else:
+        with pytest.raises(clusters.SecondFeederError, match=f"feeder_name in {conf} is keepalived; delete {file}"):
+            clusters.load("a", str(file))
+
+
+@pytest.mark.parametrize(
+    ("feeder_name", "is_served"),
+    [("any", True), ("pacemaker", True), ("none", False), ("command", False), ("keepalived", False)],
+)
+def test_a_daemon_is_asked_only_if_it_is_the_cluster_s_feeder(
+    tmp_path: pathlib.Path, conf: pathlib.Path, feeder_name: str, is_served: bool
+) -> None:
+    file = tmp_path / "a.conf"
+    file.write_text(f"conf = {conf}\nfeeder = pacemaker\n")
+    conf.write_text(f"state_file = {tmp_path}/state\nfeeder_name = {feeder_name}\n")
+    if is_served:
+        assert clusters.load("a", str(file)).feeder == "pacemaker"
+    else:
+        with pytest.raises(clusters.SecondFeederError, match=f"feeder is pacemaker, and feeder_name in {conf} is"):
+            clusters.load("a", str(file))
+
+
 @pytest.mark.parametrize("mode", [0o664, 0o646])
 def test_a_file_that_others_may_write_is_refused(tmp_path: pathlib.Path, conf: pathlib.Path, mode: int) -> None:
     file = tmp_path / "a.conf"
