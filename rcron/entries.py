@@ -40,7 +40,7 @@ MOST_COMPARED = 1_000_000
 _COST = 100
 
 #: Stands for what only a shell knows. A crontab cannot hold it.
-_GAP = "\0"
+GAP = "\0"
 
 
 class Entry(NamedTuple):
@@ -52,7 +52,7 @@ class Entry(NamedTuple):
         conf (str): the configuration that it names.
         user (str): who runs it.
         uid (int): the same as a number.
-        command (str): what rcron logs for it, with _GAP for what only a shell knows.
+        command (str): what rcron logs for it, with GAP for what only a shell knows.
         schedule (str): its fields, or a word that begins with `@`.
         zone (str): the time zone that its crontab sets with CRON_TZ, or an empty string.
         takeover_wait (int | None): seconds, or None for the configuration's value.
@@ -151,7 +151,7 @@ def entries(text: str, path: str, user: "str | None") -> "Iterator[Entry]":
         setting = _SETTING.match(line)
         if setting and setting[1].strip("\"'") == "CRON_TZ":
             zone = setting[2].strip().strip("\"'")
-        if "rcron" not in line or _GAP in line or setting:
+        if "rcron" not in line or GAP in line or setting:
             continue
         match = _SCHEDULE.match(line)
         if match is None:
@@ -195,7 +195,7 @@ def _request(text: str) -> "command_line.Request | None":
         request = command_line.parse(given[1:])
     except command_line.UsageError:
         return None  # rcron refuses it, and runs nothing
-    return None if _GAP in request.conf else request
+    return None if GAP in request.conf else request
 
 
 def words(text: str) -> "list[str]":
@@ -205,7 +205,7 @@ def words(text: str) -> "list[str]":
         text: the command.
 
     Returns:
-        The words without quotes, with _GAP in place of what only a shell knows: variables, patterns, and everything
+        The words without quotes, with GAP in place of what only a shell knows: variables, patterns, and everything
         from a command substitution on.
     """
     found: "list[str]" = []
@@ -242,7 +242,7 @@ def _piece(text: str, at: int) -> "tuple[str | None, int]":
         return _quoted(text, at + 1)
     if char in "$`":
         return _expansion(text, at)
-    return (_GAP if char in "*?[~" else char), at + 1
+    return (GAP if char in "*?[~" else char), at + 1
 
 
 def _quoted(text: str, at: int) -> "tuple[str, int]":
@@ -262,15 +262,15 @@ def _quoted(text: str, at: int) -> "tuple[str, int]":
 def _expansion(text: str, at: int) -> "tuple[str, int]":
     match = _VARIABLE.match(text, at)
     if match:
-        return _GAP, match.end()
+        return GAP, match.end()
     if text[at] == "$" and text[at + 1 : at + 2] not in ("(", "{", "'", '"'):
         return "$", at + 1
-    return _GAP, len(text)
+    return GAP, len(text)
 
 
 def _logged(given: "list[str]") -> str:
-    if any(_GAP in word for word in given):
-        return _GAP.join(log.one_line(part) for part in " ".join(given).split(_GAP))
+    if any(GAP in word for word in given):
+        return GAP.join(log.one_line(part) for part in " ".join(given).split(GAP))
     return log.command(given)
 
 
@@ -292,7 +292,7 @@ class Index:
             cluster = clusters.get(entry.conf)
             if cluster is None:
                 continue
-            if _GAP in entry.command:
+            if GAP in entry.command:
                 for uid in (entry.uid, None):
                     self._gapped.setdefault((cluster, uid), []).append(entry)
             else:
@@ -322,7 +322,7 @@ class Index:
 
 def _fits(pattern: str, text: str) -> bool:
     """Return whether a text has a pattern's parts in their order. Linear: a user writes both."""
-    first, *between, last = pattern.split(_GAP)
+    first, *between, last = pattern.split(GAP)
     if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
         return False
     at, end = len(first), len(text) - len(last)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from rcron import __version__, entries, files, schedule, state, status
+from rcron import __version__, entries, files, schedule, services, state, status
 from rcron.journal import SYSLOG_FILES, Line, Reader
 from rcron.settings import ACTIVE, PASSIVE, Config, ConfigError, load
 
@@ -32,6 +32,9 @@ _FARTHEST = 1e12
 
 #: A run that was due is not missed before so many seconds have passed: cron, the job and the log take their time.
 _GRACE = 60
+
+#: By how many seconds other nodes' clocks may be behind when a timer elapses there.
+_CLOCKS = 5
 
 #: The daemon that knows CRON_TZ: cronie is called so, and Debian's cron is not.
 _CRONIE = "/usr/sbin/crond"
@@ -161,6 +164,28 @@ class Counted:
         """
         seen = self.jobs.setdefault(f"{cluster}\n{entry.name}", {}).setdefault("seen", {})
         return float(seen.setdefault(_schedule_key(entry), int(now)))
+
+    def service_due(self, cluster: str, name: str, elapse: "services.Elapse | None", wait: int, now: float) -> None:
+        """Note when a guarded service was due.
+
+        It is known from before, since systemd says only when its timer elapses next.
+
+        Args:
+            cluster: the cluster's name.
+            name: the service.
+            elapse: when its timer elapses next; None if it does not.
+            wait: the service's takeover_wait.
+            now: this moment, in seconds since the epoch.
+        """
+        job = self.jobs.setdefault(f"{cluster}\n{name}", {})
+        coming = job.get("coming")
+        if coming is not None and coming + _GRACE + wait <= now:
+            job["due"] = coming - job.get("spread", 0) - _CLOCKS
+            coming = None
+        if coming is None or coming > now:
+            job.pop("coming", None)
+            if elapse is not None and elapse.when > now:
+                job["coming"], job["spread"] = elapse.when, elapse.spread
 
     def keep_only(self, found: "dict[str, list[entries.Entry]]") -> None:
         """Forget the clusters, entries and schedules that are not there any more.
@@ -303,10 +328,19 @@ def _state_samples(cluster: Cluster) -> "Iterator[Sample]":
             pass  # removed since
 
 
-def _entry_samples(cluster: str, found: "list[entries.Entry]", counted: Counted, wait: int) -> "Iterator[Sample]":
+def _entry_samples(
+    cluster: str, found: "list[entries.Entry]", counted: Counted, wait: int, elapses: "dict[str, services.Elapse]"
+) -> "Iterator[Sample]":
     now = time.time()
     due: "dict[str, float]" = {}
     for entry in found:
+        if not entry.schedule:
+            patience = wait if entry.takeover_wait is None else entry.takeover_wait
+            counted.service_due(cluster, entry.name, elapses.get(entry.name), patience, now)
+            moment = counted.jobs[f"{cluster}\n{entry.name}"].get("due")
+            if moment is not None:
+                due[entry.name] = moment
+            continue
         moment = _due(entry, wait, now)
         # A new entry was due before it was there, and so was one whose schedule was changed.
         if moment is not None and moment >= counted.seen_since(cluster, entry, now):
@@ -334,9 +368,11 @@ def _entry_samples(cluster: str, found: "list[entries.Entry]", counted: Counted,
             yield Sample("rcron_entry_ignored_total", {**labels, "reason": reason}, count)
 
 
-def _counted_samples(cluster: str, found: "list[entries.Entry]", counted: Counted, wait: int) -> "Iterator[Sample]":
+def _counted_samples(
+    cluster: str, found: "list[entries.Entry]", counted: Counted, wait: int, elapses: "dict[str, services.Elapse]"
+) -> "Iterator[Sample]":
     yield Sample("rcron_state_changes_total", {"cluster_name": cluster}, counted.changes.get(cluster, 0))
-    yield from _entry_samples(cluster, found, counted, wait)
+    yield from _entry_samples(cluster, found, counted, wait, elapses)
 
 
 def text(samples: "Iterable[Sample]") -> str:
@@ -379,7 +415,7 @@ def collect(
 
     Args:
         confs: the clusters' configurations.
-        found: the entries of all crontabs.
+        found: the entries of all crontabs, and the guarded services.
         counters: the file that the counters are kept in.
         syslog_files: read if there is no journal.
 
@@ -393,6 +429,7 @@ def collect(
     for entry in found:
         if entry.conf in names:
             of_cluster[names[entry.conf]].append(entry)
+    elapses = services.elapses() if any(not entry.schedule for entry in found) else {}
     _make_folder(os.path.dirname(counters))
     lock = posix.open(f"{counters}.lock", posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC, 0o600)
     try:
@@ -403,7 +440,9 @@ def collect(
         counted.position = reader.position
         counted.keep_only(of_cluster)
         counted_samples = [
-            sample for name, own in of_cluster.items() for sample in _counted_samples(name, own, counted, waits[name])
+            sample
+            for name, own in of_cluster.items()
+            for sample in _counted_samples(name, own, counted, waits[name], elapses)
         ]
         counted.write(counters)
     finally:
@@ -435,7 +474,7 @@ def run(conf: str, textfile: "str | None", counters: str) -> None:
     """
     conf = os.path.abspath(conf)
     confs = sorted({conf, *glob.glob(os.path.join(glob.escape(os.path.dirname(conf)), "*.conf"))})
-    answer = text(collect(confs, entries.find(), counters, SYSLOG_FILES))
+    answer = text(collect(confs, [*entries.find(), *services.find()], counters, SYSLOG_FILES))
     if textfile is None:
         print(answer, end="")
     else:

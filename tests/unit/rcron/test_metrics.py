@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rcron import entries, feed, files, journal, metrics, settings
+from rcron import entries, feed, files, journal, metrics, services, settings
 from rcron import pin as pins
 from rcron.agent.answer import Answer, boottime
 from rcron.agent.store import Store
@@ -505,3 +505,125 @@ def test_a_long_message_is_not_asked_for(tmp_path: pathlib.Path, monkeypatch: py
     list(journal.Reader({"cursor": "s=0"}).lines())
     assert "--output=json" in (tmp_path / "journalctl.words").read_text()
     assert "--all" not in (tmp_path / "journalctl.words").read_text()
+
+
+#: What `systemctl show` says of a timer.
+TIMER = """\
+Unit={unit}
+NextElapseUSecRealtime={next}
+TimersCalendar={{ OnCalendar=hourly ; next_elapse={next} }}
+{more}AccuracyUSec=1min
+RandomizedDelayUSec={delay}
+"""
+
+
+class Timers:
+    """A host's timers, as its systemctl shows them."""
+
+    def __init__(self, host: Host) -> None:
+        self._answer = host.folder / "answer"
+        program = host.folder / "bin" / "systemctl"
+        program.write_text(f'#!/bin/sh\n[ "$TZ $LC_ALL" = "UTC C" ] && cat {self._answer}\n')
+        program.chmod(0o755)
+
+    def show(self, *timers: str) -> None:
+        """Let systemctl show these timers."""
+        self._answer.write_text("\n".join(timers))
+
+
+def timer(when: str, unit: str = "backup.service", delay: str = "0", more: str = "") -> str:
+    """A timer that elapses next at a time of 1 June 2026."""
+    elapse = f"Mon 2026-06-01 {when} UTC" if when else ""
+    return TIMER.format(unit=unit, next=elapse, delay=delay, more=more)
+
+
+@pytest.fixture
+def timers(host: Host, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Timers:
+    """A host on which backup.service is guarded."""
+    folder = tmp_path / "units" / "backup.service.d"
+    folder.mkdir(parents=True)
+    condition = f"ExecCondition=+/bin/sh -c '/usr/bin/rcronctl --conf {host.conf} guard --passive-status 75 \"$$0\"' %n"
+    (folder / "50-rcron.conf").write_text(f"[Service]\n{condition}\n")
+    monkeypatch.setattr(host, "entries", lambda: services.find(str(tmp_path / "units")))
+    return Timers(host)
+
+
+def test_runs_of_a_guarded_service_are_counted(host: Host, timers: Timers) -> None:
+    timers.show()
+    fields = "job=backup.service cmd=backup.service"
+    host.log(
+        f"cluster=c1 state=active status=start {fields}",
+        f"cluster=c1 state=active status=ok dur=12 exit=0 {fields}",
+        f"cluster=c1 state=passive status=ignore {fields}",
+    )
+    host.log(f"cluster=c1 state=active status=fail dur=1 exit=9 {fields}", uid=1000)
+    assert host.of("runs_total", "backup.service", status="ok") == "1"
+    assert host.of("runs_total", "backup.service", status="fail") == "0"
+    assert host.of("ignored_total", "backup.service", reason="ignore") == "1"
+    assert host.of("last_start_timestamp_seconds", "backup.service") == "1000"
+    assert host.of("due_timestamp_seconds", "backup.service") is None
+
+
+def test_a_service_was_due_when_its_timer_should_have_elapsed(
+    host: Host, timers: Timers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    midnight = 1780272000
+
+    def due() -> "str | None":
+        return host.of("due_timestamp_seconds", "backup.service")
+
+    timers.show(timer("02:00:00"), timer("01:00:00", delay="1h 30min"), timer("00:30:00", unit="other.service"))
+    at(monkeypatch, 10)
+    assert due() is None
+    timers.show(timer("02:00:00"))
+    at(monkeypatch, 60)
+    assert due() is None  # its run takes its time to be logged
+    at(monkeypatch, 61)
+    # As early as another node's timer may have elapsed, by a clock that is behind.
+    assert due() == str(midnight + 3600 - 5400 - 60 - 5)
+    at(monkeypatch, 121)
+    assert due() == str(midnight + 7200 - 60 - 5)
+    # A timer that has been stopped before its time.
+    timers.show(timer("04:00:00"))
+    at(monkeypatch, 200)
+    assert due() == str(midnight + 7200 - 60 - 5)
+    timers.show(timer(""))
+    at(monkeypatch, 210)
+    due()
+    at(monkeypatch, 300)
+    assert due() == str(midnight + 7200 - 60 - 5)
+
+
+@pytest.mark.parametrize("more", ["TimersMonotonic={ OnUnitActiveUSec=1h ; next_elapse=0 }\n", None])
+def test_a_monotonic_timer_and_a_systemd_that_is_silent_have_no_due_time(
+    host: Host, timers: Timers, monkeypatch: pytest.MonkeyPatch, more: "str | None"
+) -> None:
+    if more:
+        timers.show(timer("01:00:00", more=more))
+    for minute in (10, 70):
+        at(monkeypatch, minute)
+        assert host.of("due_timestamp_seconds", "backup.service") is None
+
+
+def test_guarded_services_are_found(tmp_path: pathlib.Path) -> None:
+    guard = "/usr/bin/rcronctl{} guard {} --passive-status 75 %n"
+    for name, line in {
+        "a.service.d/50-rcron.conf": guard.format("", "--takeover-wait 30"),
+        "b@.service.d/x.conf": guard.format(" --conf /etc/rcron/b.conf", ""),
+        "c.service": guard.format("", ""),
+        "d.service": "/bin/true",
+        "e.timer.d/x.conf": guard.format("", ""),
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"[Service]\nExecCondition=+{line}\n")
+    (tmp_path / "masked.service").symlink_to("/dev/null")
+    assert [(entry.name, entry.conf, entry.takeover_wait) for entry in services.find(str(tmp_path))] == [
+        ("a.service", "/etc/rcron/rcron.conf", 30),
+        ("b@.service", "/etc/rcron/b.conf", None),
+        ("c.service", "/etc/rcron/rcron.conf", None),
+    ]
+    index = entries.Index(services.find(str(tmp_path)), {"/etc/rcron/b.conf": "c1"})
+    found = index.entry("c1", "b@x.service", 0)
+    assert found is not None
+    assert found.name == "b@.service"
+    assert index.entry("c1", "b@x.service", 1000) is None
