@@ -4,12 +4,13 @@
 
 A user's claims wait for each other, never for another user's: each thread takes the next user's next claim, and one
 thread more than one user may occupy is there. A directory that does not say what a user's name is occupies few of them.
-Ends and questions have a thread of their own, so that no long answer delays a claim.
+Ends and questions for the ledger have a thread of their own each, so that no long answer delays a claim or an end.
 """
 
 import collections
 import heapq
 import itertools
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -29,15 +30,18 @@ PAUSE = 0.1
 #: How often it is logged that the engine does not answer, in seconds.
 COMPLAIN = 60.0
 
-#: For how long the agent tries to record an end, in seconds, and how many of them may wait for that.
+#: For how long the agent tries to record an end, in seconds, and how many of them may wait for that: of all users, and
+#: of one other than root.
 PERSEVERE = 600.0
 MOST_ENDS = 10000
+MOST_ENDS_OF_ONE = 2500
 
 #: How long a claim that nobody waits for may still arrive at the engine, in seconds: when to look for it.
 SETTLE = (0.5, 5.0, 30.0)
 
-#: How often old claims are cleaned away, in seconds.
+#: How often a cluster's old claims are cleaned away, in seconds, and of how many clusters is known when that was.
 CLEAN = 3600.0
+MOST_CLUSTERS = 1000
 
 
 class Task:
@@ -88,8 +92,10 @@ class Claims:
         self._users = Users()
         #: How many threads are at work for which user.
         self._working: "collections.Counter[int]" = collections.Counter()
-        self._ends = 0
-        self._cleaned: "set[str]" = set()
+        #: How many ends of which user wait.
+        self._ends: "collections.Counter[int]" = collections.Counter()
+        self._cleaned: "collections.OrderedDict[str, float]" = collections.OrderedDict()
+        self._questions: "queue.SimpleQueue[Callable[[], None]]" = queue.SimpleQueue()
         self._complained: "float | None" = None
 
     def start(self) -> None:
@@ -97,6 +103,7 @@ class Claims:
         for number in range(THREADS):
             threading.Thread(target=self._work, name=f"claims {number}", daemon=True).start()
         threading.Thread(target=self._do_chores, name="chores", daemon=True).start()
+        threading.Thread(target=self._answer_questions, name="questions", daemon=True).start()
 
     def stop(self, seconds: float) -> None:
         """Record the ends that wait for that, as far as it can be done in a time.
@@ -167,11 +174,11 @@ class Claims:
         Returns:
             Whether there is room for it.
         """
-        if self._ends >= MOST_ENDS:
+        if sum(self._ends.values()) >= MOST_ENDS or (uid and self._ends[uid] >= MOST_ENDS_OF_ONE):
             return False
         until = time.monotonic() + PERSEVERE
         with self._chore_added:
-            self._ends += 1
+            self._ends[uid] += 1
 
         def record() -> None:
             try:
@@ -182,7 +189,9 @@ class Claims:
                     return
                 log.warning(None, f"claims: {claim.job} {claim.fire}: its end is not recorded: {error}")
             with self._chore_added:
-                self._ends -= 1
+                self._ends[uid] -= 1
+                if not self._ends[uid]:
+                    del self._ends[uid]
 
         self.chore(record)
         return True
@@ -199,20 +208,55 @@ class Claims:
             self._chore_added.notify()
 
     def clean(self, cluster: str) -> None:
-        """Have old claims of a cluster cleaned away each hour, from its first claim on."""
-        if cluster in self._cleaned or len(self._cleaned) > 100:
+        """Have old claims of a cluster cleaned away if that was not done in the last hour.
+
+        Called at each of its claims. A user may claim for clusters of any name, so not all of them can be remembered:
+        then one is cleaned too often.
+        """
+        now = time.monotonic()
+        if now - self._cleaned.get(cluster, -CLEAN) < CLEAN:
             return
-        self._cleaned.add(cluster)
+        self._cleaned[cluster] = now
+        self._cleaned.move_to_end(cluster)
+        while len(self._cleaned) > MOST_CLUSTERS:
+            self._cleaned.popitem(last=False)
 
         def work() -> None:
             try:
                 self.engine.clean(cluster, self.node)
             except EngineError as error:
-                log.warning(None, f"claims: old ones of {cluster} are not deleted: {error}")
-            self.chore(work, CLEAN)
+                self._complain(f"old ones of {cluster} are not deleted: {error}")
 
         # Not on all nodes at once, and not before what is waiting.
         self.chore(work, 10.0)
+
+    def question(self, what: "Callable[[], None]") -> None:
+        """Have a question for the ledger answered, after those that were put before.
+
+        Args:
+            what: What does it.
+        """
+        self._questions.put(what)
+
+    def _answer_questions(self) -> None:
+        while True:
+            self._do(self._questions.get())
+
+    @staticmethod
+    def _do(what: "Callable[[], None]") -> None:
+        try:
+            what()
+        except Exception as error:
+            # Whatever it is, what comes after it still has to be done.
+            log.warning(None, f"claims: {type(error).__name__}: {error}")
+
+    def is_known(self, uid: int) -> bool:
+        """Return whether a user's name is known without asking anybody.
+
+        Args:
+            uid: The user's number.
+        """
+        return uid in self._users.known()
 
     def user(self, uid: int) -> str:
         """Return a user's name. This may ask a directory, and wait for it: it is for threads only.
@@ -237,16 +281,12 @@ class Claims:
                     self._chore_added.wait(due - now)
                     continue
                 what = heapq.heappop(self._chores)[2]
-            try:
-                what()
-            except Exception as error:
-                # Whatever it is, the chores after it still have to be done.
-                log.warning(None, f"claims: {type(error).__name__}: {error}")
+            self._do(what)
 
     def _next(self) -> Task:
         with self._condition:
             while True:
-                uid = next(filter(self._may_begin, self._queues), None)
+                uid = self._first()
                 if uid is not None:
                     break
                 self._condition.wait()
@@ -258,11 +298,15 @@ class Claims:
             self._working[uid] += 1
             return task
 
-    def _may_begin(self, uid: int) -> bool:
-        if self._users.is_known(uid):
-            return self._working[uid] < MOST_OF_ONE
-        nameless = [each for each in self._working if not self._users.is_known(each)]
-        return uid not in nameless and len(nameless) < MOST_NAMELESS
+    def _first(self) -> "int | None":
+        """Return the first user whose next claim may begin. There may be thousands who have no name (subuid(5))."""
+        known = self._users.known()
+        nameless = self._working.keys() - known.keys()
+        has_room = len(nameless) < MOST_NAMELESS
+        for uid in self._queues:
+            if self._working[uid] < MOST_OF_ONE if uid in known else has_room and uid not in nameless:
+                return uid
+        return None
 
     def _leave(self, uid: int) -> None:
         with self._condition:
@@ -296,12 +340,16 @@ class Claims:
 
     def _failed(self, task: Task, reason: str) -> None:
         task.reason = reason
-        now = time.monotonic()
-        if self._complained is None or now - self._complained >= COMPLAIN:
-            self._complained = now
-            log.warning(None, f"claims: {reason}")
+        self._complain(reason)
         if task.is_given_up:
             self.abandoned(task)
             return
         time.sleep(PAUSE)
         self.put(task)
+
+    def _complain(self, reason: str) -> None:
+        """Log a failure of the engine's, unless that was done a moment ago."""
+        now = time.monotonic()
+        if self._complained is None or now - self._complained >= COMPLAIN:
+            self._complained = now
+            log.warning(None, f"claims: {reason}")

@@ -39,8 +39,9 @@ MAX_TEXT = 256
 #: The most runs that one question for the ledger is answered with.
 MOST_RUNS = 1000
 
-#: How many such questions of one user are answered at once.
+#: How many such questions of one user, and of all users other than root, are answered at once.
 MOST_QUESTIONS = 2
+MOST_QUESTIONS_OF_ALL = 16
 
 #: How many claims and ends one user other than root may report at once, and how many more each second. Whoever could
 #: fill the engine would keep everybody's jobs from running.
@@ -74,9 +75,10 @@ class Client:
         task: Its claim, while nobody has answered, and afterwards if it was won: the answer may not have been read.
         is_answered: Whether there is an answer, or somebody looks for one.
         is_question: Whether it is a question for the ledger, whose answer may be long.
+        is_sent: Whether all of the answer has been sent.
     """
 
-    __slots__ = ("connection", "data", "deadline", "is_answered", "is_question", "reply", "task", "uid")
+    __slots__ = ("connection", "data", "deadline", "is_answered", "is_question", "is_sent", "reply", "task", "uid")
 
     def __init__(self, connection: socket.socket, uid: int, deadline: float) -> None:
         self.connection = connection
@@ -87,6 +89,12 @@ class Client:
         self.task: "Task | None" = None
         self.is_answered = False
         self.is_question = False
+        self.is_sent = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits neither for a claim nor for a question: it has said nothing, or has its answer."""
+        return self.is_sent or (self.task is None and not self.is_question)
 
 
 class Server:
@@ -104,6 +112,7 @@ class Server:
         self._claims = claims
         self._engine_name = engine_name
         self._clients: "dict[int, Client]" = {}
+        self._of_user: "dict[int, dict[int, Client]]" = {}
         self._waiting: "dict[Task, Client]" = {}
         self._answers: "collections.deque[tuple[Task | Client, Holder | bytes]]" = collections.deque()
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -167,23 +176,43 @@ class Server:
             connection.setblocking(False)
             credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
             uid = _CREDENTIALS.unpack(credentials)[1]
-            theirs = [client for client in self._clients.values() if client.uid == uid]
-            if len(self._clients) >= MOST or (uid and len(theirs) >= MOST_OF_ONE):
+            theirs = self._of_user.get(uid, {})
+            if (uid and len(theirs) >= MOST_OF_ONE) or (len(self._clients) >= MOST and not self._make_room()):
                 connection.close()  # it asks again
                 continue
-            silent = [client for client in theirs if not client.is_answered and client.task is None]
+            silent = [client for client in theirs.values() if not client.is_answered and client.task is None]
             if len(silent) >= MOST_SILENT:
                 self._drop(silent[0])
             client = Client(connection, uid, time.monotonic() + PATIENCE)
             self._clients[connection.fileno()] = client
+            self._of_user.setdefault(uid, {})[connection.fileno()] = client
             self._poll.register(connection, select.POLLIN)
             # Most have said what they want by now.
             self._serve(client)
+
+    def _make_room(self) -> bool:
+        """Cut off the one that has been idle the longest, or else one whose user has no name and so can claim nothing.
+
+        Whoever may be many users (subuid(5)) could keep everybody from the socket otherwise.
+
+        Returns:
+            Whether there was one.
+        """
+        for is_dispensable in (lambda one: one.is_idle, lambda one: one.uid and not self._claims.is_known(one.uid)):
+            found = next(filter(is_dispensable, self._clients.values()), None)
+            if found is not None:
+                self._drop(found)
+                return True
+        return False
 
     def _drop(self, client: Client) -> None:
         fd = client.connection.fileno()
         if self._clients.pop(fd, None) is None:
             return
+        theirs = self._of_user.get(client.uid, {})
+        theirs.pop(fd, None)
+        if not theirs:
+            self._of_user.pop(client.uid, None)
         self._poll.unregister(fd)
         client.connection.close()
         if client.task is not None:
@@ -244,6 +273,7 @@ class Server:
         if client.reply:
             self._poll.modify(client.connection, select.POLLOUT)
         else:
+            client.is_sent = True
             self._poll.modify(client.connection, select.POLLIN)
 
     def _handle(self, client: Client, parts: "list[str]") -> None:
@@ -373,9 +403,12 @@ class Server:
         cluster, job, before = (fields.get(name, "") for name in ("cluster", "job", "before"))
         if not cluster:
             raise ValueError("no cluster")
-        asked = [each for each in self._clients.values() if each.is_question and each.uid == client.uid]
-        if len(asked) >= MOST_QUESTIONS:
+        asked = [each.uid for each in self._clients.values() if each.is_question]
+        if asked.count(client.uid) >= MOST_QUESTIONS:
             self._reply(client, UNKNOWN, f"{MOST_QUESTIONS} questions of this user are being answered; ask again")
+            return
+        if client.uid and len(asked) - asked.count(0) >= MOST_QUESTIONS_OF_ALL:
+            self._reply(client, UNKNOWN, f"{MOST_QUESTIONS_OF_ALL} questions are being answered; ask again")
             return
         client.deadline = time.monotonic() + QUESTION
         client.is_answered = client.is_question = True
@@ -393,7 +426,7 @@ class Server:
             self._answers.append((client, reply.encode()))
             self._wake_up()
 
-        self._claims.chore(ask)
+        self._claims.question(ask)
 
     def _cut_off(self, now: float) -> None:
         for client in [client for client in self._clients.values() if client.deadline <= now]:

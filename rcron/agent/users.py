@@ -4,6 +4,7 @@
 
 import os
 import pwd
+from collections.abc import Mapping
 
 #: Where the node's own users are.
 FILE = "/etc/passwd"
@@ -16,14 +17,10 @@ class Users:
         self._names: "dict[int, str]" = {}
         self._read_at: "tuple[int, ...]" = ()
 
-    def is_known(self, uid: int) -> bool:
-        """Return whether a user's name is known without asking anybody.
-
-        Args:
-            uid: The user's number.
-        """
+    def known(self) -> "Mapping[int, str]":
+        """Return the names that are known without asking anybody, by the users' numbers."""
         self._refresh()
-        return uid in self._names
+        return self._names
 
     def name(self, uid: int) -> str:
         """Return a user's name. This may ask a directory, and wait for it.

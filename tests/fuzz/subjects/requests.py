@@ -42,6 +42,9 @@ class Recorder(Claims):
     def chore(self, what: Any, seconds: float = 0.0) -> None:
         self.asked += not seconds
 
+    def question(self, what: Any) -> None:
+        self.asked += 1
+
 
 def number(text: str, low: float, high: float, whole: bool = False) -> float | None:
     """Return what a number stands for; None if it is not one."""

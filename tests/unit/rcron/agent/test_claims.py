@@ -2,15 +2,19 @@
 # SPDX-License-Identifier: MIT
 """Whose claim comes next: nobody's slow engine or slow directory keeps another user's claims from it."""
 
+import collections
+import os
 import pwd
 import queue
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from rcron.agent import claims as product
+from rcron.agent import users
 from rcron.agent.claims import Claims, Task
 from rcron.agent.engines import Claim, Engine, EngineError, Holder
 
@@ -159,3 +163,58 @@ def test_a_claim_that_nobody_waits_for_is_not_made(made: Made) -> None:
     made.put(ALICE, "job", "in time")
     assert made.done.get(timeout=20) == "in time"
     assert made.engine.begun.qsize() == 1
+
+
+def test_thousands_of_users_without_a_name_cost_the_others_little(made: Made) -> None:
+    """As with subuid(5): whoever has such numbers may claim with each of them."""
+    assert made.claims.user(0) == "root"
+    stats = 0
+
+    def stat(path: str) -> os.stat_result:
+        nonlocal stats
+        stats += 1
+        return os.stat(path)
+
+    with made.claims._condition:
+        made.claims._queues.update({uid: collections.deque([unmade(uid)]) for uid in range(200000, 203000)})
+        made.claims._queues[0] = collections.deque([unmade(0)])
+        made.claims._working.update(dict.fromkeys(range(300000, 300000 + product.MOST_NAMELESS), 1))
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(users, "os", types.SimpleNamespace(stat=stat))
+            assert made.claims._first() == 0
+        assert stats == 1
+        made.claims._queues.clear()
+
+
+def unmade(uid: int) -> Task:
+    """A claim that is given up."""
+    task = Task(Claim("c1", "", "job", "1", "t", "node1", 5), uid, 0.0, lambda _task, _holder: None)
+    task.is_given_up = True
+    return task
+
+
+def test_no_user_s_ends_take_the_room_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product, "MOST_ENDS_OF_ONE", 3)
+    monkeypatch.setattr(product, "MOST_ENDS", 9)
+    claims = Claims(Engine(), "node1")  # whose threads are not started
+
+    def taken(uid: int) -> int:
+        return sum(claims.ended(Claim("c1", "", "job", "1", "t", "node1", 5), uid, 0, 1.0) for _turn in range(10))
+
+    assert [taken(uid) for uid in (ALICE, BOB, 0, CAROL)] == [3, 3, 3, 0]
+
+
+def test_no_user_s_clusters_keep_a_cluster_s_old_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = [0.0]
+    monkeypatch.setattr(product, "time", types.SimpleNamespace(monotonic=lambda: times[-1], sleep=time.sleep))
+    claims = Claims(Engine(), "node1")
+    cleaned: "list[float]" = []
+    monkeypatch.setattr(claims, "chore", lambda _what, seconds: cleaned.append(seconds))
+    for number in range(5000):
+        claims.clean(f"his {number}")
+    cleaned.clear()
+    for now in (0.0, 3599.0, 3600.0):
+        times.append(now)
+        claims.clean("c1")
+    assert len(cleaned) == 2
+    assert len(claims._cleaned) <= product.MOST_CLUSTERS

@@ -11,6 +11,8 @@ import types
 import pytest
 
 from rcron.agent import server
+from rcron.agent.claims import Claims
+from rcron.agent.engines import Engine
 
 
 def listen_by_name(folder: str) -> socket.socket:
@@ -36,7 +38,7 @@ def test_no_feeder_s_user_has_root_open_another_file_for_everyone(
             os.symlink(shadow, address)
 
     monkeypatch.setattr(server.socket, "socket", Quick)
-    (server.listen if is_protected else listen_by_name)(f"{tmp_path}/").close()
+    (server.listen(f"{tmp_path}/")[0] if is_protected else listen_by_name(f"{tmp_path}/")).close()
     assert stat.S_IMODE(shadow.stat().st_mode) == (0o600 if is_protected else 0o666)
 
 
@@ -44,7 +46,7 @@ def test_no_feeder_s_user_has_root_open_another_file_for_everyone(
 def test_every_user_may_ask_whatever_the_umask(tmp_path: pathlib.Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        server.listen(f"{tmp_path}/").close()
+        server.listen(f"{tmp_path}/")[0].close()
         assert os.umask(umask) == umask
     finally:
         os.umask(before)
@@ -87,3 +89,85 @@ def test_a_user_who_has_claimed_too_much_is_told_that_and_the_engine_is_not_aske
         ("unknown", "too many claims of this user: 20 a second are taken"),
         ("unknown", "too many ends of this user: 20 a second are taken"),
     ]
+
+
+class Table:
+    """A server's clients, without connections. known: the users who have a name."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, known: "set[int]") -> None:
+        self.dropped: "list[server.Client]" = []
+        self.server = server.Server.__new__(server.Server)
+        self.server._clients = {}
+        self.server._claims = types.SimpleNamespace(is_known=lambda uid: uid in known)  # type: ignore[assignment]
+        monkeypatch.setattr(self.server, "_drop", self.dropped.append, raising=False)
+
+    def add(self, uid: int, **state: object) -> server.Client:
+        """Add a client in a state."""
+        client = server.Client(types.SimpleNamespace(), uid, 0.0)  # type: ignore[arg-type]
+        for name, value in state.items():
+            setattr(client, name, value)
+        self.server._clients[len(self.server._clients)] = client
+        return client
+
+
+def test_if_there_is_no_room_whoever_waits_for_nothing_is_cut_off_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(monkeypatch, {1000})
+    pending = {"task": object()}
+    question = {"is_question": True, "is_answered": True}
+    for uid in (0, 1000):
+        table.add(uid, **pending)
+        table.add(uid, **question)
+    assert not table.server._make_room()
+    nameless = table.add(200000, **pending)
+    assert table.server._make_room()
+    has_answer = table.add(1000, **pending, is_answered=True, is_sent=True)
+    assert table.server._make_room()
+    assert table.dropped == [nameless, has_answer]
+    silent = table.add(1000)
+    table.server._clients = {-1: silent, **table.server._clients}
+    assert table.server._make_room()
+    assert table.dropped[-1] is silent
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_nobody_who_may_be_many_users_keeps_others_from_the_socket(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """As with subuid(5). Here the table has 64 places, and each of his users takes 16."""
+    if not is_protected:
+        monkeypatch.setattr(server.Server, "_make_room", lambda _self: False)
+    monkeypatch.setattr(server, "MOST", 64)
+    listener, _place = server.listen(f"{tmp_path}/")
+    one = server.Server(listener, Claims(Engine(), "node1"), "none")
+    connected = []
+
+    def connect(uid: int) -> socket.socket:
+        os.seteuid(uid)
+        try:
+            connection = socket.socket(socket.AF_UNIX)
+            connected.append(connection)
+            connection.connect("claim.sock")
+        finally:
+            os.seteuid(0)
+        one._accept()
+        return connection
+
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    try:
+        for number in range(64):
+            connect(200000 + number // 16)
+        connection = connect(1000)
+        connection.settimeout(10)
+        try:
+            connection.sendall(b"what\n")
+            for client in list(one._clients.values()):
+                one._serve(client)
+            answer = connection.recv(100)
+        except ConnectionError:
+            answer = b""
+        assert answer.startswith(b"wrong") == is_protected
+    finally:
+        for each in [*connected, listener]:
+            each.close()

@@ -28,7 +28,7 @@ def file(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
 
 def test_own_users_are_known_without_asking_anybody(file: pathlib.Path) -> None:
     found = users.Users()
-    assert [found.is_known(uid) for uid in (0, 1000, 5, 7000)] == [True, True, False, False]
+    assert [uid in found.known() for uid in (0, 1000, 5, 7000)] == [True, True, False, False]
     assert (found.name(0), found.name(1000)) == ("root", "alice")
 
 
@@ -36,7 +36,7 @@ def test_a_directorys_user_is_asked_for_once(file: pathlib.Path, monkeypatch: py
     found = users.Users()
     assert found.name(7000) == "carol"
     monkeypatch.delattr(pwd, "getpwuid")
-    assert found.is_known(7000)
+    assert 7000 in found.known()
     assert found.name(7000) == "carol"
 
 
