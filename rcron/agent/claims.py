@@ -327,7 +327,11 @@ class Claims:
 
     def _make(self, task: Task) -> None:
         try:
+            is_new = not self.is_known(task.uid)
             claim = task.claim._replace(user=self.user(task.uid))
+            if is_new:
+                with self._condition:
+                    self._condition.notify_all()  # more of this user's claims may begin
             task.is_tried = True
             holder = self.engine.claim(claim)
         except EngineError as error:

@@ -115,6 +115,17 @@ def test_a_slow_engine_for_one_users_claims_leaves_a_thread_for_others(made: Mad
     assert answers == {f"slow {number}" for number in range(50)}
 
 
+def test_a_name_that_comes_late_lets_the_user_s_other_claims_begin(made: Made, directory: Directory) -> None:
+    directory.slow = {ALICE}
+    for number in range(product.MOST_OF_ONE):
+        made.put(ALICE, "slow", f"slow {number}")
+    wait_until(lambda: bool(directory.asked))
+    time.sleep(0.3)  # the other threads have found nothing that may begin
+    directory.released.set()
+    for _thread in range(product.MOST_OF_ONE):
+        made.engine.begun.get(timeout=20)
+
+
 def test_a_directory_that_does_not_answer_holds_up_only_those_whom_it_is_asked_for(
     made: Made, directory: Directory
 ) -> None:
