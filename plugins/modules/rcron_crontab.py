@@ -97,7 +97,7 @@ options:
   claim:
     description:
       - Whether each run of the entries is claimed in an engine that all nodes share, so that no other node runs it,
-        too. See rcron(8), CLAIMS, and the role P(rcron.cluster.rcron_claims#role).
+        too. See rcron(8), CLAIMS.
       - Left out, what C(rcron.conf) says holds, and a C(--claim) that stands in an entry already stays.
     type: str
     choices: ['off', required, preferred]
