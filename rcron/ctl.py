@@ -108,7 +108,7 @@ def _parser() -> _Parser:
 
     # For the list of commands only: main leaves it to the module guard, which has a help of its own.
     guarded = commands.add_parser("guard", help="for systemd's ExecCondition=: start a service, or skip it if passive")
-    for option in ("--takeover-wait", "--passive-status", "--ended", "--user"):
+    for option in ("--takeover-wait", "--claim", "--claim-window", "--passive-status", "--ended", "--user"):
         guarded.add_argument(option)
 
     health = commands.add_parser(
