@@ -20,6 +20,9 @@ from rcron.settings import ACTIVE, PASSIVE, Config
 STALE = "stale"
 BROKEN = "broken"
 
+#: How long the record of an answer gives way to who holds the lock, in seconds. Hooks hold it for some milliseconds.
+PATIENCE = 1.0
+
 
 class Store:
     """Reads and writes the state of one cluster.
@@ -38,6 +41,10 @@ class Store:
         self._owner = owner
         self._mode = files.FOLDER_MODE
         self._written: "tuple[str | None, str] | None" = None
+        #: The state that an answer has made, and that could not be noted.
+        self._untold: "str | None" = None
+        #: Since when the record waits for the lock; 0 if it does not.
+        self._waits_since = 0.0
         self.look_at_folder()
 
     @property
@@ -162,25 +169,51 @@ class Store:
             OSError: The record cannot be written.
         """
         path = self._config.record_file
-        old = self.record()
-        is_ours = old is not None and old.pid == os.getpid()
-        if is_ours and became is None and self._written == (answer.state, answer.words):
-            self._set_time(path, answer.moment)
+        if became is None and answer.state == self._untold:
+            became = self._untold
+        if became is None and self._written == (answer.state, answer.words):
+            old = self.record()
+            if old is not None and old.pid == os.getpid():
+                self._set_time(path, answer.moment)
+                return
+        fd = self._lock_for_record()
+        if fd is None:
+            # What a hook writes at this moment must not be lost. The next answer is noted.
+            self._untold, self._written = became, None
             return
-        changed = became is not None or old is None
-        event = answer.words if changed or old is None else old.event
-        since = time.time() if changed or old is None else old.since
-        moment = self._moment(answer.moment)
-        if old is not None and old.moment > moment:
-            moment = old.moment
-        record = feed.Record(self._feeder, event, since, moment)
-        record.boot = pin.boot_id()
-        record.set_feeding_process(os.getpid())
-        record.answer = answer.state or UNKNOWN
-        record.words = answer.words
-        files.replace(path, feed.record_text(record))
+        try:
+            old = self.record()
+            changed = became is not None or old is None
+            event = answer.words if changed or old is None else old.event
+            since = time.time() if changed or old is None else old.since
+            moment = self._moment(answer.moment)
+            if old is not None and old.moment > moment:
+                moment = old.moment
+            record = feed.Record(self._feeder, event, since, moment)
+            record.boot = pin.boot_id()
+            record.set_feeding_process(os.getpid())
+            record.answer = answer.state or UNKNOWN
+            record.words = answer.words
+            files.replace(path, feed.record_text(record))
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        self._untold = None
         self._written = (answer.state, answer.words)
         self._set_time(path, answer.moment)
+
+    def _lock_for_record(self) -> "int | None":
+        """Hold off the hooks. Returns the lock's descriptor, None while another has it; -1 if that is for too long."""
+        now = boottime()
+        try:
+            fd = self._lock(patient=True)
+        except BlockingIOError:
+            self._waits_since = self._waits_since or now
+            return None if now - self._waits_since < PATIENCE else -1
+        except OSError:
+            fd = -1  # what is wrong there is for those to say who need the lock
+        self._waits_since = 0.0
+        return fd
 
     def veto(self) -> None:
         """Make the node passive beside a state file that cannot be written. Raises OSError."""

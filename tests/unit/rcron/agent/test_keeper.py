@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: MIT
 """How answers become a state: with real files, a clock moved by hand, and a daemon that says what it is told."""
 
+import contextlib
 import errno
+import fcntl
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -102,6 +104,10 @@ class Bench:
     def state(self) -> str:
         """What a job would go by."""
         return state.current(self.config).state
+
+    def record(self) -> str:
+        """What the record holds."""
+        return pathlib.Path(self.config.record_file).read_text()
 
     def hook(self, new: str, ago: float = 0.0) -> None:
         """Have a hook write a state, as one does that was started some seconds ago, and tell the agent nothing."""
@@ -433,6 +439,36 @@ def test_what_a_hook_wrote_after_the_question_was_put_stands(active: Bench) -> N
     assert active.state == PASSIVE
     active.run(3)
     assert active.state == PASSIVE
+
+
+@contextlib.contextmanager
+def locked(bench: Bench) -> "Iterator[None]":
+    """Somebody holds the state's lock."""
+    fd = os.open(f"{bench.state_file}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def test_no_answer_is_noted_over_what_a_hook_is_writing(active: Bench) -> None:
+    """An answer's note would take the moment of the hook's event away, and a still later hook would count."""
+    active.daemon.says = PASSIVE
+    with locked(active):
+        active.run(1.1)
+        assert active.state == PASSIVE
+        assert "it is passive" not in active.record()
+    active.run(1.1)
+    assert "event=it is passive\n" in active.record()
+    assert "answer=passive\n" in active.record()
+
+
+def test_a_lock_that_is_never_given_back_keeps_no_answer_from_being_noted(active: Bench) -> None:
+    active.daemon.says = PASSIVE
+    with locked(active):
+        active.run(3.1)
+        assert "event=it is passive\n" in active.record()
 
 
 def test_a_passive_hook_is_believed_before_a_question_that_was_put_earlier(active: Bench) -> None:
