@@ -75,9 +75,43 @@ def thaw(node: Node) -> None:
     _write_freezer(node, is_to_freeze=False)
 
 
-def _write_freezer(node: Node, is_to_freeze: bool) -> None:
+def freeze_unit(node: Node, unit: str) -> None:
+    """Freeze the processes of a service of a node, as `systemctl freeze` does, which needs version 2 of cgroups(7)."""
+    groups = _groups(node)
+    if "freezer" not in groups:
+        node.run(f"systemctl freeze {unit}")
+        return
+    systemd = Path("/sys/fs/cgroup/systemd" + groups["name=systemd"].removesuffix("/init.scope"))
+    frozen = Path("/sys/fs/cgroup/freezer" + groups["freezer"], unit)
+    frozen.mkdir(exist_ok=True)
+    for pid in (systemd / f"system.slice/{unit}.service/cgroup.procs").read_text().split():
+        (frozen / "cgroup.procs").write_text(pid)
+    (frozen / "freezer.state").write_text("FROZEN")
+    wait_until(lambda: (frozen / "freezer.state").read_text().strip() == "FROZEN", f"{unit} on {node} is frozen")
+
+
+def thaw_unit(node: Node, unit: str) -> None:
+    """Have the processes of a frozen service go on."""
+    groups = _groups(node)
+    if "freezer" not in groups:
+        node.run(f"systemctl thaw {unit}")
+        return
+    frozen = Path("/sys/fs/cgroup/freezer" + groups["freezer"], unit)
+    (frozen / "freezer.state").write_text("THAWED")
+    for pid in (frozen / "cgroup.procs").read_text().split():
+        with contextlib.suppress(ProcessLookupError):
+            (frozen.parent / "cgroup.procs").write_text(pid)
+    frozen.rmdir()
+
+
+def _groups(node: Node) -> dict[str, str]:
+    """Return the control groups of a node's first process by their controllers."""
     pid = Path(f"/run/rcron-nodes/{node.container}.pid").read_text().strip()
-    groups = dict(line.split(":", 2)[1:] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines())
+    return dict(line.split(":", 2)[1:] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines())
+
+
+def _write_freezer(node: Node, is_to_freeze: bool) -> None:
+    groups = _groups(node)
     name = "freezer" if "freezer" in groups else ""
     path, frozen, thawed = _FREEZERS[name]
     file = Path(path.format(groups[name]))

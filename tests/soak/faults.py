@@ -17,7 +17,7 @@ from pathlib import Path
 
 from nodes import Node
 
-from tests.cluster.faults import FILL_LOG, freeze, thaw
+from tests.cluster.faults import FILL_LOG, freeze, freeze_unit, thaw, thaw_unit
 
 ACTIVE, PASSIVE, CLUSTER = "active", "passive", "cluster"
 
@@ -154,9 +154,9 @@ HANG_KINDS = {
         "STOP and CONT", shell(f"kill -STOP {BOTH}"), shell(f"kill -CONT {BOTH}"), (0.5, 10.0), 1.5
     ),
     "keepalived asleep": Kind(
-        "its cgroup frozen: in state S",
-        shell("systemctl freeze keepalived"),
-        shell("systemctl thaw keepalived"),
+        "its cgroup frozen: in state S or D",
+        lambda node: freeze_unit(node, "keepalived"),
+        lambda node: thaw_unit(node, "keepalived"),
         (0.5, 10.0),
         0.8,
     ),
