@@ -112,8 +112,11 @@ def heal(node: Node) -> None:
 
 
 def limit_run(node: Node) -> None:
-    """Limit the size of the node's /run so that it can be filled up: podman gives it half of the machine's memory."""
-    on_machine(node, "mount", ["mount", "-o", "remount,size=8m", "/run"])
+    """Limit the size of the node's /run so that it can be filled up: podman gives it half of the machine's memory.
+
+    systemd 257 reads its units anew only if 16 MiB are free there.
+    """
+    on_machine(node, "mount", ["mount", "-o", "remount,size=32m", "/run"])
 
 
 def boot(node: Node) -> None:
