@@ -43,7 +43,7 @@ help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
 
 .PHONY: test
-test: all-packages $(INSTALLED) $(COLLECTION) ## All checks, about 50 minutes on two cores; the last line is their sum
+test: all-packages $(INSTALLED) $(COLLECTION) ## All checks, more than an hour on two cores; the last line is their sum
 	@RCRON_REQUIRE_ALL=1 tests/all.sh $(SCENARIOS)
 
 .PHONY: test-long
