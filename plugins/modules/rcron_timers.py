@@ -166,7 +166,7 @@ refusals:
   returned: always
   type: list
   elements: str
-  sample: ["there is no backup.timer"]
+  sample: ["backup.timer does not exist"]
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -133,7 +133,7 @@ REFUSED = {
     "started.service": "also started by multi-user.target (Wants=)",
     "needed.service": "also started by follower.service (Requires=)",
     "masked.timer": "is masked",
-    "missing.timer": "there is no missing.timer",
+    "missing.timer": "missing.timer does not exist",
     "hidden.service": "finds other files in /run",
     "nobody-there.service": "User=nosuchuser does not exist",
 }

@@ -43,7 +43,7 @@ def refusals(service: Service, started_by_others: bool, takeover_wait: int | Non
     found = []
     if service.root:
         found.append(
-            f"{service.name} has its root in {service.root}, where there is no rcronctl: set "
+            f"{service.name} has its root in {service.root}, which holds no rcronctl: set "
             "RootDirectoryStartOnly=yes in it (not with RootImage=), or write "
             "ExecStart=/usr/bin/rcron COMMAND in a service without it"
         )

@@ -113,7 +113,7 @@ class Service:
         root: Its RootDirectory= or RootImage=, if that holds for its ExecCondition= too; else "".
         restart: Restart=.
         on_success: The units that its success starts.
-        start_limit: Seconds that a start may take; infinity if there is no limit.
+        start_limit: Seconds that a start may take; infinity for no limit.
         starters: Other units than timers that start it, each with the property that says so.
         followers: The units that need it to be started.
     """
@@ -303,7 +303,7 @@ class Units(Protocol):
 
 def _check(name: str, load_state: str) -> None:
     if load_state == "not-found":
-        raise MissingUnitError(f"there is no {name}")
+        raise MissingUnitError(f"{name} does not exist")
     if load_state != "loaded":
         fix = f": systemctl unmask {name}" if load_state == "masked" else f": see systemctl status {name}"
         raise UnitError(f"{name} is {load_state}, so it does not run{fix}, or take it off the list")
@@ -387,7 +387,7 @@ class UserUnits:
             if os.path.lexists(place):
                 break
         else:
-            raise MissingUnitError(f"there is no {name} in {', '.join(self._folders)}")
+            raise MissingUnitError(f"{name} does not exist in {', '.join(self._folders)}")
         if os.path.realpath(place) == "/dev/null":
             raise UnitError(f"{name} is masked ({place}), so it does not run: remove that, or take it off the list")
         drop_ins: dict[str, str] = {}

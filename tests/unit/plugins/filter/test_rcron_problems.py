@@ -425,7 +425,7 @@ def test_another_clusters_guard_does_not_count(hosts):
             {"units": [{"service": "a.service", "path": "/etc/x", "changed": True}]},
             "a.service is not guarded as rcron_timers_units says (/etc/x)",
         ),
-        ({"failed": True, "msg": "there is no a.timer"}, "there is no a.timer"),
+        ({"failed": True, "msg": "a.timer does not exist"}, "a.timer does not exist"),
         ({"failed": True}, "the check of its timers gave no answer"),
         ({"units": 1}, "its answer to the timers' check is not one of rcron_timers (units is not a list)"),
     ],

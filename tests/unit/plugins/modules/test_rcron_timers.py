@@ -95,7 +95,7 @@ def test_every_refusal_is_in_the_message_and_nothing_is_written(
     result = run(units=[{"unit": name} for name in ("backup.timer", "gone.timer", "masked.service")])
     assert result["failed"]
     assert [refusal.partition(":")[0] for refusal in result["refusals"]] == [
-        "there is no gone.timer",
+        "gone.timer does not exist",
         "masked.service is masked, so it does not run",
     ]
     for refusal in result["refusals"]:

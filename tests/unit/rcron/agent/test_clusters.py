@@ -63,36 +63,34 @@ def test_a_file_that_is_wrong_is_refused_in_words(
 
 
 @pytest.mark.parametrize(
-    ("feeder_name", "is_served"),
-    [("any", True), ("none", True), ("command", True), ("my-own", True), ("keepalived", False)],
+    ("lines", "feeder_name", "is_served"),
+    [
+        # A program of one's own is asked unless the cluster has a feeder.
+        ("feeder = command\ncommand = /x\n", "any", True),
+        ("feeder = command\ncommand = /x\n", "none", True),
+        ("feeder = command\ncommand = /x\n", "command", True),
+        ("feeder = command\ncommand = /x\n", "my-own", True),
+        ("feeder = command\ncommand = /x\n", "keepalived", False),
+        # A daemon is asked only if it is that feeder.
+        ("feeder = pacemaker\n", "any", True),
+        ("feeder = pacemaker\n", "pacemaker", True),
+        ("feeder = pacemaker\n", "none", False),
+        ("feeder = pacemaker\n", "command", False),
+        ("feeder = pacemaker\n", "keepalived", False),
+    ],
 )
-def test_a_program_of_one_s_own_is_asked_unless_the_cluster_has_a_feeder(
-    tmp_path: pathlib.Path, conf: pathlib.Path, feeder_name: str, is_served: bool
+def test_no_feeder_is_asked_that_is_not_the_cluster_s(
+    tmp_path: pathlib.Path, conf: pathlib.Path, lines: str, feeder_name: str, is_served: bool
 ) -> None:
+    feeder = lines.split()[2]
     file = tmp_path / "a.conf"
-    file.write_text(f"conf = {conf}\nfeeder = command\ncommand = /x\n")
+    file.write_text(f"conf = {conf}\n{lines}")
     conf.write_text(f"state_file = {tmp_path}/state\nfeeder_name = {feeder_name}\n")
     if is_served:
-        assert clusters.load("a", str(file)).feeder == "command"
+        assert clusters.load("a", str(file)).feeder == feeder
     else:
-        with pytest.raises(clusters.SecondFeederError, match=f"feeder_name in {conf} is keepalived; delete {file}"):
-            clusters.load("a", str(file))
-
-
-@pytest.mark.parametrize(
-    ("feeder_name", "is_served"),
-    [("any", True), ("pacemaker", True), ("none", False), ("command", False), ("keepalived", False)],
-)
-def test_a_daemon_is_asked_only_if_it_is_the_cluster_s_feeder(
-    tmp_path: pathlib.Path, conf: pathlib.Path, feeder_name: str, is_served: bool
-) -> None:
-    file = tmp_path / "a.conf"
-    file.write_text(f"conf = {conf}\nfeeder = pacemaker\n")
-    conf.write_text(f"state_file = {tmp_path}/state\nfeeder_name = {feeder_name}\n")
-    if is_served:
-        assert clusters.load("a", str(file)).feeder == "pacemaker"
-    else:
-        with pytest.raises(clusters.SecondFeederError, match=f"feeder is pacemaker, and feeder_name in {conf} is"):
+        said = f"feeder is {feeder}, and feeder_name in {conf} is {feeder_name}; delete {file}"
+        with pytest.raises(clusters.SecondFeederError, match=said):
             clusters.load("a", str(file))
 
 

@@ -41,7 +41,7 @@ class FakeUnits:
 
     def timer(self, name: str) -> Timer:
         if name == "missing.timer":
-            raise MissingUnitError(f"there is no {name}")
+            raise MissingUnitError(f"{name} does not exist")
         return self.timers.get(name) or Timer(name, name.replace(".timer", ".service"), accuracy=1)
 
     def service(self, name: str) -> Service:
@@ -189,7 +189,7 @@ class TestPresent:
         [
             (
                 Request("missing.timer"),
-                "there is no missing.timer: correct the name, create the unit, or set on_missing",
+                "missing.timer does not exist: correct the name, create the unit, or set on_missing",
             ),
             (Request("masked.service"), "masked.service is masked"),
             (Request("a"), "'a' is not the name of a timer or a service: end it with .timer or .service"),

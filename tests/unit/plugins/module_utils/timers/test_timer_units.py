@@ -82,9 +82,9 @@ def test_unit_that_is_not_there_or_masked_is_found_out(version: int, monkeypatch
     }
     monkeypatch.setattr(programs, "output", lambda *words: texts[words[-1]])
     monkeypatch.setattr(units, "SYSTEM_FOLDERS", ())
-    with pytest.raises(MissingUnitError, match=r"there is no missing\.timer"):
+    with pytest.raises(MissingUnitError, match=r"missing\.timer does not exist"):
         Manager().timer("missing.timer")
-    with pytest.raises(MissingUnitError, match=r"there is no missing\.service"):
+    with pytest.raises(MissingUnitError, match=r"missing\.service does not exist"):
         Manager().service("missing.service")
     with pytest.raises(UnitError, match=r"masked\.timer is masked.*systemctl unmask masked\.timer"):
         Manager().timer("masked.timer")
@@ -225,7 +225,7 @@ class TestUserUnits:
         )
 
     def test_missing_and_masked(self, folders: tuple[str, str]) -> None:
-        with pytest.raises(MissingUnitError, match=r"there is no a\.timer in .*etc, .*usr"):
+        with pytest.raises(MissingUnitError, match=r"a\.timer does not exist in .*etc, .*usr"):
             UserUnits(folders).timer("a.timer")
         pathlib.Path(folders[0], "a.timer").symlink_to("/dev/null")
         with pytest.raises(UnitError, match=r"a\.timer is masked"):
