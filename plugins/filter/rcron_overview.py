@@ -13,6 +13,7 @@ from ansible_collections.rcron.cluster.plugins.plugin_utils import table
 
 HOSTS = ["HOST", "CLUSTER", "STATE", "SINCE", "FEEDER", "PIN", "PREFIXED", "IGNORED 1 H"]
 TIMERS = ["TIMER", "SERVICE", "CLUSTER", "GUARDED ON", "NEXT"]
+SCRIPTS = ["SCRIPT", "CLUSTER", "GUARDED ON"]
 JOBS = ["JOB", "CLUSTER", "HOST", "LAST RUN", "STATUS", "EXIT", "SECONDS"]
 
 #: The most characters of a job's command.
@@ -120,6 +121,27 @@ def timer_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
     return [row for _next, row in sorted(rows)]
 
 
+def script_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
+    """Return a row for each script of cron.daily and the like; none if no script is guarded on any host."""
+    guarded: dict[str, list[tuple[str, str]]] = {}
+    for host, info in hosts.items():
+        names = {cluster["conf"]: cluster.get("cluster_name", "-") for cluster in info.get("clusters", [])}
+        for script in info.get("scripts", []):
+            on = guarded.setdefault(script["script"], [])
+            if script["guarded"]:
+                on.append((host, names.get(script["conf"], "-")))
+    if not any(guarded.values()):
+        return []
+    return [
+        [
+            script,
+            ", ".join(sorted({cluster for _host, cluster in on})) or "-",
+            "all" if len(on) == len(hosts) else ", ".join(host for host, _cluster in on) or "none",
+        ]
+        for script, on in sorted(guarded.items())
+    ]
+
+
 def _moment(seconds: float | None) -> str:
     """Return a moment in the controller's time zone."""
     return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
@@ -140,7 +162,8 @@ def rcron_overview(hosts: Mapping[str, Info]) -> list[str]:
         hosts: What rcron_info's task registered for each host, failures included.
 
     Returns:
-        The lines of three tables, the hosts', the timers' if any is guarded, and the jobs', with an empty line between.
+        The lines of the tables, with an empty line between: the hosts, the timers if one is guarded, the scripts
+        likewise, and the jobs.
 
     Raises:
         AnsibleFilterError: The argument is not a dict.
@@ -151,6 +174,9 @@ def rcron_overview(hosts: Mapping[str, Info]) -> list[str]:
     timers = timer_rows(hosts)
     if timers:
         shown += ["", *table.lines(TIMERS, timers)]
+    scripts = script_rows(hosts)
+    if scripts:
+        shown += ["", *table.lines(SCRIPTS, scripts)]
     jobs = job_rows(hosts)
     return [*shown, "", *table.lines(JOBS, jobs)] if jobs else shown
 

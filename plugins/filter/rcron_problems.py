@@ -226,13 +226,18 @@ def _guarded(info: Info, conf: str) -> set[tuple[str, str, str, Any]]:
 
 
 def _timers(hosts: Mapping[str, Info], confs: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Report services that are guarded on some hosts only, or otherwise than on others."""
+    """Report services and scripts that are guarded on some hosts only, or otherwise than on others."""
     guards = {}
     for host, conf in confs.items():
         guarded = {
             (timer["service"], timer["scope"], timer["takeover_wait"])
             for timer in hosts[host].get("timers", [])
             if timer["guarded"] and timer["conf"] == conf
+        }
+        guarded |= {
+            (script["script"], "script", script["takeover_wait"])
+            for script in hosts[host].get("scripts", [])
+            if script["guarded"] and script["conf"] == conf
         }
         # Which instances of a template are loaded differs between hosts; the template's guard is theirs.
         guards[host] = {guard for guard in guarded if _of_template(guard) not in guarded - {guard}}

@@ -248,6 +248,30 @@ timers:
       description: The seconds of its C(--takeover-wait); null if it has none.
       type: int
       sample: null
+scripts:
+  description:
+    - The scripts in C(/etc/cron.hourly), C(/etc/cron.daily), C(/etc/cron.weekly) and C(/etc/cron.monthly) that
+      C(run-parts) runs, and those that are guarded.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    script:
+      description: Its path.
+      type: str
+      sample: /etc/cron.daily/report
+    guarded:
+      description: Whether a wrapper of M(rcron.cluster.rcron_scripts) stands beside it.
+      type: bool
+      sample: true
+    conf:
+      description: The configuration of the cluster that it belongs to; null if it is not guarded.
+      type: str
+      sample: /etc/rcron/rcron.conf
+    takeover_wait:
+      description: The seconds of its C(--takeover-wait); null if it has none.
+      type: int
+      sample: null
 due:
   description:
     - The prefixed entries with their schedules, as far as C(rcronctl metrics) knows them.
@@ -439,7 +463,7 @@ from collections.abc import Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
-from ansible_collections.rcron.cluster.plugins.module_utils import due, job_log
+from ansible_collections.rcron.cluster.plugins.module_utils import due, job_log, scripts
 from ansible_collections.rcron.cluster.plugins.module_utils.crontab import (
     MOST_SECONDS,
     CrontabError,
@@ -680,6 +704,7 @@ def main() -> None:
                 "clusters": [cluster(given["rcronctl_path"], conf) for conf in confs],
                 "entries": found,
                 "timers": listing.listed(),
+                "scripts": scripts.listed(),
                 "due": due.entries(given["rcronctl_path"], confs[0]) if confs else None,
                 "unreadable": unreadable,
                 "addresses": network.own_addresses(),

@@ -58,6 +58,7 @@ TIMER = {
     "conf": (str, None),
     "takeover_wait": (int, None),
 }
+SCRIPT = {"script": str, "guarded": bool, "conf": (str, None), "takeover_wait": (int, None)}
 DUE = {"cluster": str, "entry": str, "due": (SECONDS, None), "started": (SECONDS, None)}
 RUN = {
     "cluster": str,
@@ -89,6 +90,7 @@ INFO = {"clusters": [_cluster], "entries": [ENTRY], "unreadable": [str], "time":
 #: What else it returns on request.
 MORE = {
     "timers": [TIMER],
+    "scripts": [SCRIPT],
     "due": ([DUE], None),
     "runs": [RUN],
     "ignored": {...: int},

@@ -255,3 +255,34 @@ def test_warnings_are_true(node: Node) -> None:
         node.run(
             f"rm -r {' '.join(f'/etc/systemd/system/{unit}.service.d' for unit in units)}; systemctl daemon-reload"
         )
+
+
+#: Runs the one script of cron.daily as cron does, and what stands beside it.
+DAILY = "run-parts --report --regex '^own-report(-rcron)?$' /etc/cron.daily"
+
+
+def daily(node: Node, version: int) -> int:
+    """Run cron.daily, and return how often the package's script has run."""
+    node.run("rm -f /var/log/jobs/*")
+    assert node.run(DAILY) == ""
+    return len(node.runs(f"daily-{version}"))
+
+
+def test_script_of_cron_daily_runs_on_the_active_node_through_upgrade_removal_and_purge(node: Node) -> None:
+    install = "dpkg --install /root/own-report-{0}.deb </dev/null"  # dpkg fails if it wants to ask
+    node.run("rcronctl set passive")
+    assert daily(node, 1) == 0
+    assert "status=ignore job=own-report cmd=/bin/sh -e /etc/cron.daily/own-report" in journal(node)
+    node.run("rcronctl set active")
+    assert daily(node, 1) == 1
+    node.run(install.format(2))
+    assert daily(node, 2) == 1
+    node.run("rcronctl set passive")
+    assert daily(node, 2) == 0
+    node.run("dpkg --remove own-report </dev/null")
+    assert daily(node, 2) == 0
+    node.run("dpkg --purge own-report </dev/null; rcronctl set active")
+    assert daily(node, 2) == 0
+    node.run(install.format(1))
+    assert daily(node, 1) == 1
+    assert node.run("stat --format=%a /etc/cron.daily/own-report") == "644\n"

@@ -15,6 +15,17 @@ def test_no_guard_is_left(node: Node) -> None:
     assert node.try_run("ls /usr/bin/rcronctl").returncode == 2
 
 
+def test_script_of_cron_daily_is_its_packages_again(node: Node) -> None:
+    found = node.run(
+        "stat --format='%a %U %G' /etc/cron.daily/own-report; ls /etc/cron.daily; dpkg-statoverride --list"
+    )
+    assert found.splitlines()[0] == "755 root root"
+    assert "own-report-rcron" not in found
+    assert "cron.daily" not in found.partition("own-report\n")[2]
+    node.run("rm -f /var/log/jobs/*; run-parts --regex '^own-report' /etc/cron.daily")
+    assert len(node.runs("daily-1")) == 1
+
+
 def test_services_start(node: Node) -> None:
     node.run("rm -f /var/log/jobs/*")
     node.run("systemctl start plain.service instance@z.service renamed.service sandbox.service")

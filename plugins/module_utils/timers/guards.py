@@ -15,7 +15,7 @@ from typing import Any
 
 from ..node import programs
 from . import drop_in, hazards
-from .units import Manager, MissingUnitError, Timer, UnitError, Units, UserUnits
+from .units import Manager, MissingUnitError, Timer, UnitError, Units, UserUnits, asked_for, blocks
 
 #: The longest wait, in seconds: as in rcron.conf.
 LONGEST_WAIT = 86400
@@ -311,8 +311,6 @@ def _check_effective(guard: Guard) -> None:
     Raises:
         ProgramError: It does not.
     """
-    from .units import asked_for, blocks
-
     name = asked_for(guard.service)
     shown = blocks(programs.output("systemctl", "show", "--property=Id,ExecCondition", "--", name))
     condition = shown[0].get("ExecCondition", "") if shown else ""

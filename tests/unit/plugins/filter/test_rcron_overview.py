@@ -138,3 +138,15 @@ def test_timers_are_shown_if_one_is_guarded():
         "users' own mine.service billing all -",
     ]
     assert "TIMER" not in " ".join(rcron_overview({"n1": host(CLUSTER, timers=[apt])}))
+
+
+def test_scripts_are_shown_if_one_is_guarded():
+    script = {"script": "/etc/cron.daily/report", "guarded": True, "conf": CLUSTER["conf"], "takeover_wait": None}
+    other = {"script": "/etc/cron.daily/dpkg", "guarded": False, "conf": None, "takeover_wait": None}
+    assert not any("SCRIPT" in line for line in rcron_overview({"n1": host(CLUSTER, scripts=[other])}))
+    lines = rcron_overview({"n1": host(CLUSTER, scripts=[script, other]), "n2": host(CLUSTER, scripts=[other])})
+    assert [" ".join(line.split()) for line in lines[lines.index("") + 1 :]] == [
+        "SCRIPT CLUSTER GUARDED ON",
+        "/etc/cron.daily/dpkg - none",
+        "/etc/cron.daily/report billing n1",
+    ]

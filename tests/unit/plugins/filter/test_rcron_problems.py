@@ -433,3 +433,14 @@ def test_another_clusters_guard_does_not_count(hosts):
 def test_what_the_timers_check_says(hosts, tried, what):
     found = [(problem.host, problem.what) for problem in problems(hosts, timers={"n2": tried})]
     assert found == ([] if what is None else [("n2", what)])
+
+
+def test_a_script_that_is_guarded_in_one_place_and_not_in_another(hosts):
+    script = {"script": "/etc/cron.daily/report", "guarded": True, "conf": CLUSTER["conf"], "takeover_wait": None}
+    for info in hosts.values():
+        info["scripts"] = [dict(script)]
+    assert problems(hosts) == []
+    hosts["n2"]["scripts"] = [{**script, "guarded": False, "conf": None}]
+    assert [(problem.host, problem.what) for problem in problems(hosts)] == [
+        ("n2", "the guard of /etc/cron.daily/report is missing here, but not on n1, n3")
+    ]
