@@ -183,6 +183,7 @@ def _parser() -> _Parser:
     kind = history.add_mutually_exclusive_group()
     kind.add_argument("--failed", action="store_true", help="only runs that failed, and claims that nobody ran")
     kind.add_argument("--unfinished", action="store_true", help="only runs whose end is not known")
+    history.add_argument("--last", action="store_true", help="only each job's last run, among the last 5000")
     history.add_argument("--json", action="store_true", help="for programs: a line for each run")
     history.set_defaults(command=_history)
 
@@ -220,7 +221,7 @@ def _history(options: argparse.Namespace) -> int:
     config = settings.load(options.conf)
     wanted = "failed" if options.failed else "unfinished" if options.unfinished else ""
     try:
-        for line in history.lines(config, options.job, options.seconds, wanted, options.json):
+        for line in history.lines(config, options.job, options.seconds, wanted, options.json, options.last):
             print(line)
     except history.NoAnswerError as error:
         return _complain(str(error), EX_TEMPFAIL)

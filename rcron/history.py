@@ -14,6 +14,9 @@ from rcron.settings import Config
 PAGE = 500
 LATEST = 100
 
+#: How many runs are looked at for the last one of each job.
+MOST = 5000
+
 #: How long the agent may take for a page, in seconds.
 PATIENCE = 35.0
 
@@ -25,7 +28,9 @@ class NoAnswerError(Exception):
     """The ledger cannot be asked. The text says why, for a person."""
 
 
-def lines(config: Config, job: str, seconds: "int | None", wanted: str, as_json: bool) -> "Iterator[str]":
+def lines(
+    config: Config, job: str, seconds: "int | None", wanted: str, as_json: bool, last: bool = False
+) -> "Iterator[str]":
     """Return one line for each run, the newest first.
 
     Args:
@@ -34,6 +39,7 @@ def lines(config: Config, job: str, seconds: "int | None", wanted: str, as_json:
         seconds: Only runs of so long ago at most; None for the last LATEST runs.
         wanted: `failed`, `unfinished`, or an empty string for all.
         as_json: Whether each line is to be a JSON object.
+        last: Whether only the last of each job's runs is wanted, among the last MOST.
 
     Yields:
         The lines, with one that names the columns first if they are for people.
@@ -45,14 +51,18 @@ def lines(config: Config, job: str, seconds: "int | None", wanted: str, as_json:
     if not as_json:
         yield f"{'STARTED':<25} {'NODE':<12} {'USER':<10} {'OUTCOME':<22} JOB"
     shown = 0
-    for run in _runs(config, job, page):
-        if seconds is not None and run["at"] < time.time() - seconds:
+    seen = set()
+    for number, run in enumerate(_runs(config, job, page)):
+        if (seconds is not None and run["at"] < time.time() - seconds) or (last and number >= MOST):
             return
+        if last and (run["user"], run["job"]) in seen:
+            continue
+        seen.add((run["user"], run["job"]))
         if wanted and outcome(run)[0] != wanted:
             continue
         yield json.dumps(run) if as_json else _row(run)
         shown += 1
-        if seconds is None and shown >= LATEST:
+        if seconds is None and not last and shown >= LATEST:
             return
 
 

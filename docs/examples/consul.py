@@ -96,7 +96,7 @@ def ended(consul: Consul) -> int:
 
 def runs_of(consul: Consul) -> "list[dict[str, object]]":
     """Return all runs of the cluster, the newest first."""
-    found = consul.get(key_of("CLUSTER"), recurse="true")
+    found = consul.get(key_of("CLUSTER") + "/", recurse="true")
     return sorted(found, key=lambda run: -run["pair"]["CreateIndex"])
 
 
@@ -136,8 +136,15 @@ def clean(consul: Consul) -> int:
     return MINE
 
 
+def forget(consul: Consul) -> int:
+    """Delete all runs of the cluster."""
+    status, body = consul.ask("DELETE", f"kv/{key_of('CLUSTER')}/", recurse="true")
+    print(f"Consul: status {status}: {body[:100]!r}")
+    return MINE if status == 200 else CANNOT_TELL
+
+
 if __name__ == "__main__":
-    known = {"claim": claim, "ended": ended, "history": history, "check": check, "clean": clean}
+    known = {"claim": claim, "ended": ended, "history": history, "check": check, "clean": clean, "forget": forget}
     try:
         sys.exit(known[sys.argv[1]](Consul()))
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:

@@ -16,6 +16,8 @@ TIMERS = ["TIMER", "SERVICE", "CLUSTER", "GUARDED ON", "NEXT"]
 SCRIPTS = ["SCRIPT", "CLUSTER", "GUARDED ON"]
 JOBS = ["JOB", "CLUSTER", "HOST", "LAST RUN", "STATUS", "EXIT", "SECONDS"]
 
+CLAIMED = ["CLAIMED JOB", "CLUSTER", "USER", "NODE", "LAST RUN", "EXIT", "SECONDS"]
+
 #: The most characters of a job's command.
 WIDTH = 60
 
@@ -79,7 +81,7 @@ def job_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
     ordered = sorted(last.values(), key=lambda found: found[1]["started"] or 0, reverse=True)
     return [
         [
-            run["command"] if len(run["command"]) <= WIDTH else run["command"][: WIDTH - 3] + "...",
+            _cut(run["command"]),
             run["cluster"],
             host,
             _moment(run["started"]),
@@ -142,6 +144,32 @@ def script_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
     ]
 
 
+def claimed_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
+    """Return a row for each job with its last claimed run, the latest first. All hosts have the same ledger."""
+    last: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    for info in hosts.values():
+        for run in info.get("ledger", []):
+            key = run["cluster"], run["user"], run["job"]
+            if key not in last or run["at"] > last[key]["at"]:
+                last[key] = run
+    return [
+        [
+            _cut(run["job"]),
+            run["cluster"],
+            run["user"],
+            run["node"],
+            _moment(run["at"]),
+            "not run" if run["gave_up"] else "no end known" if run["exit"] is None else str(run["exit"]),
+            "-" if run["duration"] is None or run["gave_up"] else f"{run['duration']:.0f}",
+        ]
+        for run in sorted(last.values(), key=lambda run: run["at"], reverse=True)
+    ]
+
+
+def _cut(command: str) -> str:
+    return command if len(command) <= WIDTH else command[: WIDTH - 3] + "..."
+
+
 def _moment(seconds: float | None) -> str:
     """Return a moment in the controller's time zone."""
     return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
@@ -162,8 +190,8 @@ def rcron_overview(hosts: Mapping[str, Info]) -> list[str]:
         hosts: What rcron_info's task registered for each host, failures included.
 
     Returns:
-        The lines of the tables, with an empty line between: the hosts, the timers if one is guarded, the scripts
-        likewise, and the jobs.
+        The lines of up to five tables, with an empty line between: the hosts, the guarded timers, the guarded scripts,
+        the jobs, and the claimed jobs.
 
     Raises:
         AnsibleFilterError: The argument is not a dict.
@@ -171,14 +199,16 @@ def rcron_overview(hosts: Mapping[str, Info]) -> list[str]:
     if not isinstance(hosts, Mapping):
         raise AnsibleFilterError(f"rcron_overview: {hosts!r}: pass a dict of hosts and rcron_info's results")
     shown = table.lines(HOSTS, [row for host, info in hosts.items() for row in host_rows(host, info)])
-    timers = timer_rows(hosts)
-    if timers:
-        shown += ["", *table.lines(TIMERS, timers)]
-    scripts = script_rows(hosts)
-    if scripts:
-        shown += ["", *table.lines(SCRIPTS, scripts)]
-    jobs = job_rows(hosts)
-    return [*shown, "", *table.lines(JOBS, jobs)] if jobs else shown
+    tables = (
+        (TIMERS, timer_rows(hosts)),
+        (SCRIPTS, script_rows(hosts)),
+        (JOBS, job_rows(hosts)),
+        (CLAIMED, claimed_rows(hosts)),
+    )
+    for heading, rows in tables:
+        if rows:
+            shown += ["", *table.lines(heading, rows)]
+    return shown
 
 
 class FilterModule:

@@ -97,6 +97,7 @@ def problems(
         found += [Problem(host, name, what) for host, what in _active(members)]
         found += [Problem(host, name, what) for host, what in _other_feeders(members, feeder, conf)]
         found += [Problem(host, name, what) for host, what in _feeders(members)]
+        found += [Problem(host, name, what) for host, what in _claims(members)]
         found += [Problem(host, name, what) for host, what in _disagreements(members)]
         entries = {host: _guarded(answered[host], cluster["conf"]) for host, cluster in members.items()}
         found += [Problem(host, name, what) for host, what in _entries(entries)]
@@ -170,6 +171,18 @@ def _feeders(members: Mapping[str, Info]) -> list[tuple[str, str]]:
     return found
 
 
+def _claims(members: Mapping[str, Info]) -> list[tuple[str, str]]:
+    """Return the hosts that could claim no run. What they say of it comes from whichever rcron is installed there."""
+    found = []
+    for host, cluster in members.items():
+        claims = cluster.get("claims")
+        if isinstance(claims, Mapping) and claims.get("ok") is not True:
+            words = claims.get("words")
+            why = words if isinstance(words, str) else "it does not say why"
+            found.append((host, f"runs cannot be claimed: {why}"))
+    return found
+
+
 def _other_feeders(members: Mapping[str, Info], feeder: str | None, conf: str) -> list[tuple[str, str]]:
     """Return the hosts on which a feeder of this collection's speaks that is not the cluster's."""
     known = {path.stem for path in FEEDERS.glob("[!_]*.py")}
@@ -217,9 +230,20 @@ def _deviations(values: Mapping[str, Hashable], show: Callable[[Any], str]) -> l
     return [(host, f"{show(value)}, but {show(usual)} elsewhere") for host, value in values.items() if value != usual]
 
 
-def _guarded(info: Info, conf: str) -> set[tuple[str, str, str, Any]]:
+class Guarded(NamedTuple):
+    """What must be the same on all hosts about a prefixed entry."""
+
+    crontab: str
+    user: str
+    command: str
+    takeover_wait: int | None
+    job: str | None
+    claim: str | None
+
+
+def _guarded(info: Info, conf: str) -> set[Guarded]:
     return {
-        (entry["crontab"], entry["user"], entry["command"], entry["takeover_wait"])
+        Guarded(*(entry[name] for name in Guarded._fields))
         for entry in info["entries"]
         if entry["guarded"] and entry["conf"] == conf
     }
@@ -305,15 +329,18 @@ def _unguarded(tried: Info) -> list[str]:
     ]
 
 
-def _entries(members: Mapping[str, set[tuple[str, str, str, Any]]]) -> list[tuple[str, str]]:
+def _entries(members: Mapping[str, set[Guarded]]) -> list[tuple[str, str]]:
     found = []
     for entry in sorted(set().union(*members.values()), key=str):
         having = [host for host, entries in members.items() if entry in entries]
-        wait = "" if entry[3] is None else f" (--takeover-wait {entry[3]})"
+        options = {"takeover-wait": entry.takeover_wait, "job": entry.job, "claim": entry.claim}
+        given = " ".join(f"--{name} {value}" for name, value in options.items() if value is not None)
+        given = given and f" ({given})"
         for host in members:
             if host not in having:
                 what = (
-                    f"{entry[0]}: the prefixed entry {entry[2]!r}{wait} is missing here, but not on {', '.join(having)}"
+                    f"{entry.crontab}: the prefixed entry {entry.command!r}{given} is missing here, but not on "
+                    f"{', '.join(having)}"
                 )
                 found.append((host, what))
     return found

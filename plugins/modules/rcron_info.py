@@ -63,6 +63,11 @@ options:
       - Return also RV(events), everything that rcron has logged within O(history).
     type: bool
     default: false
+  ledger:
+    description:
+      - Return also RV(ledger), where the last run of each job was claimed.
+    type: bool
+    default: false
   syslog_files:
     description:
       - Syslog's files, without what rotation adds to their names. They are read if there is no journal or it does
@@ -204,6 +209,14 @@ entries:
       description: The seconds of its C(--takeover-wait); null if it has none, or one that C(rcron) refuses.
       type: int
       sample: null
+    job:
+      description: The argument of its C(--job), the job's name; null if it has none.
+      type: str
+      sample: nightly backup
+    claim:
+      description: The argument of its C(--claim); null if it has none.
+      type: str
+      sample: required
     ends_itself:
       description: Whether it does nothing on this host, which systemd runs, and leaves its job to a timer.
       type: bool
@@ -341,6 +354,46 @@ ignored:
   returned: success, with O(history) other than V(0)
   type: dict
   sample: {"billing": 60}
+ledger:
+  description:
+    - The last claimed run of each job on any node, among the cluster's last 5,000. See rcronctl(8), C(history).
+    - Empty for a cluster whose runs are not claimed, or whose engine does not answer.
+  returned: success, with O(ledger)
+  type: list
+  elements: dict
+  contains:
+    cluster:
+      description: The cluster's name.
+      type: str
+      sample: billing
+    user:
+      description: Whose job it is.
+      type: str
+      sample: root
+    job:
+      description: The job's name, or its command if it has none.
+      type: str
+      sample: nightly backup
+    node:
+      description: The node that claimed the run.
+      type: str
+      sample: node1
+    at:
+      description: When, in seconds since the epoch by that node's clock.
+      type: float
+      sample: 1767322985
+    exit:
+      description: Its exit status; null if its end is not known.
+      type: int
+      sample: 0
+    duration:
+      description: How long it ran, in seconds; null if its end is not known.
+      type: float
+      sample: 41.5
+    gave_up:
+      description: Whether the claim was found too late, so that nobody ran the job.
+      type: bool
+      sample: false
 events:
   description:
     - What rcron has logged within O(history), the oldest first, and no more than the last 50,000 lines.
@@ -516,6 +569,24 @@ def cluster(rcronctl: str, conf: str) -> dict:
     return {"error": "", **json.loads(answer.stdout)}
 
 
+def last_runs(rcronctl: str, cluster: dict) -> list[dict]:
+    """Ask rcronctl for the last claimed run of each job of a cluster, as RETURN describes them."""
+    if not (cluster.get("claims") or {}).get("ok"):
+        return []
+    try:
+        answer = programs.run(rcronctl, "--conf", cluster["conf"], "history", "--last", "--json")
+    except programs.ProgramError:
+        return []
+    names = ("cluster", "user", "job", "node", "at", "exit", "duration", "gave_up")
+    found = []
+    for line in answer.stdout.splitlines():
+        run = json.loads(line)
+        if run["job"].startswith("~") and run["command"]:
+            run["job"] = run["command"]
+        found.append({name: run[name] for name in names})
+    return found
+
+
 def entries() -> tuple[list[dict], list[str]]:
     """Read every crontab.
 
@@ -564,6 +635,8 @@ def entries() -> tuple[list[dict], list[str]]:
                     "takeover_wait": takeover_wait,
                     "ends_itself": beside.ends_itself(entry.command),
                     "timers": beside.same_job(entry.command, timers, started),
+                    "job": _shown(guard.job) if guard else None,
+                    "claim": _shown(guard.claim) if guard else None,
                 }
             )
     return found, unreadable
@@ -691,6 +764,7 @@ def main() -> None:
             "rcronctl_path": {"type": "path", "default": "/usr/bin/rcronctl"},
             "history": {"type": "int", "default": 24 * HOUR},
             "events": {"type": "bool", "default": False},
+            "ledger": {"type": "bool", "default": False},
             "syslog_files": {"type": "list", "elements": "path", "default": list(job_log.SYSLOG_FILES)},
         },
         supports_check_mode=True,
@@ -712,6 +786,10 @@ def main() -> None:
                 "members": members(),
                 "time": now,
             }
+            if given["ledger"]:
+                result["ledger"] = [
+                    run for found in result["clusters"] for run in last_runs(given["rcronctl_path"], found)
+                ]
             if given["history"]:
                 result.update(logged(given["history"], now, given["syslog_files"], given["events"]))
     except TimeLimitError as error:

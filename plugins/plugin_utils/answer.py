@@ -48,6 +48,8 @@ ENTRY = {
     "takeover_wait": (int, None),
     "ends_itself": bool,
     "timers": [str],
+    "job": (str, None),
+    "claim": (str, None),
 }
 TIMER = {
     "timer": (str, None),
@@ -67,6 +69,16 @@ RUN = {
     "status": str,
     "duration": (SECONDS, None),
     "exit": (int, None),
+}
+CLAIMED = {
+    "cluster": str,
+    "user": str,
+    "job": str,
+    "node": str,
+    "at": SECONDS,
+    "exit": (int, None),
+    "duration": (SECONDS, None),
+    "gave_up": bool,
 }
 EVENT = {
     "time": SECONDS,
@@ -94,6 +106,7 @@ MORE = {
     "due": ([DUE], None),
     "runs": [RUN],
     "ignored": {...: int},
+    "ledger": [CLAIMED],
     "events": [EVENT],
     "events_since": (SECONDS, None),
     "running": [int],

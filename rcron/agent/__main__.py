@@ -13,6 +13,7 @@ EX_USAGE = 64  # sysexits(3): wrong command line
 USAGE = f"""\
 usage: rcron-agent [--clusters FOLDER]
        rcron-agent --conf FILE --agent-conf FILE [--user NAME]
+       rcron-agent --agent-conf FILE [--user NAME] --check | --forget CLUSTER
        rcron-agent --help
 
 Keeps the state of each cluster that has a file in FOLDER (default: {clusters.FOLDER})
@@ -20,8 +21,18 @@ at what its daemon says. Runs in the foreground; HUP has the folder read anew.
 
 With --agent-conf it serves claims instead: it makes them in the engine that this
 file names, for jobs that ask at claim.sock beside the state file of --conf. If root
-starts it, it becomes the user NAME (default: nobody) before it serves anybody.
+starts it, it becomes the user NAME (default: nobody) before it serves or asks anybody.
+With --check it tries the engine out with a claim that it deletes again, and says how
+the engine is; with --forget it deletes all claims of a cluster. Both end then.
 """
+
+#: Which options go together.
+FORMS = (
+    ("--clusters",),
+    ("--agent-conf", "--conf", "--user"),
+    ("--agent-conf", "--user", "--check"),
+    ("--agent-conf", "--user", "--forget"),
+)
 
 
 def main(argv: "list[str] | None" = None) -> int:
@@ -39,30 +50,36 @@ def main(argv: "list[str] | None" = None) -> int:
         sys.stdout.write(USAGE)
         return 0
     options = _options(words)
-    if options is None or (options.keys() & {"--conf", "--agent-conf", "--user"} and "--clusters" in options):
+    if options is None or not any(options.keys() <= set(form) for form in FORMS):
         sys.stderr.write(USAGE)
         return EX_USAGE
-    if "--agent-conf" in options:
-        from rcron.agent import ledger  # only here: a feeder's agent needs neither threads for it nor its memory
+    if "--agent-conf" not in options:
+        if options.keys() - {"--clusters"}:
+            sys.stderr.write(USAGE)
+            return EX_USAGE
+        Loop(options.get("--clusters", clusters.FOLDER)).run()
+        return 0
+    from rcron.agent import ledger  # only here: a feeder's agent needs neither threads for it nor its memory
 
-        conf = options.get("--conf", settings.DEFAULT_PATH)
-        return ledger.serve(conf, options["--agent-conf"], options.get("--user", "nobody"))
-    if options.keys() & {"--conf", "--user"}:
-        sys.stderr.write(USAGE)
-        return EX_USAGE
-    Loop(options.get("--clusters", clusters.FOLDER)).run()
-    return 0
+    user = options.get("--user", "nobody")
+    if "--check" in options:
+        return ledger.check(options["--agent-conf"], user)
+    if "--forget" in options:
+        return ledger.forget(options["--agent-conf"], user, options["--forget"])
+    return ledger.serve(options.get("--conf", settings.DEFAULT_PATH), options["--agent-conf"], user)
 
 
 def _options(words: "list[str]") -> "dict[str, str] | None":
     """Return what each option is given, or None if the command line is not accepted."""
     found: "dict[str, str]" = {}
-    names, values = words[::2], words[1::2]
-    for name, value in zip(names, values):
-        if name not in ("--clusters", "--conf", "--agent-conf", "--user") or name in found or not value:
+    left = list(words)
+    while left:
+        name = left.pop(0)
+        value = "yes" if name == "--check" else left.pop(0) if left else ""
+        if name in found or not value:
             return None
         found[name] = value
-    return found if len(names) == len(values) else None
+    return found
 
 
 if __name__ == "__main__":

@@ -10,17 +10,25 @@ import os
 import pwd
 import resource
 import sys
+import time
+from collections.abc import Callable
 
 from rcron import files, settings
 from rcron.agent import conf as agent_conf
 from rcron.agent.claims import Claims
-from rcron.agent.engines import Engine
+from rcron.agent.engines import Claim, Engine, EngineError
 from rcron.agent.server import MOST, Server, listen
 from rcron.settings import ConfigError
 
 EX_NOUSER = 67  # sysexits(3)
+EX_UNAVAILABLE = 69
 EX_CANTCREAT = 73
 EX_CONFIG = 78
+
+NO_USER = "there is no user {}; create it, or name another one with --user"
+
+#: For how long an engine that does not answer is tried, in seconds: a leader that has gone is replaced in less.
+PATIENCE = 15.0
 
 
 def serve(conf: str, conf_of_agent: str, user: str) -> int:
@@ -38,11 +46,11 @@ def serve(conf: str, conf_of_agent: str, user: str) -> int:
         config = settings.load(conf)
         found = agent_conf.load(conf_of_agent)
         engine = engine_of(found)
-        target = pwd.getpwnam(user) if os.geteuid() == 0 else None
+        target = _user(user)
     except ConfigError as error:
         return _complain(str(error), EX_CONFIG)
     except KeyError:
-        return _complain(f"there is no user {user}; create it, or name another one with --user", EX_NOUSER)
+        return _complain(NO_USER.format(user), EX_NOUSER)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the password
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST + 256
@@ -52,12 +60,82 @@ def serve(conf: str, conf_of_agent: str, user: str) -> int:
         listener, place = listen(files.folder_of(config.state_file))
     except OSError as error:
         return _complain(f"{error.filename or config.state_file}: {error.strerror}", EX_CANTCREAT)
+    _become(target)
+    Server(listener, Claims(engine, found.node), found.engine, place).run()
+    return 0
+
+
+def _user(name: str) -> "pwd.struct_passwd | None":
+    """Return whom this process is to become; None if it is not root's. Raises KeyError if there is no such user."""
+    return pwd.getpwnam(name) if os.geteuid() == 0 else None
+
+
+def _become(target: "pwd.struct_passwd | None") -> None:
+    """Become a user for good."""
     if target is not None:
         os.setgroups([])
         os.setresgid(target.pw_gid, target.pw_gid, target.pw_gid)
         os.setresuid(target.pw_uid, target.pw_uid, target.pw_uid)
-    Server(listener, Claims(engine, found.node), found.engine, place).run()
-    return 0
+
+
+def check(conf_of_agent: str, user: str) -> int:
+    """Try out what agent.conf names, with a claim of its own that is deleted again, and print how it is.
+
+    Args:
+        conf_of_agent: The path of agent.conf.
+        user: Whom to become if root starts this, before the engine is asked: what root can do, that user may not.
+
+    Returns:
+        The exit status.
+    """
+    return _with_engine(conf_of_agent, user, _try)
+
+
+def forget(conf_of_agent: str, user: str, cluster: str) -> int:
+    """Delete a cluster's claims.
+
+    Args:
+        conf_of_agent: The path of agent.conf.
+        user: Whom to become, as for `check`.
+        cluster: The cluster's name.
+
+    Returns:
+        The exit status.
+    """
+    return _with_engine(conf_of_agent, user, lambda engine, _node: engine.forget(cluster))
+
+
+def _with_engine(conf_of_agent: str, user: str, what: "Callable[[Engine, str], None]") -> int:
+    """Do something with the engine, again and again for PATIENCE seconds until it answers. Returns the exit status."""
+    try:
+        found = agent_conf.load(conf_of_agent)
+        engine = engine_of(found)
+        _become(_user(user))
+    except ConfigError as error:
+        return _complain(str(error), EX_CONFIG)
+    except KeyError:
+        return _complain(NO_USER.format(user), EX_NOUSER)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            what(engine, found.node)
+        except EngineError as error:
+            if time.monotonic() >= deadline:
+                return _complain(f"{found.engine}: {error}", EX_UNAVAILABLE)
+            time.sleep(0.2)
+        else:
+            return 0
+
+
+def _try(engine: Engine, node: str) -> None:
+    claim = Claim(f"~check {node}", "~", "~check", "0", os.urandom(12).hex(), node, int(time.time()))
+    engine.forget(claim.cluster)
+    if engine.claim(claim).token != claim.token or not engine.ended(claim, 0, 0.0):
+        raise EngineError("a claim that was made is not there, or another node has the same name")
+    words, *remarks = engine.check().split("; ")
+    remarks += engine.remarks()
+    engine.forget(claim.cluster)
+    sys.stdout.write("".join(f"{line}\n" for line in [words, *(f"warning: {remark}" for remark in remarks)]))
 
 
 def engine_of(conf: "agent_conf.AgentConf") -> Engine:

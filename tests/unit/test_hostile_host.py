@@ -152,6 +152,8 @@ WELL = {
             "takeover_wait": None,
             "ends_itself": False,
             "timers": [],
+            "job": None,
+            "claim": None,
         }
     ],
     "unreadable": ["/etc/cron.d/x cannot be read"],

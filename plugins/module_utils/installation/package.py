@@ -35,6 +35,16 @@ except settings.ConfigError as error:
     sys.stdout.buffer.write(str(error).encode("utf-8", "backslashreplace"))
 """
 
+#: Run by the interpreter that will run the agent. Arguments: the package's folder, agent.conf, and whom to become.
+ENGINE_PROBE = """\
+import sys
+if sys.version_info < (3, 9):
+    sys.exit("Python %d.%d is too old: install 3.9 or newer" % sys.version_info[:2])
+sys.path.insert(0, sys.argv[1])
+from rcron.agent.__main__ import main
+sys.exit(main(["--agent-conf", sys.argv[2], "--user", sys.argv[3], "--check"]))
+"""
+
 #: The programs that the links in `bin_dir` lead to, and the constants of rcron/launcher.py that are their texts.
 LAUNCHERS = {"bin/rcron": "LAUNCHER", "bin/rcronctl": "CTL_LAUNCHER", "bin/rcron-agent": "AGENT_LAUNCHER"}
 
@@ -97,12 +107,7 @@ class Package:
         if "rcron/settings.py" not in self.files:
             raise InstallError("the package has no rcron/settings.py to parse a configuration with")
         with tempfile.TemporaryDirectory(prefix="rcron-") as folder:
-            for path, text in self.files.items():
-                if path.endswith(".py"):
-                    full = os.path.join(folder, path)
-                    os.makedirs(os.path.dirname(full), exist_ok=True)
-                    with open(full, "w", encoding="utf-8", newline="") as file:
-                        file.write(text)
+            self.write(folder)
             argv = [self.python, "-I", "-S", "-B", "-c", PROBE, folder, conf]
             try:
                 done = run(argv, conf_content)
@@ -121,6 +126,15 @@ class Package:
         if done.returncode:
             raise InstallError(f"the package's rcron/settings.py cannot be loaded: {done.stderr.strip()}")
         return tag, [Refusal("conf_content", f"is what the wrapper would refuse: {message}")] if message else []
+
+    def write(self, folder: str) -> None:
+        """Write the package's modules below a folder, to run them from there."""
+        for path, text in self.files.items():
+            if path.endswith(".py"):
+                full = os.path.join(folder, path)
+                os.makedirs(os.path.dirname(full), exist_ok=True)
+                with open(full, "w", encoding="utf-8", newline="") as file:
+                    file.write(text)
 
     def compile(self, folder: str, library: str) -> None:
         """Compile the package's bytecode.

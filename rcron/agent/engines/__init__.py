@@ -133,6 +133,18 @@ class Engine:
         """Return how the engine is, for a person: `3 of 3 members`."""
         raise NotImplementedError
 
+    def remarks(self) -> "list[str]":
+        """Return what an administrator should change before claims are relied on, beside what `check` says."""
+        raise NotImplementedError
+
+    def forget(self, cluster: str) -> None:
+        """Delete all of a cluster's claims.
+
+        Args:
+            cluster: The cluster's name.
+        """
+        raise NotImplementedError
+
     def clean(self, cluster: str, node: str) -> int:
         """Delete what is too old. One node does it each hour.
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""Any other engine, through a program: `PROGRAM claim|ended|history|check|clean`.
+"""Any other engine, through a program: `PROGRAM claim|ended|history|check|clean|forget`.
 
 Its environment says what is to be done, and rcron-agent(8) describes it. For `claim`, exit status 0 says that the claim
 is of $RCRON_TOKEN, and 1 that it is another's, whose node and time (in seconds since the epoch) are the words of the
@@ -112,6 +112,16 @@ class Command(Engine):
         if status != 0:
             raise self._failed(status, lines)
         return int(lines[0]) if lines and lines[0].isdecimal() and len(lines[0]) < 10 else 0
+
+    def remarks(self) -> "list[str]":
+        """See Engine.remarks. The program says everything in its `check`."""
+        return []
+
+    def forget(self, cluster: str) -> None:
+        """See Engine.forget."""
+        status, lines = self._run("forget", cluster=cluster)
+        if status != 0:
+            raise self._failed(status, lines)
 
 
 def engine(conf: AgentConf) -> Engine:

@@ -51,8 +51,16 @@ OPERATIONS = 100
 #: How many claims are remembered with what the ledger holds of them, so that their ends need not be looked up.
 REMEMBERED = 2048
 
-#: etcd's codes (gRPC's): the token is not valid any more.
+#: etcd's default for the most bytes that its database may have, and which part of that is too much.
+QUOTA = 2 << 30
+FULL = 0.8
+
+#: From how many revisions on it can be seen whether etcd is ever compacted.
+MANY = 20000
+
+#: etcd's codes (gRPC's): the token is not valid any more; the revision is compacted.
 _UNAUTHENTICATED = 16
+_OUT_OF_RANGE = 11
 
 
 class _AnswerError(EngineError):
@@ -328,6 +336,36 @@ class Etcd(Engine):
         except EngineError as error:
             raise EngineError(f"{words}: {error}") from None
         return "; ".join([words, *problems])
+
+    def remarks(self) -> "list[str]":
+        """See Engine.remarks."""
+        found = self._call("/v3/maintenance/status", {})
+        remarks = []
+        size = text_of(found.get("dbSize"))
+        if size.isdecimal() and int(size[:20]) > FULL * QUOTA:
+            remarks.append(
+                f"its database has {int(size[:20]) >> 20} MiB, and it takes no more claims at {QUOTA >> 20} MiB unless "
+                "--quota-backend-bytes says otherwise: compact and defragment it"
+            )
+        header = found.get("header")
+        revision = text_of(header.get("revision")) if isinstance(header, dict) else ""
+        if revision.isdecimal() and int(revision[:20]) > MANY:
+            try:
+                self._call("/v3/kv/range", {"key": self._key("check"), "revision": "1"})
+            except _AnswerError as error:
+                if error.code != _OUT_OF_RANGE:  # that it is compacted
+                    raise
+            else:
+                remarks.append("it was never compacted, so it grows for ever: set --auto-compaction-retention=1h")
+        if len(self._urls) == 1:
+            remarks.append("one endpoint: if it is lost, nobody can claim; name all members in endpoints")
+        return remarks
+
+    def forget(self, cluster: str) -> None:
+        """See Engine.forget."""
+        for kind in ("windows", "claims"):
+            request = {"request_delete_range": self._below(kind, cluster)}
+            self._call("/v3/kv/txn", {"success": [request]}, 3 * ATTEMPT)
 
     def clean(self, cluster: str, node: str) -> int:
         """See Engine.clean.

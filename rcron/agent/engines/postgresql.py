@@ -76,6 +76,11 @@ DELETE FROM rcron.claims WHERE ctid = ANY (ARRAY (
   SELECT ctid FROM rcron.claims WHERE cluster = %s AND made < clock_timestamp() - %s * interval '1 day' LIMIT %s
 ))"""
 
+_FORGET = """\
+DELETE FROM rcron.claims WHERE cluster = %s AND id IN (SELECT id FROM rcron.claims WHERE cluster = %s LIMIT %s)"""
+
+_FORGET_WINDOWS = "DELETE FROM rcron.windows WHERE cluster = %s"
+
 _CHECK = """\
 SELECT current_setting('server_version'), current_setting('synchronous_standby_names'),
   (SELECT count(*) FROM pg_stat_replication), (SELECT count(*) FROM rcron.windows WHERE false)"""
@@ -163,6 +168,16 @@ class PostgreSQL(Engine):
         if standbys and not synchronous:
             words += "; its replication is asynchronous, so a failover can lose claims: set synchronous_standby_names"
         return words
+
+    def remarks(self) -> "list[str]":
+        """See Engine.remarks. `check` says all of it."""
+        return []
+
+    def forget(self, cluster: str) -> None:
+        """See Engine.forget."""
+        self._run(_FORGET_WINDOWS, (cluster,))
+        while self._run(_FORGET, (cluster, cluster, BATCH))[0]:
+            pass
 
     def clean(self, cluster: str, node: str) -> int:
         """See Engine.clean. Every node does it: what one has deleted, the others do not find."""

@@ -21,6 +21,9 @@ from rcron.agent.engines.distribution import module
 #: How long the server's settings are not looked at again, in seconds.
 LOOK = 60.0
 
+#: Which part of the memory that it may use is too much.
+FULL = 0.8
+
 #: How many claims of one job one script deletes.
 BATCH = 1000
 
@@ -157,6 +160,8 @@ class Redis(Engine):
             raise EngineError(f"it evicts keys (maxmemory-policy {found.get('maxmemory_policy')}); set noeviction")
         if not found.get("aof_enabled"):
             raise EngineError("a restart loses keys (no append-only file); set appendonly yes")
+        if found.get("aof_last_write_status", "ok") != "ok":
+            raise EngineError("its append-only file cannot be written; make room on its disk")
         self._replicas[index] = int(found.get("connected_slaves") or 0)
         self._looked[index] = time.monotonic()
 
@@ -220,6 +225,32 @@ class Redis(Engine):
         self._call("PING", is_write=False)
         replicas = self._replicas[self._preferred]
         return f"{self._names[self._preferred]} answers, {replicas or 'no'} replica{'' if replicas == 1 else 's'}"
+
+    def remarks(self) -> "list[str]":
+        """See Engine.remarks."""
+        index = self._preferred
+        try:
+            found = self._clients[index].info()
+        except (self._redis.RedisError, OSError) as error:
+            raise EngineError(f"{self._names[index]}: {error}") from None
+        remarks = ["Redis is best effort: a failover can lose claims, and a job then runs twice; etcd is safer"]
+        if not found.get("connected_slaves"):
+            remarks.append("no replica: if this server is lost, so are its claims")
+        most, used = int(found.get("maxmemory") or 0), int(found.get("used_memory") or 0)
+        if most and used > FULL * most:
+            remarks.append(f"{used >> 20} of {most >> 20} MiB of memory are used: raise maxmemory, or claims will fail")
+        return remarks
+
+    def forget(self, cluster: str) -> None:
+        """See Engine.forget."""
+        claims, indexes = self._key("all", cluster), self._key("indexes", cluster)
+        while keys := self._call("ZRANGE", claims, 0, BATCH - 1, is_write=False):
+            self._call("DEL", *keys)
+            self._call("ZREM", claims, *keys)
+        jobs = self._key("jobs", cluster)
+        for index in map(_text, self._call("SMEMBERS", indexes, is_write=False) or ()):
+            self._call("DEL", index, self._key("windows", cluster) + index[len(jobs) :])
+        self._call("DEL", claims, indexes, self._key("clean", cluster))
 
     def clean(self, cluster: str, node: str) -> int:
         """See Engine.clean."""

@@ -179,6 +179,7 @@ history)
     done ;;
 check) echo in a folder ;;
 clean) echo 0 ;;
+forget) rm -f "$RCRON_CLUSTER"_* ;;
 esac
 """
 

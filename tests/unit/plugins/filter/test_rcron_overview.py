@@ -47,6 +47,26 @@ def run(command: str, started: float | None, **more: object) -> dict:
     }
 
 
+def claimed(job: str, at: float, **more: object) -> dict:
+    whole = {"cluster": "billing", "user": "root", "job": job, "node": "n1", "at": at, "exit": 0, "duration": 41.6}
+    return {**whole, "gave_up": False, **more}
+
+
+def test_the_last_claimed_run_of_each_job():
+    hosts = {
+        "n1": host(ledger=[claimed("a", 1000, exit=3), claimed("b", 3000, exit=None, duration=None)]),
+        "n2": host(ledger=[claimed("a", 2000, node="n2"), claimed("c", 500, exit=None, gave_up=True)]),
+        "n3": host(),
+    }
+    shown = rcron_overview(hosts)
+    assert shown[shown.index("") + 1 :] == [
+        "CLAIMED JOB  CLUSTER  USER  NODE  LAST RUN             EXIT          SECONDS",
+        "b            billing  root  n1    1970-01-01 00:50:00  no end known  -",
+        "a            billing  root  n2    1970-01-01 00:33:20  0             42",
+        "c            billing  root  n1    1970-01-01 00:08:20  not run       -",
+    ]
+
+
 def test_a_row_for_each_host_and_cluster():
     entries = [{"guarded": True, "conf": CLUSTER["conf"]}, {"guarded": False, "conf": None}]
     other = {**CLUSTER, "cluster_name": "mail", "state": "passive", "source": "pin", "conf": "/etc/rcron/mail.conf"}

@@ -36,6 +36,8 @@ ENTRY = {
     "takeover_wait": None,
     "ends_itself": False,
     "timers": [],
+    "job": None,
+    "claim": None,
 }
 
 
@@ -165,6 +167,31 @@ def test_an_entry_that_is_not_prefixed_everywhere(hosts):
         ("n1", "root: the prefixed entry '/bin/more' (--takeover-wait 5) is missing here, but not on n3"),
         ("n2", "root: the prefixed entry '/bin/more' (--takeover-wait 5) is missing here, but not on n3"),
         ("n2", "root: the prefixed entry '/bin/report' is missing here, but not on n1, n3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("claims", "problem"),
+    [
+        (None, None),
+        ({"ok": True, "words": "etcd"}, None),
+        ({"ok": False, "words": "etcd: no leader"}, "runs cannot be claimed: etcd: no leader"),
+        ({"ok": 1, "words": ["x"]}, "runs cannot be claimed: it does not say why"),
+    ],
+)
+def test_a_host_that_can_claim_nothing(hosts, claims, problem):
+    of(hosts, "n2")["claims"] = claims
+    assert problems(hosts) == ([("n2", "billing", problem)] if problem else [])
+
+
+@pytest.mark.parametrize(("name", "value"), [("job", "report"), ("claim", "required"), ("user", "bob")])
+def test_a_job_that_has_another_name_claim_or_user_elsewhere_would_run_twice(hosts, name, value):
+    hosts["n3"]["entries"][0][name] = value
+    shown = "" if name == "user" else f" (--{name} {value})"
+    assert sorted(problem[::2] for problem in problems(hosts)) == [
+        ("n1", f"root: the prefixed entry '/bin/report'{shown} is missing here, but not on n3"),
+        ("n2", f"root: the prefixed entry '/bin/report'{shown} is missing here, but not on n3"),
+        ("n3", "root: the prefixed entry '/bin/report' is missing here, but not on n1, n2"),
     ]
 
 

@@ -62,6 +62,24 @@ def test_a_cluster_without_rcronctl_says_so(program):
     assert rcron_info.cluster(program("silent", "exit 3"), "c")["error"].endswith("/silent ended with 3")
 
 
+def test_the_agents_own_configuration_is_no_clusters(tmp_path):
+    for name in ("rcron.conf", "billing.conf", "agent.conf", "other"):
+        (tmp_path / name).touch()
+    assert rcron_info.configurations(str(tmp_path)) == [f"{tmp_path}/billing.conf", f"{tmp_path}/rcron.conf"]
+
+
+def test_the_last_claimed_runs_are_the_ledgers(program, tmp_path):
+    run = {"cluster": "c", "user": "root", "job": "~0123", "fire": "1", "node": "n1", "at": 5, "command": "/bin/a"}
+    run = {**run, "exit": 0, "duration": 1.5, "gave_up": False, "cursor": "7"}
+    (tmp_path / "runs").write_text(json.dumps(run) + "\n" + json.dumps({**run, "job": "b", "command": ""}) + "\n")
+    rcronctl = program("rcronctl", f'[ "$*" = "--conf c history --last --json" ] && cat {tmp_path}/runs')
+    found = rcron_info.last_runs(rcronctl, {"conf": "c", "claims": {"ok": True, "words": ""}})
+    kept = {name: value for name, value in run.items() if name not in ("fire", "cursor", "command")}
+    assert found == [{**kept, "job": "/bin/a"}, {**kept, "job": "b"}]
+    assert rcron_info.last_runs(rcronctl, {"conf": "c", "claims": {"ok": False, "words": ""}}) == []
+    assert rcron_info.last_runs(rcronctl, {"conf": "c", "error": "c:1: bad"}) == []
+
+
 # --- crontabs ---
 
 
@@ -247,7 +265,9 @@ def test_a_task_is_told_all_of_it_and_how_far_the_clock_is_off(tmp_path):
 def test_all_that_is_documented_is_returned_and_nothing_else(module, crontabs, program):
     line = f"{time.time():.6f} node1 rcron[1]: cluster=billing state=active status=start cmd=/bin/a"
     program("journalctl", f"echo '{line}'")
-    told = module(rcron_info.main, conf=["/nonexistent.conf"], rcronctl_path="/no/such/rcronctl", events=True)
+    told = module(
+        rcron_info.main, conf=["/nonexistent.conf"], rcronctl_path="/no/such/rcronctl", events=True, ledger=True
+    )
     documented = yaml.safe_load(rcron_info.RETURN)
     theirs = {"clock_offset", "clock_uncertainty"}  # the action plugin's, which takes `elapsed` out
     assert set(told) - {"invocation", "changed", "elapsed"} == set(documented) - theirs

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The socket at which runs are claimed: what it answers, and that nobody keeps it from the others."""
 
+import grp
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from rcron import settings
 from rcron.agent.claims import Claims
 from rcron.agent.engines import Engine
 
@@ -118,6 +120,22 @@ def test_history_shows_runs(served: Any, node: Any) -> None:
     assert node.ctl("history", "--json", "--since", "1h").stdout == "", "it is of 1970"
 
 
+def test_the_last_run_of_each_job(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rcron import history
+
+    run = {"user": "root", "job": "a", "at": 5, "node": "n1", "exit": 0, "duration": 1, "gave_up": False, "command": ""}
+    more = [{**run, "at": 4, "exit": 1}, {**run, "user": "bob"}, {**run, "job": "b", "exit": 1}, {**run, "job": "c"}]
+    monkeypatch.setattr(history, "_page", lambda *_words: [{}, run, *more])
+    monkeypatch.setattr(history, "MOST", 4)
+
+    def last(wanted: str = "") -> "list[tuple[str, str, int]]":
+        rows = map(json.loads, history.lines(settings.load(str(node.conf)), "", None, wanted, True, last=True))
+        return [(row["user"], row["job"], row["at"]) for row in rows]
+
+    assert last() == [("root", "a", 5), ("bob", "a", 5), ("root", "b", 5)]
+    assert last("failed") == [("root", "b", 5)]
+
+
 def test_history_says_why_it_cannot_be_had(served: Any, node: Any) -> None:
     (served.ledger / "down").touch()
     done = node.ctl("history")
@@ -162,12 +180,81 @@ def test_it_does_not_start_with_a_wrong_agent_conf(agent: Any, text: str, status
         ["--agent-conf", "x", "--clusters", "y"],
         ["--agent-conf", "x", "--agent-conf", "y"],
         ["--agent-conf", "", "--conf", "x"],
+        ["--check"],
+        ["--forget", "c1"],
+        ["--agent-conf", "x", "--forget"],
+        ["--agent-conf", "x", "--check", "--forget", "c1"],
+        ["--agent-conf", "x", "--check", "--conf", "y"],
+        ["--check", "--user", "root"],
     ],
 )
 def test_a_wrong_command_line_is_reported(agent: Any, words: "list[str]") -> None:
     done = subprocess.run([agent.program, *words], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 64
     assert done.stderr.startswith("usage: rcron-agent")
+
+
+def ask_once(agent: Any, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run the agent with these words, and wait for its end."""
+    command = [agent.program, "--agent-conf", agent.conf, "--user", "root", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_engine_can_be_tried_out_without_a_trace(agent: Any) -> None:
+    done = ask_once(agent, "--check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "in a folder\n", "")
+    assert agent.claims() == {}
+
+
+@pytest.mark.parametrize("broken", ["claim) exit 75", "ended) exit 1", "forget) exit 75", "claim) echo n 1; exit 1"])
+def test_an_engine_that_does_not_do_all_is_not_fit(agent: Any, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    from rcron.agent import ledger
+
+    monkeypatch.setattr(ledger, "PATIENCE", 0.0)
+    program = pathlib.Path(agent.conf.read_text().partition("endpoints = ")[2].splitlines()[0])
+    program.write_text(program.read_text().replace("case $1 in", f"case $1 in {broken} ;;", 1))
+    assert ledger.check(str(agent.conf), "root") == 69
+
+
+def test_what_the_engine_remarks_is_shown(agent: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    from rcron.agent import ledger
+    from rcron.agent.engines.command import Command
+
+    monkeypatch.setattr(Command, "check", lambda _engine: "answers; one is away")
+    monkeypatch.setattr(Command, "remarks", lambda _engine: ["it grows"])
+    assert ledger.check(str(agent.conf), "root") == 0
+    assert capsys.readouterr().out == "answers\nwarning: one is away\nwarning: it grows\n"
+
+
+@needs_root
+@pytest.mark.parametrize("words", [["--check"], ["--forget", "c1"]])
+def test_the_engine_is_never_asked_as_root_unless_that_is_said(agent: Any, words: "list[str]") -> None:
+    program = pathlib.Path(agent.conf.read_text().partition("endpoints = ")[2].splitlines()[0])
+    asked = agent.ledger / "asked"
+    program.write_text(program.read_text().replace("#!/bin/sh", f"#!/bin/sh\nid >>{asked}", 1))
+    agent.ledger.chmod(0o777)
+    done = subprocess.run(
+        [agent.program, "--agent-conf", agent.conf, *words], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    gid = pwd.getpwnam("nobody").pw_gid
+    group = f"{gid}({grp.getgrgid(gid).gr_name})"
+    assert set(asked.read_text().splitlines()) == {f"uid={NOBODY}(nobody) gid={group} groups={group}"}
+
+
+@needs_root
+def test_a_user_that_is_not_there_asks_nothing(agent: Any) -> None:
+    command = [agent.program, "--agent-conf", agent.conf, "--user", "no-such-user", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 67
+    assert done.stderr == "rcron-agent: there is no user no-such-user; create it, or name another one with --user\n"
+
+
+def test_a_clusters_claims_can_be_deleted(served: Any) -> None:
+    served.ask(*served.claim("t1"))
+    served.ask(*served.claim("t1", cluster="c2"))
+    assert ask_once(served, "--forget", "c1").returncode == 0
+    assert [name[:2] for name in served.claims()] == ["c2"]
 
 
 def test_ends_that_wait_are_recorded_before_it_stops(served: Any) -> None:

@@ -48,6 +48,15 @@ def test_any_other_status_says_that_it_cannot_tell(tmp_path: pathlib.Path, scrip
         engine.history("c1", "", "", 10)
     with pytest.raises(EngineError, match=message):
         engine.clean("c1", "node1")
+    with pytest.raises(EngineError, match=message):
+        engine.forget("c1")
+
+
+def test_a_clusters_claims_can_be_deleted(tmp_path: pathlib.Path) -> None:
+    engine = engine_of(tmp_path, f'echo "$1 $RCRON_CLUSTER" >{tmp_path}/said')
+    engine.forget("c1")
+    assert (tmp_path / "said").read_text() == "forget c1\n"
+    assert engine.remarks() == []
 
 
 def test_the_environment_says_what_is_claimed(tmp_path: pathlib.Path) -> None:

@@ -61,6 +61,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         found = [pair for name, pair in self.server.pairs.items() if name == key or (query and name.startswith(key))]
         self.answer(200 if found else 404, found)
 
+    def do_DELETE(self) -> None:
+        """Delete all below a key."""
+        key, query = self.key()
+        assert query == {"recurse": ["true"]}
+        for name in [name for name in self.server.pairs if name.startswith(key)]:
+            del self.server.pairs[name]
+        self.answer(200, True)
+
     def do_PUT(self) -> None:
         """Write, if the key was last changed at that index."""
         key, query = self.key()
@@ -113,6 +121,15 @@ def test_ends_and_history(engine: command.Command) -> None:
     assert (newest.fire, first.fire, first.exit, first.duration, first.command) == ("2", "=x y", 3, 1.5, "true")
     assert engine.history("c1", "", "", 10, newest.cursor) == [first]
     assert engine.clean("c1", "node1") == 0
+
+
+def test_a_clusters_claims_can_be_deleted(engine: command.Command) -> None:
+    for cluster in ("c1", "c10"):
+        engine.claim(CLAIM._replace(cluster=cluster))
+    assert [run.cluster for run in engine.history("c1", "", "", 10)] == ["c1"]
+    engine.forget("c1")
+    assert engine.history("c1", "", "", 10) == []
+    assert [run.cluster for run in engine.history("c10", "", "", 10)] == ["c10"]
 
 
 def test_what_it_cannot_do_it_says(engine: command.Command) -> None:

@@ -24,7 +24,8 @@ class Gateway(http.server.ThreadingHTTPServer):
 
     pairs: what each key holds: its value, and the revisions of its creation and its last change. lost: how many of the
     next answers get lost after what they answer has been done. bodies: what to answer instead. seen: the paths that
-    were asked for. passwords: the password of each user, if users are asked for.
+    were asked for. passwords: the password of each user, if users are asked for. compacted: the oldest revision that is
+    still there. size: the database's, in bytes.
     """
 
     daemon_threads = True
@@ -40,6 +41,8 @@ class Gateway(http.server.ThreadingHTTPServer):
         self.tokens: "list[str]" = []
         self.leases: "dict[str, str]" = {}
         self.lock = threading.Lock()
+        self.compacted = 1
+        self.size = 20480
 
     @property
     def url(self) -> str:
@@ -67,6 +70,8 @@ class Gateway(http.server.ThreadingHTTPServer):
                 "message": "etcdserver: invalid auth token",
             }
         if path == "/v3/kv/range":
+            if int(document.get("revision", self.compacted)) < self.compacted:
+                return 400, {"error": "etcdserver: mvcc: required revision has been compacted", "code": 11}
             return 200, self.range(document)
         if path == "/v3/lease/grant":
             self.leases[str(len(self.leases) + 7)] = ""
@@ -75,7 +80,8 @@ class Gateway(http.server.ThreadingHTTPServer):
             self.pairs.pop(self.leases.pop(document["ID"]), None)
             return 200, {}
         if path == "/v3/maintenance/status":
-            return 200, {"version": "3.4.23"}
+            header = {"revision": str(self.revision)}
+            return 200, {"version": "3.4.23", "header": header, "dbSize": str(self.size)}
         assert path == "/v3/kv/txn", path
         holds = all(self.compare(each) for each in document.get("compare", []))
         responses = [self.operate(each) for each in document.get("success" if holds else "failure", [])]
@@ -98,7 +104,8 @@ class Gateway(http.server.ThreadingHTTPServer):
         if name == "request_range":
             return {"response_range": self.range(request)}
         if name == "request_delete_range":
-            self.pairs.pop(request["key"], None)
+            for pair in self.range(request).get("kvs", []):
+                del self.pairs[pair["key"]]
             return {"response_delete_range": {}}
         self.revision += 1
         created = self.pairs.get(request["key"], ["", self.revision])[1]
@@ -185,6 +192,36 @@ def insist(engine: etcd.Etcd, claim: Claim) -> "tuple[str, int]":
         except EngineError:
             continue
     raise AssertionError("no answer")
+
+
+def test_a_clusters_claims_can_be_deleted(engine: etcd.Etcd, gateway: Gateway) -> None:
+    for cluster in ("c1", "c10", "c/1"):
+        engine.claim(CLAIM._replace(cluster=cluster))
+        engine.claim(CLAIM._replace(cluster=cluster, job="timer", fire="+t1", window=60))
+    engine.forget("c1")
+    assert gateway.keys() == [
+        "/rcron/claims/c%2F1/root/report/1764320400",
+        "/rcron/claims/c%2F1/root/timer/%2Bt1",
+        "/rcron/claims/c10/root/report/1764320400",
+        "/rcron/claims/c10/root/timer/%2Bt1",
+        "/rcron/windows/c%2F1/root/timer",
+        "/rcron/windows/c10/root/timer",
+    ]
+
+
+def test_what_should_be_changed_at_etcd_is_said(engine: etcd.Etcd, gateway: Gateway) -> None:
+    assert engine.remarks() == ["one endpoint: if it is lost, nobody can claim; name all members in endpoints"]
+    two = etcd.Etcd(conf_of(endpoints=f"{gateway.url},{gateway.url}"))
+    assert two.remarks() == []
+    gateway.revision = 30000
+    assert "--auto-compaction-retention=1h" in " ".join(two.remarks())
+    gateway.compacted = 29000
+    assert two.remarks() == []
+    gateway.size = 2000 << 20
+    assert two.remarks() == [
+        "its database has 2000 MiB, and it takes no more claims at 2048 MiB unless --quota-backend-bytes says "
+        "otherwise: compact and defragment it"
+    ]
 
 
 def test_the_first_to_claim_has_it(engine: etcd.Etcd) -> None:

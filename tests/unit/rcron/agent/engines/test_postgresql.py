@@ -18,6 +18,7 @@ DOCS = pathlib.Path(__file__).resolve().parents[5] / "docs" / "ledger.md"
 TABLE = """\
 CREATE TABLE rcron.claims (cluster, owner, job, fire, token, node, at, command, id INTEGER PRIMARY KEY, exit, duration,
 gave_up DEFAULT 0, UNIQUE (cluster, owner, job, fire))"""
+WINDOWS = "CREATE TABLE rcron.windows (cluster, owner, job, token, node, at, until)"
 
 
 class Database:
@@ -33,6 +34,7 @@ class Database:
         self.tables = sqlite3.connect(":memory:", isolation_level=None)
         self.tables.execute("ATTACH ':memory:' AS rcron")
         self.tables.execute(TABLE)
+        self.tables.execute(WINDOWS)
         self.lost = 0
         self.connections = 0
         self.options: "dict[str, str]" = {}
@@ -139,6 +141,21 @@ def test_an_end_is_recorded_for_its_token_only(engine: postgresql.PostgreSQL) ->
     assert engine.ended(CLAIM, 3, 1.5)
     (run,) = engine.history("c1", "", "", 10)
     assert (run.exit, run.duration, bool(run.gave_up), run.cursor) == (3, 1.5, False, "1")
+
+
+def test_a_clusters_claims_can_be_deleted(
+    engine: postgresql.PostgreSQL, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "BATCH", 2)
+    for cluster in ("c1", "c2"):
+        for fire in range(5):
+            engine.claim(CLAIM._replace(cluster=cluster, fire=str(fire)))
+        database.tables.execute("INSERT INTO rcron.windows (cluster, job) VALUES (?, 'a')", (cluster,))
+    engine.forget("c1")
+    assert engine.history("c1", "", "", 9) == []
+    assert len(engine.history("c2", "", "", 9)) == 5
+    assert database.tables.execute("SELECT cluster FROM rcron.windows").fetchall() == [("c2",)]
+    assert engine.remarks() == []
 
 
 def test_history_comes_in_pages_newest_first(engine: postgresql.PostgreSQL) -> None:

@@ -109,6 +109,7 @@ def test_the_scripts_answer_says_whose_the_claim_is(library: Library) -> None:
     ("facts", "message"),
     [
         ({"maxmemory": 1000, "maxmemory_policy": "allkeys-lru"}, "localhost:1: it evicts keys .*; set noeviction"),
+        ({"aof_last_write_status": "err"}, "its append-only file cannot be written"),
         ({"aof_enabled": 0}, "a restart loses keys .*; set appendonly yes"),
         ({"role": "slave"}, "a replica, not the master"),
         ({"gone": True}, "Connection refused"),
@@ -156,6 +157,33 @@ def test_history_is_made_of_the_claims_fields(library: Library) -> None:
     assert library.said[0][1][3:] == ("/rcron/all/c1", "(18", 3)
     assert runs[0] == Run("c1", "root", "a/b", "=x", "node1", 5, "c", 3, 1.5, False, "17")
     assert [(run.exit, run.gave_up) for run in runs] == [(3, False), (None, False), (None, True)]
+
+
+def test_a_clusters_claims_can_be_deleted(library: Library) -> None:
+    engine = engine_of()
+    pages = iter([[b"/rcron/claims/c1/root/a/1"], []])
+    monkey = engine._clients[0].execute_command
+    engine._clients[0].execute_command = lambda *words: (
+        next(pages) if words[0] == "ZRANGE" and not monkey(*words) else monkey(*words)
+    )
+    library.answers[1, "SMEMBERS"] = {b"/rcron/jobs/c1/root/a"}
+    engine.forget("c1")
+    assert [words for _port, words in library.said if words[0] in ("DEL", "ZREM")] == [
+        ("DEL", b"/rcron/claims/c1/root/a/1"),
+        ("ZREM", "/rcron/all/c1", b"/rcron/claims/c1/root/a/1"),
+        ("DEL", "/rcron/jobs/c1/root/a", "/rcron/windows/c1/root/a"),
+        ("DEL", "/rcron/all/c1", "/rcron/indexes/c1", "/rcron/clean/c1"),
+    ]
+
+
+def test_what_should_be_changed_at_redis_is_said(library: Library) -> None:
+    engine = engine_of()
+    assert [remark.partition(":")[0] for remark in engine.remarks()] == ["Redis is best effort", "no replica"]
+    library.facts[1] = {**FIT, "connected_slaves": 1, "maxmemory": 100 << 20, "used_memory": 90 << 20}
+    assert engine.remarks()[1:] == ["90 of 100 MiB of memory are used: raise maxmemory, or claims will fail"]
+    library.facts[1] = {"gone": True}
+    with pytest.raises(EngineError, match="Connection refused"):
+        engine.remarks()
 
 
 def test_one_node_cleans_in_an_hour(library: Library) -> None:

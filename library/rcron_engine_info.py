@@ -1,0 +1,1 @@
+../plugins/modules/rcron_engine_info.py
