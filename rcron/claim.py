@@ -140,7 +140,7 @@ def identify(text: str, window: int) -> Fire:
         return Fire(str(_minute(time.time())), _unique(), True)
     first, cron = _first_process(own)
     if first is not None:
-        if cron is not None and _minute(_wall(cron.ticks)) == _minute(_wall(first.ticks)):
+        if cron is not None and int(_wall(cron.ticks) // 60) * 60 == _minute(_wall(first.ticks)):
             # cron runs @reboot's jobs at its start, and others from the next minute on.
             token = _token(first)
             return Fire(f"!{token}", token, False)
@@ -186,26 +186,40 @@ def _first_process(own: Process) -> "tuple[Process | None, Process | None]":
     """Find the process above this one, or this one, that cron started for the entry.
 
     Returns:
-        That process, and cron's daemon, or None if /proc hides it; twice None if no cron started this.
+        That process, and cron's daemon, or None if /proc hides the daemon or it has ended; twice None if no cron
+        started this.
     """
     at = own
-    while at.parent > 1:
+    while at.parent > 0:
         above = process(at.parent)
         if above is None:
             # /proc is mounted with hidepid (proc(5)): a session that another user's process has begun is taken for
-            # cron's.
-            return (at, None) if at.pid == at.session and _is_there(at.parent) else (None, None)
+            # cron's. Process 1 starts services, not jobs, unless it is a cron that /proc shows.
+            is_crons = at.parent > 1 and at.pid == at.session and _is_there(at.parent)
+            return (at, None) if is_crons else (None, None)
         if above.name in _CRONS:
-            daemon = above
-            while daemon.parent > 1:
-                higher = process(daemon.parent)
-                if higher is None or higher.name not in _CRONS:
-                    break
-                daemon = higher
-            # Some crons start a job from the daemon itself, but the daemon is nobody's child then.
-            return at, daemon
+            return at, _daemon(above)
         at = above
     return None, None
+
+
+def _daemon(cron: Process) -> "Process | None":
+    """Find cron's daemon.
+
+    Args:
+        cron: the process of cron's name that started a job: the daemon, or its child.
+
+    Returns:
+        The daemon, or None if it has ended: its children outlive it, and started with their jobs. In a container it
+        may be process 1.
+    """
+    daemon = cron
+    while daemon.parent > 0:
+        higher = process(daemon.parent)
+        if higher is None or higher.name not in _CRONS:
+            break
+        daemon = higher
+    return daemon if daemon is not cron or daemon.pid in (1, daemon.session) else None
 
 
 def _is_there(pid: int) -> bool:

@@ -109,6 +109,37 @@ def test_the_first_minute_after_crons_start_is_a_fire(monkeypatch: pytest.Monkey
     assert claim.identify("", 0).key == str(MINUTE)
 
 
+def test_a_job_that_outlives_crons_daemon_is_not_taken_for_at_reboot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade of cron restarts the daemon, while a job sleeps before it asks."""
+    orphan = process(200, "cron", 1, MINUTE, session=100)
+    leader = process(300, "sh", 200, MINUTE + 0.1, session=300)
+    Table(monkeypatch, process(400, "rcron", 300, MINUTE + 30), leader, orphan, process(1, "systemd", 0, BOOT))
+    fire = claim.identify("", 0)
+    assert (fire.key, fire.is_refusable) == (str(MINUTE), True)
+
+
+@pytest.mark.parametrize("started", [BOOT, MINUTE + 20])
+def test_cron_may_be_a_containers_first_process(monkeypatch: pytest.MonkeyPatch, started: float) -> None:
+    daemon, child = process(1, "cron", 0, started, session=1), process(200, "cron", 1, MINUTE + 20.5, session=1)
+    leader = process(300, "sh", 200, MINUTE + 20.5, session=300)
+    Table(monkeypatch, process(400, "rcron", 300, MINUTE + 95), leader, child, daemon)
+    fire = claim.identify("", 0)
+    assert fire.is_refusable == (started == BOOT)
+    assert fire.key == (str(MINUTE) if started == BOOT else f"!{fire.token}")
+
+
+def test_a_cron_that_starts_jobs_itself_has_at_reboot_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = process(100, "crond", 1, MINUTE + 20, session=100)
+    Table(monkeypatch, process(300, "rcron", 100, MINUTE + 20.5), daemon, process(1, "init", 0, BOOT))
+    assert not claim.identify("", 0).is_refusable
+
+
+def test_a_cron_that_starts_just_before_a_minute_runs_that_minutes_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon, child = process(100, "cron", 1, MINUTE - 0.05, session=100), process(200, "cron", 100, MINUTE)
+    Table(monkeypatch, process(300, "rcron", 200, MINUTE), child, daemon)
+    assert claim.identify("", 0).key == str(MINUTE)
+
+
 def test_a_run_at_a_terminal_is_a_persons(monkeypatch: pytest.MonkeyPatch) -> None:
     Table(monkeypatch, process(400, "rcron", 300, MINUTE), process(300, "bash", 1, BOOT), terminal=True)
     one, two = claim.identify("", 0), claim.identify("", 0)
