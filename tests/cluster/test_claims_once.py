@@ -174,6 +174,7 @@ def excused(cluster: Cluster) -> "dict[str, list[Span]]":
         moment for moment in range(int(began // 60 + 1) * 60, int(began) + 600, 60) if not no_quorum.covers(moment)
     )
     time.sleep(max(0.0, minute + 3 - time.time()))
+    # The last jobs sleep while cron's daemon ends, as in an upgrade of cron: their runs are that minute's all the same.
     everywhere(cluster, "rm /etc/cron.d/slept; systemctl stop cron")
     ended = time.time()
     time.sleep(SLEEPS + WAIT + 3)
