@@ -51,6 +51,7 @@ def run(config: Config, words: "list[str]", shell: bool, field: str = "", mask: 
         argv = [_shell(), b"-c", _with_home(argv[0])]
     candidates = _candidates(argv[0])
     _undo_locale_coercion()
+    _add_term(config)
     # bash gives each command its own path in $_. This one is rcron's, and the job must get its own (_become).
     underscore_set = posix.environ.get(b"_") == sys.argv[0].encode(_ENCODING, "surrogateescape")
     if underscore_set and shell:
@@ -135,6 +136,22 @@ def has_terminal() -> bool:
     except OSError:
         return False  # cron's jobs have none
     return True
+
+
+def _add_term(config: Config) -> None:
+    """Have the job know the term of the lease by which this node is active, if there is one: see rcron-agent(8)."""
+    try:
+        fd = posix.open(config.agent_file("term"), posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW)
+    except (OSError, ValueError):
+        return
+    try:
+        term = posix.read(fd, 32).strip()
+    except OSError:
+        return
+    finally:
+        posix.close(fd)
+    if term.isdigit():
+        posix.putenv(b"RCRON_TERM", term)
 
 
 def _take_timers() -> "list[tuple[int, float, float]]":

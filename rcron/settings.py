@@ -257,7 +257,7 @@ class Config:
         """Return the path of what rcron-agent keeps for this cluster, each state file's own: see rcron/ask.py.
 
         Args:
-            kind: `ask` or `passive`.
+            kind: `ask`, `passive`, `token` or `term`.
         """
         path: str = self.state_file
         if path.startswith("/var/run/"):

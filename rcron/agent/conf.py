@@ -6,12 +6,13 @@ It may hold passwords' places, and names a program that the agent runs, so only 
 read it.
 """
 
+import importlib
 import os
 import stat
 from typing import Any
 
 from rcron.agent import clusters
-from rcron.agent.engines import NAMES
+from rcron.agent.engines import NAMES, Engine
 from rcron.settings import ConfigError
 
 DEFAULT_PATH = "/etc/rcron/agent.conf"
@@ -122,6 +123,22 @@ def load(path: str) -> AgentConf:
         file = getattr(found, name)
         if file and not (os.path.isfile(file) and os.access(file, os.R_OK)):
             raise ConfigError(f"{path}: {name}: {file} cannot be read; name a file that is there")
+    return found
+
+
+def engine_of(conf: AgentConf) -> Engine:
+    """Return the engine that agent.conf names.
+
+    Args:
+        conf: The settings.
+
+    Raises:
+        ConfigError: It cannot be used as it is set up.
+    """
+    try:
+        found: Engine = importlib.import_module(f"rcron.agent.engines.{conf.engine}").engine(conf)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{conf.path}: {conf.engine}: {error}") from None
     return found
 
 

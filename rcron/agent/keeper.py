@@ -200,6 +200,8 @@ class Keeper:
         if self._is_asking and not self._is_late and now - self._asked > self.truth.limit:
             self._is_late = True
             self._note(Answer(None, self._asked, f"no answer in {self.truth.limit:g} s"), None)
+        if now >= self.truth.deadline and self._store.word() == ACTIVE:
+            self._take_passive(Answer(PASSIVE, now, "not renewed in time"))
         silence = self.truth.silence
         if not silence:
             return
@@ -214,6 +216,18 @@ class Keeper:
             self._confirmed = max(self._confirmed, watched)
         if now - self._confirmed > silence:
             self._take_passive(Answer(PASSIVE, now, f"no answer for {silence:g} s"))
+
+    def leave(self, now: float) -> bool:
+        """Make the node passive, because it is to give back what makes it active.
+
+        Args:
+            now: This moment.
+
+        Returns:
+            Whether it is passive.
+        """
+        self._take_passive(Answer(PASSIVE, now, "gives it back"))
+        return not self._is_unwritten
 
     def clock_was_set(self, now: float) -> None:
         """Make good what a new time of day did to the state file's."""

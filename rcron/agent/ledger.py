@@ -5,7 +5,6 @@
 Whoever speaks to users and to the network needs none. The password and etcd's certificates have been read by then.
 """
 
-import importlib
 import os
 import pwd
 import resource
@@ -45,7 +44,7 @@ def serve(conf: str, conf_of_agent: str, user: str) -> int:
     try:
         config = settings.load(conf)
         found = agent_conf.load(conf_of_agent)
-        engine = engine_of(found)
+        engine = agent_conf.engine_of(found)
         target = _user(user)
     except ConfigError as error:
         return _complain(str(error), EX_CONFIG)
@@ -109,7 +108,7 @@ def _with_engine(conf_of_agent: str, user: str, what: "Callable[[Engine, str], N
     """Do something with the engine, again and again for PATIENCE seconds until it answers. Returns the exit status."""
     try:
         found = agent_conf.load(conf_of_agent)
-        engine = engine_of(found)
+        engine = agent_conf.engine_of(found)
         _become(_user(user))
     except ConfigError as error:
         return _complain(str(error), EX_CONFIG)
@@ -136,22 +135,6 @@ def _try(engine: Engine, node: str) -> None:
     remarks += engine.remarks()
     engine.forget(claim.cluster)
     sys.stdout.write("".join(f"{line}\n" for line in [words, *(f"warning: {remark}" for remark in remarks)]))
-
-
-def engine_of(conf: "agent_conf.AgentConf") -> Engine:
-    """Return the engine that agent.conf names.
-
-    Args:
-        conf: The settings.
-
-    Raises:
-        ConfigError: It cannot be used as it is set up.
-    """
-    try:
-        found: Engine = importlib.import_module(f"rcron.agent.engines.{conf.engine}").engine(conf)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{conf.path}: {conf.engine}: {error}") from None
-    return found
 
 
 def _complain(text: str, exit_status: int) -> int:

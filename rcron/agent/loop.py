@@ -31,6 +31,9 @@ TICK = 0.25
 #: How often the clusters' files are looked at, in seconds.
 LOOK = 2.0
 
+#: How long the agent waits at its end until everything is given back, in seconds.
+PARTING = 3.0
+
 #: How many datagrams of one cluster's hooks are read at a time.
 MOST = 16
 
@@ -52,6 +55,7 @@ class Asker(threading.Thread):
         self._wake = wake
         self._wanted = threading.Semaphore(0)
         self._is_over = False
+        self._is_to_leave = False
 
     def put(self) -> None:
         """Have the next question asked. Returns at once."""
@@ -62,11 +66,18 @@ class Asker(threading.Thread):
         self._is_over = True
         self._wanted.release()
 
+    def leave(self) -> None:
+        """End the thread likewise, and have given back what makes the node active."""
+        self._is_to_leave = True
+        self.end()
+
     def run(self) -> None:
         """Ask whenever `put` is called."""
         while True:
             self._wanted.acquire()
             if self._is_over:
+                if self._is_to_leave:
+                    self._leave()
                 self._truth.close()
                 return
             moment = boottime()
@@ -82,6 +93,12 @@ class Asker(threading.Thread):
                 os.write(self._wake, b".")
             except OSError:
                 pass  # the pipe is full of such bytes, or the agent is ending
+
+    def _leave(self) -> None:
+        try:
+            self._truth.leave()
+        except Exception as error:
+            log.warning(None, f"agent: {self.name}: not given back, and ends by itself: {error}")
 
 
 class Served(NamedTuple):
@@ -150,8 +167,11 @@ class Loop:
                     served.keeper.clock_was_set(boottime())
             clock = offset
         self._notifier.stopping()
-        for name in list(self._served):
-            self._drop(name)
+        # All are passive before the first has to wait for the network.
+        parting = [self._part(name).asker for name in list(self._served)]
+        deadline = boottime() + PARTING
+        for asker in parting:
+            asker.join(max(0.0, deadline - boottime()))
 
     def _reread(self, *_: object) -> None:
         self._is_to_read = True
@@ -213,7 +233,7 @@ class Loop:
         self._is_to_read = False
         files = clusters.found_in(self._folder)
         for name in self._served.keys() - files.keys():
-            _forget(self._drop(name).cluster.config)
+            _forget(self._part(name).cluster.config)
         for name in self._refused.keys() - files.keys():
             self._accept(name)
         for name, path in files.items():
@@ -259,7 +279,7 @@ class Loop:
     def _refuse_feeder(self, name: str, error: SecondFeederError) -> None:
         """Do not ask a feeder that is not the cluster's, nor go on with it; note it for `rcronctl status`."""
         if name in self._served:
-            _forget(self._drop(name).cluster.config)
+            _forget(self._part(name).cluster.config)
         self._refuse(name, str(error))
         self._second[name] = error.config
         if feed.read_refusal(error.config) is None:
@@ -278,6 +298,13 @@ class Loop:
             except OSError:
                 pass  # it is not there any more, or the next feeder_name ends it
 
+    def _part(self, name: str) -> Served:
+        """Cease to serve a cluster, and give back what can be given back, as far as the node is passive then."""
+        served = self._served[name]
+        if served.keeper.truth.leaves and served.keeper.leave(boottime()):
+            served.asker.leave()
+        return self._drop(name)
+
     def _drop(self, name: str) -> Served:
         """Cease to serve a cluster. Its state stays as it is, and an `active` turns stale."""
         served = self._served.pop(name)
@@ -288,7 +315,7 @@ class Loop:
 
 def _forget(config: Config) -> None:
     """Leave nothing of a cluster that no daemon feeds any more in the agent's folder."""
-    for kind in ("ask", "passive"):
+    for kind in ("ask", "passive", "token", "term"):
         try:
             os.unlink(config.agent_file(kind))
         except OSError:

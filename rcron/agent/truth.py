@@ -17,6 +17,9 @@ class Truth:
         silence: Seconds without an answer after which another node may be active, so that this one has to be passive;
             0 if state_max_age is short enough for that.
         look_every: Seconds from one look to the next, if the daemon can be looked at (`look`).
+        deadline: The moment of `boottime` from which on this node must not be active, whatever is known else; infinite
+            if nothing has to be given back. The agent's loop looks at it, also while a question hangs.
+        leaves: Whether what makes this node active can be given back (`leave`).
     """
 
     every = 1.0
@@ -24,6 +27,8 @@ class Truth:
     notice = 10.0
     silence = 0.0
     look_every = float("inf")
+    deadline = float("inf")
+    leaves = False
 
     def ask(self) -> Answer:
         """Ask the daemon. Runs in a thread of its own and may block, but not for longer than `limit`.
@@ -71,6 +76,13 @@ class Truth:
             The answers in their order. One whose state is None says: ask now.
         """
         return []
+
+    def leave(self) -> None:
+        """Give back what makes this node active. Called in the place of the last `ask`, once the node is passive.
+
+        Raises:
+            OSError: It is not given back, and ends by itself.
+        """
 
     def close(self) -> None:
         """Give back what the object holds: the cluster is no longer served."""

@@ -30,8 +30,7 @@ from collections.abc import Callable, Iterator
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
-from rcron.agent import ledger  # noqa: E402
-from rcron.agent.conf import AgentConf  # noqa: E402
+from rcron.agent.conf import AgentConf, engine_of  # noqa: E402
 from rcron.agent.engines import Claim, Engine, EngineError, postgresql  # noqa: E402
 
 FIRES = int(os.environ.get("RCRON_RACE_FIRES", "200"))
@@ -264,7 +263,7 @@ def etcd(folder: pathlib.Path) -> Iterator[bool]:
 
         def engine(number: int) -> Engine:
             urls = members.urls[number % 3 :] + members.urls[: number % 3]
-            return ledger.engine_of(conf_of("etcd", ",".join(urls)))
+            return engine_of(conf_of("etcd", ",".join(urls)))
 
         yield race("etcd", engine)
         proxy = Proxy(members.ports[0], 0.5)
@@ -278,11 +277,12 @@ def etcd(folder: pathlib.Path) -> Iterator[bool]:
 
 def engine_at(url: str) -> Engine:
     """One member of etcd."""
-    return ledger.engine_of(conf_of("etcd", url))
+    return engine_of(conf_of("etcd", url))
 
 
-def postgres(folder: pathlib.Path) -> Iterator[bool]:
-    """The races in PostgreSQL."""
+@contextlib.contextmanager
+def postgres_server(folder: pathlib.Path) -> Iterator[tuple[int, Program]]:
+    """Run a database server in an empty folder. Gives its port."""
     user = "nobody" if os.geteuid() == 0 else ""
     if user:
         shutil.chown(folder, user)
@@ -295,20 +295,36 @@ def postgres(folder: pathlib.Path) -> Iterator[bool]:
     settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
     server = Program([shutil.which("postgres") or "postgres", "-D", f"{folder}/data", "-p", str(port), *settings], user)
     try:
+        yield port, server
+    finally:
+        server.signal(signal.SIGINT)
+        time.sleep(1)
+        server.kill()
 
-        def engine_through(port: int) -> Engine:
-            return ledger.engine_of(conf_of("postgresql", f"host=127.0.0.1 port={port} user=postgres dbname=postgres"))
 
-        first = engine_through(port)
-        assert isinstance(first, postgresql.PostgreSQL)
-        for _turn in range(100):
-            with contextlib.suppress(EngineError):
-                first._run(postgresql.SCHEMA)
-                break
-            time.sleep(0.2)
-        yield race("PostgreSQL", lambda _number: engine_through(port))
+def database_at(port: int) -> Engine:
+    """The database behind a port."""
+    return engine_of(conf_of("postgresql", f"host=127.0.0.1 port={port} user=postgres dbname=postgres"))
+
+
+def make_tables(port: int) -> None:
+    """Make the tables, as soon as the server answers."""
+    first = database_at(port)
+    assert isinstance(first, postgresql.PostgreSQL)
+    for _turn in range(100):
+        with contextlib.suppress(EngineError):
+            first._run(postgresql.SCHEMA)
+            break
+        time.sleep(0.2)
+
+
+def postgres(folder: pathlib.Path) -> Iterator[bool]:
+    """The races in PostgreSQL."""
+    with postgres_server(folder) as (port, server):
+        make_tables(port)
+        yield race("PostgreSQL", lambda _number: database_at(port))
         proxy = Proxy(port, 0.2)
-        yield race("PostgreSQL, 20 % of the answers lost", lambda _number: engine_through(proxy.port))
+        yield race("PostgreSQL, 20 % of the answers lost", lambda _number: database_at(proxy.port))
 
         def crash(ended: threading.Event) -> None:
             while not ended.wait(3):
@@ -316,11 +332,7 @@ def postgres(folder: pathlib.Path) -> Iterator[bool]:
                 ended.wait(1)
                 server.start()
 
-        yield race("PostgreSQL, killed and started", lambda _number: engine_through(port), crash)
-    finally:
-        server.signal(signal.SIGINT)
-        time.sleep(1)
-        server.kill()
+        yield race("PostgreSQL, killed and started", lambda _number: database_at(port), crash)
 
 
 def redis(folder: pathlib.Path) -> Iterator[bool]:
@@ -335,13 +347,13 @@ def redis(folder: pathlib.Path) -> Iterator[bool]:
     try:
 
         def engine(_number: int) -> Engine:
-            return ledger.engine_of(conf_of("redis", f"127.0.0.1:{ports[0]}"))
+            return engine_of(conf_of("redis", f"127.0.0.1:{ports[0]}"))
 
         yield race("Redis", engine)
         proxy = Proxy(ports[0], 0.2)
         yield race(
             "Redis, 20 % of the answers lost",
-            lambda _number: ledger.engine_of(conf_of("redis", f"127.0.0.1:{proxy.port}")),
+            lambda _number: engine_of(conf_of("redis", f"127.0.0.1:{proxy.port}")),
         )
 
         def crash(ended: threading.Event) -> None:

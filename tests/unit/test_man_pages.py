@@ -208,7 +208,7 @@ def test_names_in_a_file_of_agent_d() -> None:
 @pytest.mark.parametrize("feeder", agent_feeders.NAMES)
 def test_names_of_a_feeder_in_a_file_of_agent_d(feeder: str) -> None:
     known = importlib.import_module(f"rcron.agent.feeders.{feeder}").OPTIONS
-    page, title = ("rcron-agent.8", "FEEDER") if feeder == "command" else ("rcronctl.8", "ASKING")
+    page, title = ("rcron-agent.8", "FEEDER") if feeder not in feeders.NAMES else ("rcronctl.8", "ASKING")
     listed = items(section(page, f"{title} {feeder.upper()}"))
     entries = {name: entry.astext() for term, entry in listed.items() for name in term.split(", ")}
     assert set(entries) == set(known)

@@ -73,6 +73,8 @@ RUN_BY = {
     "rcronctl set active": ("molecule/cron/converge.yml", "set active"),
     "rcronctl set passive": ("molecule/cron/converge.yml", "set passive"),
     "rcronctl pin": ("tests/cluster/test_suites_pin.py", "rcronctl pin"),
+    "rcronctl pin active": ("tests/unit/rcron/test_pin.py", '"pin", "active"'),
+    "rcronctl pin passive": ("tests/unit/rcron/agent/feeders/test_lease.py", "pin.write.*PASSIVE"),
     "rcronctl pin active|passive [--for 2h30m]": ("tests/cluster/test_suites_pin.py", "rcronctl pin"),
     "rcronctl pin passive --for 2h": ("tests/cluster/test_suites_pin.py", "rcronctl pin passive"),
     "systemctl stop keepalived": ("tests/cluster/test_default_failover.py", "systemctl stop keepalived"),

@@ -14,6 +14,9 @@ NAMES = ("etcd", "postgresql", "redis", "command")
 #: the write is repeated until somebody has answered.
 ATTEMPT = 2.0
 
+#: Seconds that one request about a lease may take: several have to fit into the time for which it is held.
+LEASE_ATTEMPT = 1.0
+
 #: For how long a claim is kept at least, in seconds, and how many of each job are kept in any case.
 KEEP = 86400
 KEEP_EACH = 100
@@ -83,6 +86,14 @@ class Run(NamedTuple):
     cursor: str = ""
 
 
+class Lease(NamedTuple):
+    """Who has a cluster's lease: the holder's token, its node, and the term, which is larger for each holder."""
+
+    token: str
+    node: str
+    term: int
+
+
 class EngineError(Exception):
     """The engine cannot tell. The text says why, for a person."""
 
@@ -91,7 +102,12 @@ class Engine:
     """An engine. Every method may be called by several threads at once, and blocks for a few seconds at most.
 
     All raise EngineError if the engine cannot tell or does not take it.
+
+    Attributes:
+        keeps_leases: Whether it has `lease`, `hold` and `release`: whether it forgets no lease before its end.
     """
+
+    keeps_leases = False
 
     def claim(self, claim: Claim) -> Holder:
         """Claim a run unless it is claimed already. This write can be repeated: the holder's token decides.
@@ -154,6 +170,37 @@ class Engine:
 
         Returns:
             How many claims were deleted.
+        """
+        raise NotImplementedError
+
+    def lease(self, cluster: str) -> "Lease | None":
+        """Return who has a cluster's lease; None if nobody has it.
+
+        Args:
+            cluster: The cluster's name.
+        """
+        raise NotImplementedError
+
+    def hold(self, cluster: str, mine: Lease, ttl: int) -> "Lease | None":
+        """Take a cluster's lease if nobody has it, or renew it if it is ours. This write can be repeated.
+
+        Args:
+            cluster: The cluster's name.
+            mine: What the lease is to be. Its term: 0 to take it; the term that it has to renew it.
+            ttl: For how many seconds it is ours from the moment at which the engine has done this.
+
+        Returns:
+            Whose it is now; None if nobody has it, because ours has ended. If it is ours, this very call has taken or
+            renewed it.
+        """
+        raise NotImplementedError
+
+    def release(self, cluster: str, mine: Lease) -> None:
+        """Give a cluster's lease back. Nothing happens if it is not ours any more.
+
+        Args:
+            cluster: The cluster's name.
+            mine: What the lease was: its token and its term.
         """
         raise NotImplementedError
 

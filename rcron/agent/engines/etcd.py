@@ -5,6 +5,11 @@
 A claim is a key PREFIX/claims/CLUSTER/USER/JOB/FIRE. It is made by the transaction "if nobody has made it, put it, else
 read it", which can be repeated after a lost answer: whose token is there has it.
 
+A cluster's lease is a key PREFIX/leases/CLUSTER that is bound to a lease of etcd's. Each renewal binds it to a new one.
+etcd's own renewal (`/v3/lease/keepalive`) is not used, because it is not a write that a majority agrees to: a leader
+that hung in fdatasync answered it after it had been replaced, and revoked what its successor had renewed
+(etcd-io/etcd#15247 and #12528). The key's `create_revision` is the term.
+
 The members answer for each other, except for one that is cut off from the others; so each attempt takes the next one.
 """
 
@@ -25,10 +30,12 @@ from rcron.agent.engines import (
     ATTEMPT,
     KEEP,
     KEEP_EACH,
+    LEASE_ATTEMPT,
     Claim,
     Engine,
     EngineError,
     Holder,
+    Lease,
     Run,
     batches,
     number_of,
@@ -142,6 +149,8 @@ class Etcd(Engine):
         OSError: A certificate's file cannot be used.
         ValueError: An endpoint is not a URL.
     """
+
+    keeps_leases = True
 
     def __init__(self, conf: AgentConf) -> None:
         self._conf = conf
@@ -384,6 +393,59 @@ class Etcd(Engine):
         for batch in batches(old, OPERATIONS):
             self._call("/v3/kv/txn", {"success": [{"request_delete_range": {"key": key}} for key in batch]})
         return len(old)
+
+    def lease(self, cluster: str) -> "Lease | None":
+        """See Engine.lease. Asks a majority of the members, as every read that is not `serializable`."""
+        return self._lease_of(self._call("/v3/kv/range", {"key": self._key("leases", cluster)}, LEASE_ATTEMPT))
+
+    def _lease_of(self, found: Any) -> "Lease | None":
+        pairs = self._pairs(found) if isinstance(found, dict) else []
+        if not pairs:
+            return None
+        value = _value(pairs[0])
+        return Lease(text_of(value.get("token")), text_of(value.get("node")), _created(pairs[0]))
+
+    def hold(self, cluster: str, mine: Lease, ttl: int) -> "Lease | None":
+        """See Engine.hold."""
+        key = self._key("leases", cluster)
+        granted = text_of(self._call("/v3/lease/grant", {"TTL": ttl}, LEASE_ATTEMPT).get("ID"))
+        if not granted:
+            raise EngineError("etcd: an answer that does not name the lease that it grants")
+        value = _encoded(_json({"token": mine.token, "node": mine.node}))
+        found = self._call(
+            "/v3/kv/txn",
+            {
+                "compare": [{"key": key, "target": "CREATE", "result": "EQUAL", "create_revision": str(mine.term)}],
+                "success": [{"request_put": {"key": key, "value": value, "lease": granted}}],
+                "failure": [{"request_range": {"key": key}}],
+            },
+            LEASE_ATTEMPT,
+        )
+        if found.get("succeeded") is True:
+            revision = _revision(found)
+            if not mine.term and not revision.isdecimal():
+                raise EngineError("etcd: an answer without a revision")
+            return mine._replace(term=mine.term or int(revision))
+        try:
+            holder = self._lease_of(found["responses"][0]["response_range"])
+        except (KeyError, IndexError, TypeError):
+            raise EngineError("etcd: an answer that says neither whose the lease is nor that it is free") from None
+        if holder is not None and holder.token == mine.token:
+            # By an earlier request, whose answer was lost: this one has not renewed it.
+            raise EngineError("etcd: the lease is ours by an earlier request")
+        return holder
+
+    def release(self, cluster: str, mine: Lease) -> None:
+        """See Engine.release."""
+        key = self._key("leases", cluster)
+        self._call(
+            "/v3/kv/txn",
+            {
+                "compare": [{"key": key, "target": "CREATE", "result": "EQUAL", "create_revision": str(mine.term)}],
+                "success": [{"request_delete_range": {"key": key}}],
+            },
+            LEASE_ATTEMPT,
+        )
 
     def _revision_of_the_day_before(self, cluster: str, hour: int) -> int:
         """Return the revision of the youngest cleaning that was KEEP seconds ago or earlier; 0 if there is none."""

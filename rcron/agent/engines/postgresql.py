@@ -5,13 +5,15 @@
 `endpoints` is a libpq connection string, with several hosts if there are several servers; `target_session_attrs` is
 `read-write` unless it says otherwise. The tables of SCHEMA have to be there. A failover to a standby that replicates
 asynchronously loses acknowledged claims: `check` says so.
+
+A cluster's lease is a row, and ends by the database's clock. The row stays, for the term.
 """
 
 import threading
 from typing import Any
 
 from rcron.agent.conf import AgentConf
-from rcron.agent.engines import ATTEMPT, Claim, Engine, EngineError, Holder, Run
+from rcron.agent.engines import ATTEMPT, Claim, Engine, EngineError, Holder, Lease, Run
 from rcron.agent.engines.distribution import module
 
 #: What an administrator runs once. The agent's role needs USAGE on the schema and the rights that GRANTS names.
@@ -31,10 +33,13 @@ CREATE TABLE rcron.windows (
   token text NOT NULL, node text NOT NULL, at bigint NOT NULL, until timestamptz NOT NULL,
   PRIMARY KEY (cluster, owner, job)
 );
+CREATE TABLE rcron.leases (
+  cluster text PRIMARY KEY, token text NOT NULL, node text NOT NULL, term bigint NOT NULL, until timestamptz NOT NULL
+);
 """
 GRANTS = """\
 GRANT USAGE ON SCHEMA rcron TO "{role}";
-GRANT SELECT, INSERT, UPDATE, DELETE ON rcron.claims, rcron.windows TO "{role}";
+GRANT SELECT, INSERT, UPDATE, DELETE ON rcron.claims, rcron.windows, rcron.leases TO "{role}";
 """
 
 #: For how many days a claim is kept, and how many are deleted at a time.
@@ -81,6 +86,21 @@ DELETE FROM rcron.claims WHERE cluster = %s AND id IN (SELECT id FROM rcron.clai
 
 _FORGET_WINDOWS = "DELETE FROM rcron.windows WHERE cluster = %s"
 
+_LEASE = "SELECT token, node, term FROM rcron.leases WHERE cluster = %s AND until > clock_timestamp()"
+
+# Another's lease that has not ended is left alone, and no row is returned. The row is locked before the condition.
+_HOLD = """\
+INSERT INTO rcron.leases AS l (cluster, token, node, term, until)
+VALUES (%s, %s, %s, 1, clock_timestamp() + %s * interval '1 second')
+ON CONFLICT (cluster) DO UPDATE SET
+  token = EXCLUDED.token, node = EXCLUDED.node, until = EXCLUDED.until,
+  term = CASE WHEN l.token = EXCLUDED.token THEN l.term ELSE l.term + 1 END
+WHERE l.token = EXCLUDED.token OR l.until <= clock_timestamp()
+RETURNING token, node, term"""
+
+_RELEASE = """\
+UPDATE rcron.leases SET token = '', until = clock_timestamp() WHERE cluster = %s AND token = %s AND term = %s"""
+
 _CHECK = """\
 SELECT current_setting('server_version'), current_setting('synchronous_standby_names'),
   (SELECT count(*) FROM pg_stat_replication), (SELECT count(*) FROM rcron.windows WHERE false)"""
@@ -95,6 +115,8 @@ class PostgreSQL(Engine):
     Raises:
         ValueError: The library is not installed, or the connection string is not one.
     """
+
+    keeps_leases = True
 
     def __init__(self, conf: AgentConf) -> None:
         self._psycopg2 = module("psycopg2", "python3-psycopg2")
@@ -185,6 +207,25 @@ class PostgreSQL(Engine):
         while count := self._run(_CLEAN, (cluster, KEEP_DAYS, BATCH))[0]:
             deleted += count
         return deleted
+
+    def lease(self, cluster: str) -> "Lease | None":
+        """See Engine.lease."""
+        rows = self._run(_LEASE, (cluster,))[1]
+        return Lease(*rows[0]) if rows else None
+
+    def hold(self, cluster: str, mine: Lease, ttl: int) -> "Lease | None":
+        """See Engine.hold. The token alone decides whose it is."""
+        rows = self._run(_HOLD, (cluster, mine.token, mine.node, ttl))[1]
+        if rows:
+            return Lease(*rows[0])
+        holder = self.lease(cluster)
+        if holder is not None and holder.token == mine.token:
+            raise EngineError("the lease is ours by an earlier request")  # which has come only now
+        return holder
+
+    def release(self, cluster: str, mine: Lease) -> None:
+        """See Engine.release."""
+        self._run(_RELEASE, (cluster, mine.token, mine.term))
 
 
 def engine(conf: AgentConf) -> Engine:

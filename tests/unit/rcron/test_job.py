@@ -13,12 +13,15 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 from typing import Any
 
 import pytest
 from waiting import wait_until
 
 import rcron
+from rcron import job as running
+from rcron import settings
 from rcron.child import FORWARDED
 
 # Prints what a process was given, in a form that two runs can be compared by.
@@ -502,3 +505,20 @@ def test_a_command_without_a_file_is_left_to_busybox_where_that_is_the_shell(nod
     assert (out.returncode, out.stdout, out.stderr) == (5, "<a  b><$HOME>", "")
     assert node.run("no-such-applet", env=environment).returncode == 127
     assert node.run("/no/such/applet", env=environment).stderr == "rcron: /no/such/applet: not found\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("12\n", b"12"), ("7", b"7"), ("", None), ("-3\n", None), ("x\n", None), ("1 2\n", None), (None, None)],
+)
+def test_a_job_gets_the_term_of_the_lease(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, text: "str | None", expected: "bytes | None"
+) -> None:
+    monkeypatch.setattr(settings, "RUNTIME", str(tmp_path))
+    config = settings.parse(f"state_file = {tmp_path}/state\n", "rcron.conf")
+    if text is not None:
+        pathlib.Path(config.agent_file("term")).write_text(text)
+    given: "dict[bytes, bytes]" = {}
+    monkeypatch.setattr(running, "posix", types.SimpleNamespace(**{**vars(running.posix), "putenv": given.__setitem__}))
+    running._add_term(config)
+    assert given == ({} if expected is None else {b"RCRON_TERM": expected})

@@ -44,8 +44,29 @@ exit "$said"
 """
 
 
+#: A feeder of the test's, which is always active and gives that back: it writes down what the state is then.
+LEAVER = """\
+import pathlib, types
+from rcron.agent import feeders
+from rcron.agent.answer import Answer, boottime
+from rcron.agent.truth import Truth
+class Leaver(Truth):
+    every, notice, leaves = 0.2, 0.0, True
+    def ask(self):
+        return Answer("active", boottime(), "always")
+    def leave(self):
+        pathlib.Path({folder!r}, "left").write_text(pathlib.Path({folder!r}, "run", "state").read_text())
+module = types.ModuleType("rcron.agent.feeders.leaver")
+module.OPTIONS, module.truth = {{}}, lambda _config, _options: Leaver()
+sys.modules[module.__name__] = module
+feeders.NAMES += ("leaver",)
+"""
+
+
 class Agent:
-    """The agent in a folder."""
+    """The agent in a folder. more: what else its process is to do first."""
+
+    more = ""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
@@ -73,7 +94,8 @@ class Agent:
         text = LAUNCHER.format(
             checkout=str(CHECKOUT), runtime=settings.RUNTIME, log=str(self.log_file), clusters=str(self.clusters)
         )
-        self.process = subprocess.Popen([sys.executable, "-IS", "-c", text])
+        before, main = text.rsplit("sys.exit", 1)
+        self.process = subprocess.Popen([sys.executable, "-IS", "-c", f"{before}{self.more}sys.exit{main}"])
 
     def says(self, what: str) -> None:
         """Have the program answer so."""
@@ -302,3 +324,35 @@ def test_it_is_light(active: Agent) -> None:
     assert active.process is not None
     status = pathlib.Path(f"/proc/{active.process.pid}/status").read_text()
     assert int(status.split("VmRSS:")[1].split()[0]) < 20 * 1024
+
+
+@pytest.fixture
+def leaver(agent: Agent) -> Agent:
+    """An agent whose cluster's feeder has something to give back."""
+    agent.more = LEAVER.format(folder=str(agent.folder))
+    agent.file.write_text(f"conf = {agent.folder}/rcron.conf\nfeeder = leaver\n")
+    agent.start()
+    agent.becomes("active", 10)
+    return agent
+
+
+def test_what_makes_it_active_is_given_back_at_the_end_once_the_state_is_passive(leaver: Agent) -> None:
+    assert leaver.process is not None
+    leaver.process.terminate()
+    assert leaver.process.wait(10) == 0
+    assert (leaver.folder / "left").read_text() == "passive\n"
+    assert leaver.state == "passive"
+
+
+def test_it_is_given_back_too_if_the_cluster_is_no_longer_served(leaver: Agent) -> None:
+    leaver.file.unlink()
+    leaver.waits_for((leaver.folder / "left").exists, 10)
+    leaver.becomes("passive", 10)
+    assert (leaver.folder / "left").read_text() == "passive\n"
+
+
+def test_it_is_kept_if_only_its_file_is_written_anew(leaver: Agent) -> None:
+    leaver.file.write_text(leaver.file.read_text() + "# changed\n")
+    time.sleep(4)
+    assert not (leaver.folder / "left").exists()
+    assert leaver.state == "active"

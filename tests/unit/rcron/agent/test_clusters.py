@@ -41,7 +41,7 @@ def test_only_what_ends_with_conf_is_a_cluster(tmp_path: pathlib.Path) -> None:
     [
         ("feeder = command\n", "no conf; write conf = VALUE"),
         ("conf = {conf}\n", "no feeder; write feeder = VALUE"),
-        ("conf = {conf}\nfeeder = x\n", ':2: unknown feeder "x"; take one of command'),
+        ("conf = {conf}\nfeeder = x\n", ':2: unknown feeder "x"; take one of claim, command'),
         ("conf = {conf}\nfeeder = command\n", "no command; write command = VALUE"),
         ("conf = {conf}\nfeeder = command\ncommand = x\n", ':3: command: "x" is not a command with an absolute path'),
         ("conf = {conf}\nfeeder = command\nfoo = x\n", ':3: unknown name "foo"; take one of conf, feeder, command,'),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rcron.agent.conf import AgentConf
-from rcron.agent.engines import KEEP_EACH, Claim, EngineError, etcd
+from rcron.agent.engines import KEEP_EACH, Claim, EngineError, Lease, etcd
 
 CLAIM = Claim("c1", "root", "report", "1764320400", "t1", "node1", 1764320401)
 
@@ -77,7 +77,7 @@ class Gateway(http.server.ThreadingHTTPServer):
             self.leases[str(len(self.leases) + 7)] = ""
             return 200, {"ID": str(len(self.leases) + 6), "TTL": str(document["TTL"])}
         if path == "/v3/lease/revoke":
-            self.pairs.pop(self.leases.pop(document["ID"]), None)
+            self.end(document["ID"])
             return 200, {}
         if path == "/v3/maintenance/status":
             header = {"revision": str(self.revision)}
@@ -87,6 +87,10 @@ class Gateway(http.server.ThreadingHTTPServer):
         responses = [self.operate(each) for each in document.get("success" if holds else "failure", [])]
         found: "dict[str, Any]" = {"header": {"revision": str(self.revision)}, "responses": responses}
         return 200, {**found, **({"succeeded": True} if holds else {})}
+
+    def end(self, lease: str) -> None:
+        """End a lease, with the key that is bound to it."""
+        self.pairs.pop(self.leases.pop(lease), None)
 
     def compare(self, each: "dict[str, Any]") -> bool:
         """Whether one of a transaction's conditions holds."""
@@ -110,6 +114,9 @@ class Gateway(http.server.ThreadingHTTPServer):
         self.revision += 1
         created = self.pairs.get(request["key"], ["", self.revision])[1]
         self.pairs[request["key"]] = [request["value"], created, self.revision]
+        for lease, key in self.leases.items():
+            if key == request["key"]:
+                self.leases[lease] = ""
         if request.get("lease"):
             self.leases[request["lease"]] = request["key"]
         return {"response_put": {}}
@@ -403,3 +410,105 @@ def test_a_certificate_that_is_none_is_an_error(tmp_path: pathlib.Path) -> None:
     bad.write_text("not a certificate\n")
     with pytest.raises(OSError, match=r"X509|PEM|SSL"):
         etcd.Etcd(conf_of(endpoints="https://etcd:2379", ca_file=str(bad)))
+
+
+ONE, OTHER = Lease("t1", "node1", 0), Lease("t2", "node2", 0)
+
+
+def test_a_lease_has_one_holder(engine: etcd.Etcd) -> None:
+    assert engine.lease("c1") is None
+    mine = engine.hold("c1", ONE, 10)
+    assert mine is not None
+    assert mine[:2] == ("t1", "node1")
+    assert engine.hold("c1", OTHER, 10) == mine
+    assert engine.lease("c1") == mine
+    assert engine.lease("c2") is None
+
+
+def test_each_renewal_is_bound_to_a_lease_of_its_own(engine: etcd.Etcd, gateway: Gateway) -> None:
+    mine = engine.hold("c1", ONE, 10)
+    assert mine is not None
+    for _turn in range(3):
+        first = next(iter(gateway.leases))
+        assert engine.hold("c1", mine, 10) == mine
+        gateway.end(first)
+        assert engine.lease("c1") == mine, "what it was bound to before has ended"
+    assert "/v3/lease/keepalive" not in gateway.seen
+
+
+def test_a_lease_that_has_ended_is_not_renewed(engine: etcd.Etcd, gateway: Gateway) -> None:
+    mine = engine.hold("c1", ONE, 10)
+    assert mine is not None
+    gateway.end(next(iter(gateway.leases)))
+    assert engine.hold("c1", mine, 10) is None
+    assert engine.lease("c1") is None
+
+
+def test_the_term_grows_with_each_holder(engine: etcd.Etcd) -> None:
+    terms = []
+    for turn in range(6):
+        mine = engine.hold("c1", (ONE, OTHER)[turn % 2], 10)
+        assert mine is not None
+        terms.append(mine.term)
+        engine.release("c1", mine)
+        assert engine.lease("c1") is None
+    assert terms == sorted(set(terms))
+
+
+def test_nobody_renews_or_releases_what_another_has_by_now(engine: etcd.Etcd) -> None:
+    old = engine.hold("c1", ONE, 10)
+    assert old is not None
+    engine.release("c1", old)
+    new = engine.hold("c1", OTHER, 10)
+    assert engine.hold("c1", old, 10) == new
+    engine.release("c1", old)
+    assert engine.lease("c1") == new
+
+
+def test_a_lease_taken_by_a_lost_answer_is_not_said_to_be_renewed(engine: etcd.Etcd, gateway: Gateway) -> None:
+    granted = (200, b'{"ID": "7"}')
+    gateway.leases["7"] = ""
+    gateway.bodies = [granted]
+    gateway.lost = 0
+    post = gateway.do
+
+    def lose(path: str, document: "dict[str, Any]", token: str) -> "tuple[int, dict[str, Any]]":
+        gateway.do = post  # type: ignore[method-assign]
+        gateway.lost = 1
+        return post(path, document, token)
+
+    gateway.do = lose  # type: ignore[method-assign]
+    with pytest.raises(EngineError):
+        engine.hold("c1", ONE, 10)
+    with pytest.raises(EngineError, match="ours by an earlier request"):
+        engine.hold("c1", ONE, 10)
+    mine = engine.lease("c1")
+    assert mine is not None
+    assert mine.token == "t1"
+    assert engine.hold("c1", mine, 10) == mine
+
+
+@pytest.mark.parametrize(
+    ("grant", "body", "message"),
+    [
+        (b"{}", b"{}", "does not name the lease"),
+        (b'{"ID": "7"}', b"{}", "neither whose"),
+        (b'{"ID": "7"}', b'{"responses": 7}', "neither whose"),
+        (b'{"ID": "7"}', b'{"succeeded": true}', "without a revision"),
+        (b'{"ID": "7"}', b'{"succeeded": true, "header": {"revision": "x"}}', "without a revision"),
+    ],
+)
+def test_what_is_not_an_answer_gives_no_lease(
+    engine: etcd.Etcd, gateway: Gateway, grant: bytes, body: bytes, message: str
+) -> None:
+    gateway.bodies = [(200, grant), (200, body)]
+    with pytest.raises(EngineError, match=message):
+        engine.hold("c1", ONE, 10)
+
+
+def test_somebody_elses_value_is_another_holders(engine: etcd.Etcd, gateway: Gateway) -> None:
+    engine.hold("c1", ONE, 10)
+    next(iter(gateway.pairs.values()))[0] = base64.b64encode(b"what?").decode()
+    found = engine.hold("c1", ONE, 10)
+    assert found is not None
+    assert found[:2] == ("", "")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rcron.agent.conf import AgentConf
-from rcron.agent.engines import Claim, EngineError, Holder, distribution, postgresql
+from rcron.agent.engines import Claim, EngineError, Holder, Lease, distribution, postgresql
 
 CLAIM = Claim("c1", "root", "report", "1764320400", "t1", "node1", 1764320401)
 
@@ -21,10 +21,14 @@ gave_up DEFAULT 0, UNIQUE (cluster, owner, job, fire))"""
 WINDOWS = "CREATE TABLE rcron.windows (cluster, owner, job, token, node, at, until)"
 
 
+LEASES = "CREATE TABLE rcron.leases (cluster PRIMARY KEY, token, node, term, until)"
+
+
 class Database:
     """psycopg2's place.
 
     lost: how many of the next answers get lost after what they answer has been done. options: what was connected with.
+    now: the server's time, in seconds.
     """
 
     class Error(Exception):
@@ -35,6 +39,9 @@ class Database:
         self.tables.execute("ATTACH ':memory:' AS rcron")
         self.tables.execute(TABLE)
         self.tables.execute(WINDOWS)
+        self.tables.execute(LEASES)
+        self.now = 1000.0
+        self.tables.create_function("clock_timestamp", 0, lambda: self.now)
         self.lost = 0
         self.connections = 0
         self.options: "dict[str, str]" = {}
@@ -76,7 +83,9 @@ class Connection:
 
     def execute(self, statement: str, values: "tuple[Any, ...]") -> None:
         """Run a statement."""
-        cursor = self._database.tables.execute(statement.replace("%s", "?"), values)
+        cursor = self._database.tables.execute(
+            statement.replace("%s", "?").replace(" * interval '1 second'", ""), values
+        )
         self._rows = cursor.fetchall()
         self.description, self.rowcount = cursor.description, cursor.rowcount
         if self._database.lost:
@@ -210,3 +219,44 @@ def test_the_page_has_the_tables_and_rights() -> None:
 def test_a_library_that_is_missing_is_named() -> None:
     with pytest.raises(ValueError, match="install the package python3-nothing"):
         distribution.module("no_such_module", "python3-nothing")
+
+
+ONE, OTHER = Lease("t1", "node1", 0), Lease("t2", "node2", 0)
+
+
+def test_a_lease_has_one_holder_until_it_ends_by_the_servers_clock(
+    engine: postgresql.PostgreSQL, database: Database
+) -> None:
+    assert engine.lease("c1") is None
+    mine = engine.hold("c1", ONE, 10)
+    assert mine == Lease("t1", "node1", 1)
+    database.now += 9
+    assert engine.hold("c1", OTHER, 10) == mine
+    assert engine.hold("c1", mine, 10) == mine
+    database.now += 9
+    assert engine.hold("c1", OTHER, 10) == mine, "it was renewed"
+    database.now += 1
+    assert engine.lease("c1") is None
+    assert engine.hold("c1", OTHER, 10) == Lease("t2", "node2", 2)
+    assert engine.hold("c1", mine, 10) == Lease("t2", "node2", 2)
+
+
+def test_a_lease_that_is_released_is_free_and_its_term_is_past(engine: postgresql.PostgreSQL) -> None:
+    mine = engine.hold("c1", ONE, 10)
+    assert mine is not None
+    engine.release("c1", mine._replace(token="t2"))
+    assert engine.lease("c1") == mine
+    engine.release("c1", mine)
+    assert engine.lease("c1") is None
+    assert engine.hold("c1", ONE, 10) == Lease("t1", "node1", 2)
+    engine.release("c1", mine)
+    assert engine.lease("c1") is not None, "that was the term before"
+
+
+def test_a_lease_that_only_an_earlier_request_has_taken_is_not_said_to_be_renewed(
+    engine: postgresql.PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.hold("c1", OTHER, 10)
+    monkeypatch.setattr(engine, "lease", lambda _cluster: Lease("t1", "node1", 2))
+    with pytest.raises(EngineError, match="ours by an earlier request"):
+        engine.hold("c1", ONE, 10)

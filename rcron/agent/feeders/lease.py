@@ -1,0 +1,241 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""A lease in the engine that agent.conf names: no daemon, no VRRP. The agent itself holds it.
+
+The contract:
+
+- The engine gives a cluster's lease to one node at a time, for TTL seconds from the moment at which it wrote that. A
+  node takes or renews it by a write that a majority agrees to (etcd), or by the database's clock (PostgreSQL).
+- The holder is active until TTL minus the margin after the moment *before* it sent the last request that succeeded, by
+  its own clock, which also counts while the machine sleeps. So it is passive before the engine gives the lease to
+  anybody else, whatever hangs, as long as no clock runs faster than another one by margin/TTL.
+- The state file has that moment as its time, and state_max_age is at most TTL minus the margin: the wrapper itself ends
+  the role of an agent that hangs.
+- Who has the lease is known by a token, which an agent that is started anew finds again: it goes on with it.
+- The lease is given back only once the node is passive: at the agent's end, when the cluster is no longer served, and
+  while the node is pinned passive.
+- The term is larger for each holder, and jobs get it as RCRON_TERM.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rcron import files, pin, state
+from rcron.agent import conf as agent_conf
+from rcron.agent.answer import Answer, boottime
+from rcron.agent.engines import Engine, EngineError, Lease
+from rcron.agent.feeders.command import seconds
+from rcron.agent.truth import Truth, cannot_tell
+from rcron.settings import ACTIVE, PASSIVE, Config, ConfigError
+
+#: Seconds from a question to the next, if the engine has not answered, and if the node is to be passive first.
+RETRY, SOON = 0.2, 0.05
+
+#: For how many seconds a node leaves a free lease to those before it: for each of them, and at most.
+PRECEDENCE, MOST = 0.4, 3.0
+
+#: How many bytes of the token's file are read.
+MAX_TOKEN = 64
+
+
+def path(value: str) -> str:
+    """Read an absolute path. Raises ValueError."""
+    if not value.startswith("/"):
+        raise ValueError(f'"{value}" is not an absolute path')
+    return value
+
+
+def ttl(value: str) -> int:
+    """Read a lease's length: whole seconds from 5 to an hour. Raises ValueError."""
+    if not value.isdecimal() or not 5 <= int(value[:9]) <= 3600:
+        raise ValueError(f'"{value}" is not a whole number of seconds from 5 to 3600')
+    return int(value)
+
+
+def place(value: str) -> int:
+    """Read a node's place in the order of preference. Raises ValueError."""
+    if not value.isdecimal() or len(value) > 4:
+        raise ValueError(f'"{value}" is not a place: 0 for the preferred node, 1 for the next one, and so on')
+    return int(value)
+
+
+OPTIONS: "dict[str, tuple[Callable[[str], Any], Any]]" = {
+    "agent_conf": (path, agent_conf.DEFAULT_PATH),
+    "ttl": (ttl, 10),
+    "place": (place, 0),
+    "every": (seconds, 0.3),
+}
+
+
+def lifetime(length: int) -> float:
+    """Return for how long a renewal counts, in seconds.
+
+    Args:
+        length: The lease's, in seconds.
+    """
+    return length - max(1.0, length / 10)
+
+
+def truth(config: Config, options: "dict[str, Any]") -> Truth:
+    """Return what holds the lease.
+
+    Args:
+        config: The cluster's.
+        options: As OPTIONS names them.
+
+    Raises:
+        ConfigError: A lease cannot be held like that.
+        OSError: The token cannot be written.
+    """
+    most = int(lifetime(options["ttl"]))
+    if not 0 < config.state_max_age <= most:
+        raise ConfigError(
+            f"{config.path}: state_max_age is {config.state_max_age}, and a lease of {options['ttl']} s counts for "
+            f"{most} s; write state_max_age = {most}"
+        )
+    conf = agent_conf.load(options["agent_conf"])
+    engine = agent_conf.engine_of(conf)
+    if not engine.keeps_leases:
+        raise ConfigError(f"{conf.path}: the engine {conf.engine} cannot keep a lease; take etcd or postgresql")
+    return LeaseTruth(config, engine, conf.node, options)
+
+
+class LeaseTruth(Truth):
+    """Takes and renews the lease.
+
+    Args:
+        config: The cluster's.
+        engine: Where the lease is kept.
+        node: This node's name.
+        options: As OPTIONS names them.
+
+    Raises:
+        OSError: The token cannot be written.
+    """
+
+    leaves = True
+
+    def __init__(self, config: Config, engine: Engine, node: str, options: "dict[str, Any]") -> None:
+        self._config = config
+        self._engine = engine
+        self._ttl: int = options["ttl"]
+        self._look_every: float = options["every"]
+        self._precedence = min(MOST, PRECEDENCE * options["place"])
+        self.every = self._look_every
+        self.limit = 3.0
+        self.notice = 0.0
+        self.deadline = self._deadline_of_before()
+        self._free_since: "float | None" = None
+        #: What is ours; its term is 0 while the lease is not known to be.
+        self._mine = Lease(self._token(), node, 0)
+        self._term_written = 0
+
+    def _deadline_of_before(self) -> float:
+        """Return the deadline of an `active` that an agent before this one has left, by the state file's time."""
+        found = state.from_file(self._config)
+        if found.source != state.FILE or found.state != ACTIVE or found.written is None:
+            return float("-inf")
+        return boottime() - max(0.0, time.time() - found.written) + lifetime(self._ttl)
+
+    def _token(self) -> str:
+        name = self._config.agent_file("token")
+        try:
+            with open(name, encoding="ascii") as file:
+                found = file.read(MAX_TOKEN).strip()
+            if found.isalnum():
+                return found
+        except (OSError, UnicodeDecodeError):
+            pass  # the first agent since the machine was booted
+        found = secrets.token_hex(8)
+        files.replace(name, f"{found}\n")
+        return found
+
+    def ask(self) -> Answer:
+        """Renew the lease, or take it if it is free. The answer is "cannot tell" if the engine has not answered."""
+        moment = boottime()
+        try:
+            held = pin.read(self._config)
+        except ValueError:
+            held = None  # rcron itself ignores it, and says so
+        try:
+            if held is not None and held.state == PASSIVE:
+                return self._stand_aside(moment)
+            return self._seek(moment)
+        except EngineError as error:
+            self.every = RETRY
+            return cannot_tell(str(error), moment)
+
+    def _seek(self, moment: float) -> Answer:
+        self.every = self._look_every
+        if not self._mine.term:
+            holder = self._look()
+            if holder is None:
+                self._free_since = moment if self._free_since is None else self._free_since
+                if moment - self._free_since < self._precedence:
+                    return Answer(PASSIVE, moment, "the lease is free, and left to preferred nodes")
+            elif not self._mine.term:
+                return self._passive(moment, holder)
+        sent = boottime()
+        holder = self._engine.hold(self._config.cluster_name, self._mine, self._ttl)
+        if holder is None or holder.token != self._mine.token:
+            return self._passive(moment, holder)
+        self._write_term(holder.term)
+        self._mine = holder._replace(node=self._mine.node)
+        self._free_since = None
+        self.deadline = sent + lifetime(self._ttl)
+        self.every = self._ttl / 3
+        return Answer(ACTIVE, sent, f"has the lease, term {holder.term}")
+
+    def _look(self) -> "Lease | None":
+        """Look who has the lease, and recognize what an agent before this one, or a lost answer, has left."""
+        holder = self._engine.lease(self._config.cluster_name)
+        if holder is not None:
+            self._free_since = None
+            if holder.token == self._mine.token:
+                self._mine = self._mine._replace(term=holder.term)
+        return holder
+
+    def _passive(self, moment: float, holder: "Lease | None") -> Answer:
+        self._lose()
+        if holder is None:
+            self.every = SOON
+            return Answer(PASSIVE, moment, "the lease has ended")
+        return Answer(PASSIVE, moment, f"{holder.node or 'another node'} has the lease, term {holder.term}")
+
+    def _lose(self) -> None:
+        self._mine = self._mine._replace(term=0)
+        self.deadline = float("-inf")
+
+    def _stand_aside(self, moment: float) -> Answer:
+        """Give the lease back if it is ours, but not before the state file says `passive`."""
+        self.every = self._look_every
+        holder = self._look() if not self._mine.term else self._mine
+        if not self._mine.term:
+            return Answer(PASSIVE, moment, "pinned passive" + (f"; {holder.node} has the lease" if holder else ""))
+        if state.from_file(self._config).state == ACTIVE:
+            self.every = SOON
+        else:
+            self._release()
+        return Answer(PASSIVE, moment, "pinned passive: gives the lease back")
+
+    def _release(self) -> None:
+        self._engine.release(self._config.cluster_name, self._mine)
+        self._lose()
+
+    def _write_term(self, term: int) -> None:
+        """Write the term where rcron finds it, before the state is `active`."""
+        if term != self._term_written:
+            files.replace(self._config.agent_file("term"), f"{term}\n")
+            self._term_written = term
+
+    def leave(self) -> None:
+        """Give the lease back. The node is passive. Raises OSError if the engine does not take it."""
+        try:
+            if not self._mine.term:
+                self._look()  # an answer may have been lost
+            if self._mine.term:
+                self._release()
+        except EngineError as error:
+            raise OSError(str(error)) from None
