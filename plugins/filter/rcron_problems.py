@@ -21,6 +21,9 @@ CLOCKS = 1.0
 #: One module for each feeder that this collection has a role for.
 FEEDERS = pathlib.Path(__file__).resolve().parents[2] / "rcron" / "feeders"
 
+#: What rcron-agent calls it if there is no feeder, and every host is active: rcron/agent/feeders/claim.py.
+CLAIM = "claim"
+
 #: What rcron-agent says of a ucarp that is not the master, rcron/agent/feeders/ucarp.py.
 CARP_MASTER = re.compile(r"[0-9.]{7,15} sends ucarp's adverts")
 
@@ -141,13 +144,22 @@ def _active(members: Mapping[str, Info]) -> list[tuple[str, str]]:
     active = [host for host, cluster in members.items() if cluster["state"] == "active"]
     if not active:
         return [(host, f"all hosts are passive, so no job runs: {members[host]['reason']}") for host in members]
-    if len(active) == 1:
+    if len(active) == 1 or all(_is_claiming(cluster) for cluster in members.values()):
         return []
     return [
         (host, f"active, and so is {', '.join(other for other in active if other != host)}: jobs run more than once "
                f"({members[host]['reason']})")
         for host in active
     ]  # fmt: skip
+
+
+def _is_claiming(cluster: Info) -> bool:
+    """Return whether a host is meant to be active beside others, because each run is claimed."""
+    return (
+        bool(cluster["feeder"])
+        and cluster["feeder"]["name"] == CLAIM
+        and cluster["settings"].get("claim") == "required"
+    )
 
 
 def _feeders(members: Mapping[str, Info]) -> list[tuple[str, str]]:

@@ -422,10 +422,10 @@ class Etcd(Engine):
             LEASE_ATTEMPT,
         )
         if found.get("succeeded") is True:
-            revision = _revision(found)
-            if not mine.term and not revision.isdecimal():
+            term = mine.term or _number(_revision(found))
+            if not term:
                 raise EngineError("etcd: an answer without a revision")
-            return mine._replace(term=mine.term or int(revision))
+            return mine._replace(term=term)
         try:
             holder = self._lease_of(found["responses"][0]["response_range"])
         except (KeyError, IndexError, TypeError):
@@ -519,7 +519,11 @@ def _value(pair: Any) -> "dict[str, Any]":
 
 def _created(pair: "dict[str, Any]") -> int:
     """Return the revision in which a key was made; 0 if the answer does not say."""
-    revision = text_of(pair.get("create_revision"))
+    return _number(text_of(pair.get("create_revision")))
+
+
+def _number(revision: str) -> int:
+    """Return a revision, which etcd writes as a text; 0 if it is none."""
     return int(revision) if revision.isdecimal() and len(revision) < 20 else 0
 
 

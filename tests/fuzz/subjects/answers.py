@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""etcd's answers: whatever JSON comes, a claim is ours only if it says so, and nothing but EngineError is raised."""
+"""etcd's answers: whatever JSON comes, what is ours is so only if it says so, and nothing but EngineError is raised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from rcron.agent.conf import AgentConf
-from rcron.agent.engines import Claim, EngineError, Holder, etcd
+from rcron.agent.engines import Claim, EngineError, Holder, Lease, etcd
 from tests.fuzz.subject import Subject
 
 CLAIM = Claim("c1", "root", "job", "1", "t1", "node1", 5)
@@ -66,7 +66,19 @@ def holds(body: bytes) -> None:
         assert ours == (token_in(body) == CLAIM.token), f"says that the claim is of {token_in(body)!r}: {holder}"
         assert isinstance(holder.node, str), f"is not a holder: {holder}"
         assert isinstance(holder.since, int), f"is not a holder: {holder}"
+    try:
+        lease = engine.hold("c1", Lease(CLAIM.token, CLAIM.node, 0), 10)
+    except EngineError:
+        lease = None
+    if lease is not None:
+        ours = lease.token == CLAIM.token
+        assert not ours or json.loads(body).get("succeeded") is True, f"says that the lease is ours: {lease}"
+        assert isinstance(lease.node, str), f"is not a lease: {lease}"
+        assert isinstance(lease.term, int), f"is not a lease: {lease}"
+        assert lease.term > 0 or not ours, f"is a lease without a term: {lease}"
     for ask in (
+        lambda: engine.lease("c1"),
+        lambda: engine.release("c1", Lease(CLAIM.token, CLAIM.node, 3)),
         lambda: engine.ended(CLAIM, 0, 1.0),
         lambda: engine.history("c1", "", "", 10),
         engine.check,
@@ -91,6 +103,7 @@ _JSON = st.recursive(
             st.sampled_from(
                 [
                     "succeeded",
+                    "ID",
                     "responses",
                     "response_range",
                     "kvs",
@@ -132,6 +145,8 @@ SUBJECT = Subject(
     from_bytes=lambda data: (data,),
     seeds=lambda: (
         b'{"header":{"revision":"5"},"succeeded":true,"responses":[]}',
+        b'{"ID":"7","header":{"revision":"5"},"succeeded":true,"responses":[]}',
+        json.dumps({"ID": "7", "responses": [{"response_range": {"kvs": [_pair('{"token":"t1"}')]}}]}).encode(),
         json.dumps({"responses": [{"response_range": {"kvs": [_pair('{"token":"t2"}')]}}]}).encode(),
         json.dumps({"kvs": [_pair('{"token":"t1","end":{"exit":0,"dur":1}}')], "count": "1"}).encode(),
         b'{"error":"etcdserver: no leader","code":14}',

@@ -83,6 +83,16 @@ def test_two_active_hosts_name_each_other(hosts):
     ]
 
 
+def test_without_a_feeder_every_host_is_active_if_runs_are_claimed(hosts):
+    for name in hosts:
+        cluster = of(hosts, name)
+        cluster.update(state="active", feeder={**CLUSTER["feeder"], "name": "claim"})
+        cluster["settings"]["claim"] = "required"
+    assert problems(hosts) == []
+    of(hosts, "n3")["settings"]["claim"] = "off"
+    assert any("jobs run more than once" in problem[2] for problem in problems(hosts))
+
+
 def test_a_pin_alone_is_not_a_problem(hosts):
     of(hosts, "n3").update(source="pin", pin={"state": "passive", "until": None})
     assert problems(hosts) == []

@@ -496,6 +496,7 @@ def test_a_lease_taken_by_a_lost_answer_is_not_said_to_be_renewed(engine: etcd.E
         (b'{"ID": "7"}', b'{"responses": 7}', "neither whose"),
         (b'{"ID": "7"}', b'{"succeeded": true}', "without a revision"),
         (b'{"ID": "7"}', b'{"succeeded": true, "header": {"revision": "x"}}', "without a revision"),
+        (b'{"ID": "7"}', b'{"succeeded": true, "header": {"revision": "0"}}', "without a revision"),
     ],
 )
 def test_what_is_not_an_answer_gives_no_lease(
