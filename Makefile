@@ -155,6 +155,11 @@ demo: $(INSTALLED) $(COLLECTION) containers ## Three nodes, a deployment, a fail
 demo-stop: ## Remove what `make demo` left up
 	@molecule/demo/stop.sh
 
+.PHONY: tarball
+tarball: ## rcron-VERSION.tar.gz in .build: rcron for hosts without Ansible, with packaging/install.py
+	@packaging/tarball.sh $(BUILD)
+	@echo "tarball: $(BUILD)/rcron-$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' rcron/__init__.py).tar.gz"
+
 # Checks everything that a release must be before it makes it; the tag is pushed by hand.
 .PHONY: release
 release: $(INSTALLED) $(COLLECTION) ## VERSION=1.2.3: set the version, write the changelog, check all, build, commit, tag
@@ -162,7 +167,7 @@ release: $(INSTALLED) $(COLLECTION) ## VERSION=1.2.3: set the version, write the
 
 .PHONY: clean
 clean: demo-stop ## Remove .venv, caches and build output
-	rm -rf $(VENV) $(BUILD) .ansible .hypothesis .*_cache *.egg-info rcron-cluster-*.tar.gz*
+	rm -rf $(VENV) $(BUILD) .ansible .hypothesis .*_cache *.egg-info rcron-cluster-*.tar.gz rcron-[0-9]*.tar.gz rcron-*.sha256
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: containers

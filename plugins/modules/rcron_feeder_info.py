@@ -69,7 +69,8 @@ options:
     required: true
   files:
     description:
-      - Further files that the role writes, whatever the feeder, each with the comment at its top.
+      - Further files that the role writes, whatever the feeder, each with the comment at its top. A file that
+        packaging/install.py has written is the role's own, too, since the role takes over from it.
     type: dict
     default: {}
   writes:
@@ -385,8 +386,9 @@ from ansible_collections.rcron.cluster.plugins.module_utils.feeders import (
     ucarp,
     wackamole,
 )
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.installer import UNIT_MARK
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.trust import exposure
-from ansible_collections.rcron.cluster.plugins.module_utils.node.files import foreign, printable
+from ansible_collections.rcron.cluster.plugins.module_utils.node.files import foreign, is_ours, printable
 from ansible_collections.rcron.cluster.plugins.module_utils.node.programs import ProgramError
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TIME_LIMIT, TimeLimitError, within
 
@@ -421,7 +423,7 @@ def main() -> None:
     except InspectionError as error:
         module.fail_json(msg=str(error))
     for path, mark in module.params["files"].items():
-        node["foreign"] += foreign([path], mark)
+        node["foreign"] += [each for each in foreign([path], mark) if not is_ours(each, UNIT_MARK)]
     # For Patroni, the look has found the path.
     written = [*module.params["writes"], *module.params["files"], node.get("file")]
     node["exposed"] = next(filter(None, (exposed(path) for path in written if path)), "")

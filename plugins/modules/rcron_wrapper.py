@@ -203,14 +203,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.installation.steps i
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
 
 #: The options that are paths, and their defaults.
-PLACES = {
-    "conf": "/etc/rcron/rcron.conf",
-    "state_file": "/var/run/rcron/state",
-    "lib_dir": "/usr/lib/rcron",
-    "bin_dir": "/usr/bin",
-    "man_dir": "/usr/share/man",
-    "tmpfiles_dir": "/etc/tmpfiles.d",
-}
+PLACES = Places().options()
 
 
 def main() -> None:

@@ -22,7 +22,8 @@ README = PAGES["README.md"]
 
 #: The first word of a command, as opposed to a word of prose.
 COMMAND = re.compile(
-    r"(make|ansible-playbook|ansible-galaxy|ansible-doc|ansible|rcronctl|rcron|systemctl|journalctl) .*"
+    r"(make|ansible-playbook|ansible-galaxy|ansible-doc|ansible|rcronctl|rcron|systemctl|journalctl|printf|tar"
+    r"|python3 packaging/\S+) .*"
 )
 
 #: Where each command, without the hosts' file, is run: a file or a folder of Python files, and the words that do so.
@@ -33,6 +34,23 @@ RUN_BY = {
     "make docs": ("Makefile", "tests/published.sh docs"),
     "make fuzz-short": ("tests/all.sh", "make fuzz-short"),
     "make cluster SCENARIOS=attack": ("tests/all.sh", "cluster"),
+    "make tarball": ("tests/unit/packaging/test_install.py", '"make", "tarball"'),
+    # test_the_commands_of_the_page runs the block of them that the page shows.
+    "tar -xzf && cd rcron-0.1.0": ("tests/unit/packaging/test_install.py", r'startswith\("tar'),
+    "printf 'cluster_name = billing\\ndefault_state = passive\\nstate_max_age = 10\\n' > billing.conf": (
+        "tests/unit/packaging/test_install.py",
+        "BY_HAND",
+    ),
+    "python3 packaging/install.py check --config billing.conf": ("tests/unit/packaging/test_install.py", "BY_HAND"),
+    "python3 packaging/install.py present --config billing.conf": ("tests/unit/packaging/test_install.py", "BY_HAND"),
+    "python3 packaging/install.py absent": ("tests/unit/packaging/test_install.py", "BY_HAND"),
+    "systemctl daemon-reload": ("tests/cluster/test_default_upgrade.py", "systemctl daemon-reload"),
+    "systemctl enable --now rcron-agent": ("roles/_feeder/tasks/agent.yml", "name: rcron-agent\n.*\n    enabled: true"),
+    "systemctl reload keepalived": ("tests/cluster/test_default_upgrade.py", "systemctl reload keepalived"),
+    "systemctl daemon-reload && systemctl reload keepalived": (
+        "tests/cluster/test_default_upgrade.py",
+        r"systemctl daemon-reload\n +systemctl reload keepalived",
+    ),
     "ansible-doc --type role rcron.cluster.rcron": ("tests/unit/test_readme.py", "ansible-doc.*role"),
     "make test-long PARTS=faults": ("tests/long.sh", r"faults\) run faults .* make cluster"),
     "make soak": ("tests/all.sh", "make soak SECONDS"),

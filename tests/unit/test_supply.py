@@ -132,7 +132,8 @@ printf -- '-----BEGIN PGP SIGNATURE-----\\nx\\n-----END PGP SIGNATURE-----\\n'
 @pytest.mark.parametrize("key", ["", "maintainer"])
 def test_a_release_has_a_checksum_and_a_signature_if_there_is_a_key(tmp_path, key):
     work = tmp_path / "work"
-    for name in (".ci/release", "galaxy.yml", "rcron/__init__.py", "README.md", "docs/install.md", ".gitignore"):
+    names = "galaxy.yml rcron/__init__.py README.md docs/install.md docs/state.md .gitignore packaging/tarball.sh"
+    for name in (".ci/release", *names.split()):
         (work / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(CHECKOUT / name, work / name)
     (work / "changelogs" / "fragments").mkdir(parents=True)
@@ -143,10 +144,10 @@ def test_a_release_has_a_checksum_and_a_signature_if_there_is_a_key(tmp_path, ke
     for name, text in {"make": ":", "antsibull-changelog": ":", "ansible-galaxy": built, "signer": ""}.items():
         (tools / name).write_text(SIGNER if name == "signer" else f"#!/bin/sh\n{text}\n")
         (tools / name).chmod(0o755)
-    names = {f"GIT_{role}_{what}": "x@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    people = {f"GIT_{role}_{what}": "x@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     environment = {
         **os.environ,
-        **names,
+        **people,
         "PATH": f"{tools}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
         "GIT_CONFIG_GLOBAL": os.devnull,
@@ -165,9 +166,11 @@ def test_a_release_has_a_checksum_and_a_signature_if_there_is_a_key(tmp_path, ke
     run("git", "add", "--all")
     run("git", "commit", "--quiet", "--message", "x")
     said = run(".ci/release", "9.9.9")
-    assert run("sha256sum", "--check", "rcron-cluster-9.9.9.tar.gz.sha256").endswith(": OK\n")
+    assert (
+        run("sha256sum", "--check", "rcron-9.9.9.sha256") == "rcron-cluster-9.9.9.tar.gz: OK\nrcron-9.9.9.tar.gz: OK\n"
+    )
     tag = run("git", "cat-file", "tag", "v9.9.9")
-    assert (work / "rcron-cluster-9.9.9.tar.gz.sha256").read_text() in tag
+    assert (work / "rcron-9.9.9.sha256").read_text() in tag
     assert ("BEGIN PGP SIGNATURE" in tag) == bool(key)
     assert ("NOT signed" in said) != bool(key)
     assert run("git", "status", "--porcelain") == ""

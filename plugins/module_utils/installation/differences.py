@@ -10,21 +10,23 @@ import stat
 
 from .errors import InstallError
 from .package import Package, compiled_mark
-from .steps import CompileLibrary, MakeFolder, MakeLibrary, MakeLink, Step, WriteFile, owner_of_all
+from .places import Places
+from .steps import CompileLibrary, MakeFolder, MakeLibrary, MakeLink, Step, WriteFile, WriteUnit, owner_of_all
 
 
-def library_step(package: Package, path: str, cache_tag: str) -> Step | None:
+def library_step(package: Package, path: str, on_host: str, cache_tag: str) -> Step | None:
     """Return the step that a version's folder needs. An existing one is complete, because it came by rename.
 
     Args:
         package: What the folder should hold.
         path: The folder.
+        on_host: What the host itself calls it.
         cache_tag: The interpreter's tag in the names of bytecode files.
     """
     if not os.path.isdir(path):
-        return MakeLibrary(path, "", f"{path}/\n", package)
+        return MakeLibrary(path, "", f"{path}/\n", package, on_host)
     mark = compiled_mark(path, cache_tag)
-    return None if os.path.exists(mark) else CompileLibrary(mark, "", f"{mark}\n", package, path)
+    return None if os.path.exists(mark) else CompileLibrary(mark, "", f"{mark}\n", package, path, on_host)
 
 
 def folder_step(path: str, mode: int | None = None, owner: tuple[int, int] | None = None) -> Step | None:
@@ -74,6 +76,16 @@ def file_step(path: str, text: str) -> Step | None:
     if before == text and stat.S_IMODE(is_now.st_mode) == 0o644 and (is_now.st_uid, is_now.st_gid) == owner_of_all():
         return None
     return WriteFile(path, before, text, text)
+
+
+def unit_step(places: Places, text: str) -> Step | None:
+    """Return the step that the unit of rcron-agent needs to hold a text.
+
+    Raises:
+        InstallError: Something else is there.
+    """
+    step = file_step(places.agent_unit, text)
+    return step and WriteUnit(step.path, step.before, step.after, text, not places.destdir)
 
 
 def link_step(path: str, target: str) -> Step | None:

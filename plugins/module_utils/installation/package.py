@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import dataclass
 
 from .errors import InstallError, Refusal
+from .installer import ROLE
 from .processes import run
 
 #: Run by the interpreter that will run the wrapper. Arguments: the package's folder, and the name of the configuration
@@ -159,11 +160,17 @@ class Wanted:
         package: The version of the wrapper.
         conf_content: The text of rcron.conf.
         state_user: The name of the state folder's owner.
+        installer: Who installs it: see installer.py.
+        takes_over: Whether another installer's work is taken over.
+        agent_unit: The text of the unit for rcron-agent. Empty: a feeder's role writes it when it has a use for it.
     """
 
     package: Package
     conf_content: str
     state_user: str = "root"
+    installer: str = ROLE
+    takes_over: bool = False
+    agent_unit: str = ""
 
 
 def compiled_mark(library: str, cache_tag: str) -> str:

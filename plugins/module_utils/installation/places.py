@@ -30,6 +30,8 @@ SHARED = frozenset(
 class Places:
     """Paths on the host, each named after the option that sets it.
 
+    If the host's files are below another folder here, a package's or an image's, all paths begin with that folder.
+
     Attributes:
         lib_dir: The folder that holds one folder for each version of the wrapper.
         bin_dir: The folder of the commands rcron, rcronctl and rcron-agent.
@@ -37,31 +39,51 @@ class Places:
         conf: The cluster's rcron.conf.
         state_file: The cluster's state file.
         tmpfiles_dir: The folder that systemd-tmpfiles reads at boot.
+        destdir: The folder that the host's files are below; empty on the host itself.
     """
 
-    lib_dir: str
-    bin_dir: str
-    man_dir: str
-    conf: str
-    state_file: str
-    tmpfiles_dir: str
+    lib_dir: str = "/usr/lib/rcron"
+    bin_dir: str = "/usr/bin"
+    man_dir: str = "/usr/share/man"
+    conf: str = "/etc/rcron/rcron.conf"
+    state_file: str = "/var/run/rcron/state"
+    tmpfiles_dir: str = "/etc/tmpfiles.d"
+    destdir: str = ""
+
+    def options(self) -> dict[str, str]:
+        """Return the paths by the option that sets each."""
+        return {name: path for name, path in vars(self).items() if name != "destdir"}
+
+    def on_host(self, path: str) -> str:
+        """Return what the host itself calls one of these paths."""
+        return path[len(self.destdir) :]
 
     @property
     def state_path(self) -> str:
         """The state file below /run: systemd-tmpfiles complains about /var/run, a link to it."""
-        return re.sub(r"\A/var/run/", "/run/", self.state_file)
+        return self.destdir + re.sub(r"\A/var/run/", "/run/", self.on_host(self.state_file))
 
     @property
     def pin_path(self) -> str:
         """The pin's file (rcron/state.py, pin_path), which is not below /run because it survives reboots."""
-        return re.sub(r"\A/run/", "/var/lib/", self.state_path) + ".pin"
+        return self.destdir + re.sub(r"\A/run/", "/var/lib/", self.on_host(self.state_path)) + ".pin"
 
     @property
     def tmpfiles(self) -> str:
         """The file that systemd-tmpfiles reads at boot for this cluster."""
         name = os.path.splitext(os.path.basename(self.conf))[0]
-        own = "rcron" if self.conf == "/etc/rcron/rcron.conf" else f"rcron-{name}"
+        own = "rcron" if self.on_host(self.conf) == "/etc/rcron/rcron.conf" else f"rcron-{name}"
         return os.path.join(self.tmpfiles_dir, f"{own}.conf")
+
+    @property
+    def agent_unit(self) -> str:
+        """The unit of rcron-agent, where the feeders' roles write it, too."""
+        return f"{self.destdir}/etc/systemd/system/rcron-agent.service"
+
+    @property
+    def agent_clusters(self) -> str:
+        """The folder of the files that say which clusters rcron-agent serves."""
+        return f"{self.destdir}/etc/rcron/agent.d"
 
     @property
     def man_folders(self) -> list[str]:
@@ -83,7 +105,7 @@ class Places:
     def in_use(self) -> str | None:
         """Return the version's folder that the host's `rcron` runs from, or None if there is no such command."""
         launcher = os.path.join(self.bin_dir, "rcron")
-        return os.path.dirname(os.path.dirname(os.readlink(launcher))) if is_our_link(launcher) else None
+        return self.destdir + os.path.dirname(os.path.dirname(os.readlink(launcher))) if is_our_link(launcher) else None
 
     def libraries(self) -> list[str]:
         """Return the paths of all versions' folders."""

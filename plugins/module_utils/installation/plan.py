@@ -15,13 +15,14 @@ import re
 import tempfile
 from dataclasses import dataclass, field
 
-from .differences import file_step, folder_step, library_step, link_line, link_step
+from . import installer
+from .differences import file_step, folder_step, library_step, link_line, link_step, unit_step
 from .errors import InstallError, RefusedError
 from .package import Wanted
 from .places import PROGRAMS, SHARED, Places, entries, is_our_link
 from .preflight import examine
 from .processes import run, users_of
-from .steps import Remove, RemoveFolder, RemoveLauncher, RemoveUnused, Step, owner_of_all
+from .steps import Remove, RemoveFolder, RemoveLauncher, RemoveUnit, RemoveUnused, Step, owner_of_all
 from .trust import exposure
 
 #: The mode of the folders for state and pin: rcron.files.FOLDER_MODE says why.
@@ -76,24 +77,28 @@ def present(places: Places, wanted: Wanted) -> Plan:
     state_owner = (pwd.getpwnam(wanted.state_user).pw_uid, owner_of_all()[1])
     states, pins = (os.path.dirname(path) for path in (places.state_path, places.pin_path))
     library = os.path.join(places.lib_dir, wanted.package.name)
-    links = [link_step(path, f"{library}/{to}") for path, to in places.links.items()]
+    links = [link_step(path, f"{places.on_host(library)}/{to}") for path, to in places.links.items()]
     launchers, pages = links[-len(PROGRAMS) :], links[: -len(PROGRAMS)]
     conf = file_step(places.conf, wanted.conf_content)
+    unit = unit_step(places, wanted.agent_unit) if wanted.agent_unit else None
     steps = [
-        library_step(wanted.package, library, cache_tag),
+        library_step(wanted.package, library, places.on_host(library), cache_tag),
         folder_step(os.path.dirname(places.conf), 0o755, owner_of_all()),
-        file_step(places.tmpfiles, _tmpfiles_text(places, wanted.state_user)),
-        folder_step(states, SEARCHABLE, state_owner),
-        _lock_step(places, state_owner[0]),
+        file_step(places.tmpfiles, _tmpfiles_text(places, wanted)),
+        # An image has no state: systemd-tmpfiles creates the folder when the host boots.
+        *([] if places.destdir else [folder_step(states, SEARCHABLE, state_owner), _lock_step(places, state_owner[0])]),
         # rcronctl creates it with the first pin.
         folder_step(pins, SEARCHABLE, owner_of_all()) if os.path.isdir(pins) and pins != states else None,
         *(folder_step(path) for path in [*places.man_folders, places.bin_dir]),
         *pages,
         *([*launchers, conf] if _are_launchers_first(places, conf, library) else [conf, *launchers]),
+        folder_step(places.agent_clusters) if wanted.agent_unit else None,
+        unit,
+        # The version that the agent ran from is free once it has started again.
         *(
             RemoveUnused(path, f"{path}/\n", "")
             for path in places.libraries()
-            if path != library and not users_of(path)
+            if path != library and (unit is not None or not users_of(path))
         ),
     ]
     return Plan(library, [step for step in steps if step is not None])
@@ -118,7 +123,7 @@ def _are_launchers_first(places: Places, conf: Step | None, library: str) -> boo
     The configuration comes first, unless the version in use would refuse it.
     """
     old = places.in_use()
-    if conf is None or old is None or old == library:
+    if conf is None or old is None or old == library or places.destdir:
         return False
     command = os.path.join(old, "bin", "rcronctl")
     if exposure(command):
@@ -134,13 +139,15 @@ def _are_launchers_first(places: Places, conf: Step | None, library: str) -> boo
             return True  # the version in use cannot run at all
 
 
-def _tmpfiles_text(places: Places, user: str) -> str:
+def _tmpfiles_text(places: Places, wanted: Wanted) -> str:
+    state = places.on_host(places.state_path)
+    user = wanted.state_user
     return f"""\
-# Written by Ansible, role rcron.cluster.rcron, for {places.conf}.
+{installer.line(wanted.installer, places)}
 # A node comes up passive, and stays so until its feeder or its operator says otherwise: cron starts before they do.
 # The second line is for boot alone (!), so that systemd-tmpfiles --create leaves a running node's state as it is.
-d {os.path.dirname(places.state_path)} {SEARCHABLE:04o} {user} root -
-f+! {places.state_path} 0644 {user} root - passive\\n
+d {os.path.dirname(state)} {SEARCHABLE:04o} {user} root -
+f+! {state} 0644 {user} root - passive\\n
 """
 
 
@@ -152,7 +159,7 @@ def absent(places: Places) -> Plan:
     library = places.in_use()
     if not _has_other_clusters(places):
         library = None
-        steps = _wrapper_removal(places)
+        steps = _agent_removal(places) + _wrapper_removal(places)
         own_folders.append(places.lib_dir)
         used_folders = [*places.man_folders, places.bin_dir]
     own_folders = list(dict.fromkeys(own_folders))
@@ -162,7 +169,7 @@ def absent(places: Places) -> Plan:
     steps += [
         RemoveFolder(path, f"{path}/\n", "")
         for path in own_folders + [path for path in used_folders if path in emptied]
-        if path not in SHARED and os.path.isdir(path) and set(entries(path)) <= gone
+        if places.on_host(path) not in SHARED and os.path.isdir(path) and set(entries(path)) <= gone
     ]
     return Plan(library, steps)
 
@@ -172,6 +179,23 @@ def _has_other_clusters(places: Places) -> bool:
     return any(
         re.search(r"/rcron(-[^/]*)?\.conf\Z", path) and path != places.tmpfiles for path in entries(places.tmpfiles_dir)
     )
+
+
+def _agent_removal(places: Places) -> list[Step]:
+    """Return the steps that remove the service rcron-agent, unless it is a feeder's role that looks after it."""
+    if not installer.has_unit(places):
+        return []
+    unit = places.agent_unit
+    steps: list[Step] = [RemoveUnit(unit, f"{unit}\n", "", not places.destdir)]
+    # systemd keeps the folder for a service that comes back, and in an image nobody else removes the link.
+    rest = os.path.join(os.path.dirname(unit), "multi-user.target.wants", "rcron-agent.service")
+    rest = rest if places.destdir else "/run/rcron-agent"
+    if os.path.lexists(rest):
+        steps.append(Remove(rest, f"{rest}\n", ""))
+    clusters = places.agent_clusters
+    if os.path.isdir(clusters) and not entries(clusters):
+        steps.append(RemoveFolder(clusters, f"{clusters}/\n", ""))
+    return steps
 
 
 def _wrapper_removal(places: Places) -> list[Step]:

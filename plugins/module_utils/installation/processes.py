@@ -41,6 +41,23 @@ def run(argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(argv, done.returncode, output, errors)
 
 
+def systemctl(*words: str) -> None:
+    """Run systemctl; do nothing on a machine whose init is not systemd, such as an image that is being built.
+
+    Args:
+        *words: Its arguments.
+
+    Raises:
+        OSError: It failed.
+    """
+    if not os.path.isdir("/run/systemd/system"):
+        return
+    done = run(["systemctl", *words])
+    if done.returncode:
+        said = done.stderr.strip() or f"exit status {done.returncode}"
+        raise OSError(errno.EIO, f"systemctl {' '.join(words)}: {said}", words[-1])
+
+
 def users_of(library: str) -> list[int]:
     """Return the IDs of the processes that run from a version's folder.
 

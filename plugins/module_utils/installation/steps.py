@@ -48,14 +48,20 @@ class Step:
 
 @dataclass
 class MakeLibrary(Step):
-    """Create a version's folder, which nobody ever sees incomplete."""
+    """Create a version's folder, which nobody ever sees incomplete.
+
+    Attributes:
+        package: What is in it.
+        library: The path that it has on the host: self.path, unless that is below a package's or an image's folder.
+    """
 
     package: Package
+    library: str
 
     def do(self) -> bool:
         """Fill and compile a folder under another name, then rename it."""
         files = {path: (text, 0o644) for path, text in self.package.files.items()}
-        files.update({path: (text, 0o755) for path, text in self.package.launchers(self.path).items()})
+        files.update({path: (text, 0o755) for path, text in self.package.launchers(self.library).items()})
         parent = os.path.dirname(self.path)
         os.makedirs(parent, exist_ok=True)
         staging = tempfile.mkdtemp(prefix=".staging-", dir=parent)
@@ -68,7 +74,7 @@ class MakeLibrary(Step):
                     os.fchmod(file.fileno(), mode)
                     file.flush()
                     os.fsync(file.fileno())
-            self.package.compile(staging, self.path)
+            self.package.compile(staging, self.library)
             os.chmod(staging, 0o755)  # noqa: S103 - every user's jobs read it
             os.rename(staging, self.path)
         except BaseException:
@@ -79,14 +85,21 @@ class MakeLibrary(Step):
 
 @dataclass
 class CompileLibrary(Step):
-    """Compile an existing version's folder for another Python."""
+    """Compile an existing version's folder for another Python.
+
+    Attributes:
+        package: What is in it.
+        folder: The folder's path.
+        library: The path that it has on the host, as in MakeLibrary.
+    """
 
     package: Package
+    folder: str
     library: str
 
     def do(self) -> bool:
         """Write the bytecode."""
-        self.package.compile(self.library, self.library)
+        self.package.compile(self.folder, self.library)
         return True
 
 
@@ -138,6 +151,25 @@ class WriteFile(Step):
 
 
 @dataclass
+class WriteUnit(WriteFile):
+    """Replace a service's unit, and have a service that runs start again with it.
+
+    Attributes:
+        manager: Whether this machine's systemd is to know: not if the unit is a package's or an image's.
+    """
+
+    manager: bool
+
+    def do(self) -> bool:
+        """Write the file, then tell systemd."""
+        super().do()
+        if self.manager:
+            processes.systemctl("daemon-reload")
+            processes.systemctl("try-restart", os.path.basename(self.path))
+        return True
+
+
+@dataclass
 class MakeLink(Step):
     """Create or switch a link, which is never missing meanwhile."""
 
@@ -183,6 +215,26 @@ class Remove(Step):
                     os.unlink(name, dir_fd=folder)
         finally:
             os.close(folder)
+        return True
+
+
+@dataclass
+class RemoveUnit(Remove):
+    """Stop a service, and remove its unit.
+
+    Attributes:
+        manager: As in WriteUnit.
+    """
+
+    manager: bool
+
+    def do(self) -> bool:
+        """Stop it now and at boot, remove the file, then tell systemd."""
+        if self.manager:
+            processes.systemctl("disable", "--quiet", "--now", os.path.basename(self.path))
+        super().do()
+        if self.manager:
+            processes.systemctl("daemon-reload")
         return True
 
 

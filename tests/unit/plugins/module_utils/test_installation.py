@@ -763,3 +763,43 @@ def test_a_version_that_others_could_have_replaced_is_not_run(root, places, want
         monkeypatch.setattr(planning, "exposure", lambda _path: None)
     present(places, wanted(package("2.0"), "nice_level = 5\n"))
     assert (root / "ran").exists() == (not is_protected)
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What systemd is told."""
+    calls: list[str] = []
+    monkeypatch.setattr(processes, "systemctl", lambda *words: calls.append(" ".join(words)))
+    return calls
+
+
+def test_systemd_starts_a_service_again_whose_unit_is_new(tmp_path, told):
+    path = str(tmp_path / "x.service")
+    assert steps.WriteUnit(path, "", "[Unit]\n", "[Unit]\n", manager=True).do()
+    assert pathlib.Path(path).read_text() == "[Unit]\n"
+    assert told == ["daemon-reload", "try-restart x.service"]
+
+
+def test_systemd_stops_a_service_before_its_unit_goes(tmp_path, monkeypatch):
+    unit = tmp_path / "x.service"
+    unit.write_text("[Unit]\n")
+    seen = []
+    monkeypatch.setattr(processes, "systemctl", lambda *words: seen.append((words[0], unit.exists())))
+    assert steps.RemoveUnit(str(unit), "", "", manager=True).do()
+    assert seen == [("disable", True), ("daemon-reload", False)]
+
+
+def test_this_machines_systemd_does_not_hear_of_an_images_unit(tmp_path, told):
+    path = str(tmp_path / "x.service")
+    steps.WriteUnit(path, "", "[Unit]\n", "[Unit]\n", manager=False).do()
+    steps.RemoveUnit(path, "", "", manager=False).do()
+    assert told == []
+    assert not os.path.exists(path)
+
+
+def test_what_systemctl_says_is_in_the_error(monkeypatch):
+    monkeypatch.setattr(os.path, "isdir", lambda path: path == "/run/systemd/system")
+    said = subprocess.CompletedProcess([], 1, "", "Job for x.service failed.\n")
+    monkeypatch.setattr(processes, "run", lambda argv: said)
+    with pytest.raises(OSError, match=r"systemctl try-restart x.service: Job for x.service failed\."):
+        processes.systemctl("try-restart", "x.service")

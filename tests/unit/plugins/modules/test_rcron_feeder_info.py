@@ -103,6 +103,21 @@ def test_examples_are_taken(run):
         assert "node" in run(**task["rcron.cluster.rcron_feeder_info"])
 
 
+@pytest.mark.parametrize(
+    ("first_line", "is_foreign"),
+    [
+        (MARK, False),
+        ("# Written by packaging/install.py: changes made here are lost at its next run.", False),
+        ("#", True),
+    ],
+)
+def test_a_role_takes_over_a_unit_from_the_script(run, options, tmp_path, first_line, is_foreign):
+    unit = tmp_path / "rcron-agent.service"
+    unit.write_text(f"{first_line}\n[Unit]\n")
+    node = run(feeder="patroni", options=options["patroni"], files={str(unit): MARK})["node"]
+    assert node["foreign"] == ([str(unit)] if is_foreign else [])
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
 def test_a_user_in_whose_folder_a_role_would_write_is_named(run, options, tmp_path, play):
     """With a link in his folder, he decides where root writes."""
