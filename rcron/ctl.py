@@ -18,6 +18,7 @@ from rcron.hook import EX_CANTCREAT, EX_CONFIG, EX_TEMPFAIL, EX_USAGE
 
 EX_OK = 0
 EX_PASSIVE = 1
+EX_DIFFERS = 1
 
 _FIXES = {
     errno.EACCES: "; run this as root",
@@ -187,6 +188,15 @@ def _parser() -> _Parser:
     history.add_argument("--json", action="store_true", help="for programs: a line for each run")
     history.set_defaults(command=_history)
 
+    migrate_check = commands.add_parser(
+        "migrate-check",
+        help="say what must change on a node that has used the C rcron",
+        description="Examines the configuration, the state file and all crontabs of this node, and changes nothing. "
+        "Exits 0 if nothing must be changed, 1 otherwise.",
+    )
+    migrate_check.add_argument("file", nargs="?", metavar="FILE", help="the rcron.conf; default: the file of --conf")
+    migrate_check.set_defaults(command=_migrate_check)
+
     feed = commands.add_parser("feed", help="for feeders' hooks")
     feeds = feed.add_subparsers(metavar="FEEDER", required=True)
     for name in feeders.NAMES:
@@ -323,6 +333,17 @@ def _check(options: argparse.Namespace) -> int:
         f"default state {config.default_state}"
     )
     return EX_OK
+
+
+def _migrate_check(options: argparse.Namespace) -> int:
+    from rcron import migrate
+
+    found, examined = migrate.findings(options.file or options.conf)
+    for finding in found:
+        print(log.one_line(f"{finding.level}: {finding.where}: {finding.text}"))
+    to_fix = sum(finding.level == migrate.FIX for finding in found)
+    print(log.one_line(f"{to_fix} to fix, {len(found) - to_fix} to look at in {', '.join(examined)}"))
+    return EX_DIFFERS if to_fix else EX_OK
 
 
 def _feed(options: argparse.Namespace) -> int:

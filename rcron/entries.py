@@ -87,8 +87,8 @@ def find(spools: "Iterable[str]" = SPOOLS, etc: str = "/etc") -> "list[Entry]":
         OSError: a crontab cannot be read.
     """
     found: "list[Entry]" = []
-    for path, user in _crontabs(spools, etc):
-        found += entries(_read(path), path, user)
+    for path, user in crontabs(spools, etc):
+        found += entries(read(path), path, user)
     users: "dict[tuple[str, str], set[str]]" = {}
     for entry in found:
         if not entry.name.endswith(f" ({entry.user})"):
@@ -101,8 +101,16 @@ def find(spools: "Iterable[str]" = SPOOLS, etc: str = "/etc") -> "list[Entry]":
     ]
 
 
-def _crontabs(spools: "Iterable[str]", etc: str) -> "Iterator[tuple[str, str | None]]":
-    """Yield each crontab's path, and its user if it is a user's."""
+def crontabs(spools: "Iterable[str]", etc: str) -> "Iterator[tuple[str, str | None]]":
+    """Find the crontabs of this node.
+
+    Args:
+        spools: the folders of the users' crontabs.
+        etc: the folder of `crontab` and `cron.d`.
+
+    Yields:
+        Each one's path, and its user if it is a user's.
+    """
     for spool in spools:
         for name in _names(spool):
             try:
@@ -123,7 +131,18 @@ def _names(folder: str) -> "list[str]":
         return []
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
+    """Read a crontab.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its text, up to MAX_BYTES; nothing if it is gone.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     try:
         fd = files.open_regular(path)
     except OSError as error:
@@ -134,16 +153,35 @@ def _read(path: str) -> str:
         return stream.read(MAX_BYTES).decode("utf-8", "surrogateescape")
 
 
-def entries(text: str, path: str, user: "str | None") -> "Iterator[Entry]":
+class Line(NamedTuple):
+    """An entry that mentions rcron.
+
+    Attributes:
+        number (int): its line in the crontab, counted from 1.
+        name (str): what ansible.builtin.cron wrote above it.
+        zone (str): the time zone that the crontab sets with CRON_TZ, or an empty string.
+        schedule (str): its fields, or a word that begins with `@`.
+        user (str): who runs it.
+        command (str): what cron gives to the shell.
+    """
+
+    number: int
+    name: str
+    zone: str
+    schedule: str
+    user: str
+    command: str
+
+
+def lines(text: str, user: "str | None") -> "Iterator[Line]":
     """Read one crontab.
 
     Args:
         text: what it holds.
-        path: its name.
         user: whose it is; None if each line names its user.
 
     Yields:
-        The prefixed entries. A line that cron would not run is not one.
+        The entries that mention rcron. A line that cron would not run is not one.
     """
     above = zone = ""
     for number, line in enumerate(text.split("\n"), 1):
@@ -163,21 +201,36 @@ def entries(text: str, path: str, user: "str | None") -> "Iterator[Entry]":
             if field is None:
                 continue
             owner, rest = field[1], rest[field.end() :]
-        request = _request(_command(rest))
+        yield Line(number, name, zone, " ".join(match[1].split()), owner, _command(rest))
+
+
+def entries(text: str, path: str, user: "str | None") -> "Iterator[Entry]":
+    """Read the prefixed entries of one crontab.
+
+    Args:
+        text: what it holds.
+        path: its name.
+        user: whose it is; None if each line names its user.
+
+    Yields:
+        The prefixed entries of users that exist.
+    """
+    for line in lines(text, user):
+        request = _request(line.command)
         if request is None:
             continue
         try:
-            uid = pwd.getpwnam(owner).pw_uid
+            uid = pwd.getpwnam(line.user).pw_uid
         except (KeyError, ValueError):
             continue
         logged = _logged(request.words)
         digest = hashlib.sha256(logged.encode("utf-8", "backslashreplace")).hexdigest()[:8]
-        label = log.one_line(name)
+        label = log.one_line(line.name)
         if label and user is not None and uid != 0:
-            label += f" ({owner})"  # what a user writes is not to be taken for another's entry
-        label = label or f"{owner}-{digest}"
-        when = " ".join(match[1].split())
-        yield Entry(label, request.conf, owner, uid, logged, when, zone, request.takeover_wait, path, number)
+            label += f" ({line.user})"  # what a user writes is not to be taken for another's entry
+        label = label or f"{line.user}-{digest}"
+        wait = request.takeover_wait
+        yield Entry(label, request.conf, line.user, uid, logged, line.schedule, line.zone, wait, path, line.number)
 
 
 def _command(text: str) -> str:
@@ -208,11 +261,23 @@ def words(text: str) -> "list[str]":
         The words without quotes, with GAP in place of what only a shell knows: variables, patterns, and everything
         from a command substitution on.
     """
+    return split(text)[0]
+
+
+def split(text: str) -> "tuple[list[str], str]":
+    """Split a command as `words` does.
+
+    Args:
+        text: the command.
+
+    Returns:
+        The words, and the rest of the command, which begins with an operator or a comment.
+    """
     found: "list[str]" = []
     pieces: "list[str]" = []  # of the word that has begun
     at = 0
     while at < len(text):
-        char = text[at]
+        char, begin = text[at], at
         piece, at = _piece(text, at)
         if piece is not None:
             pieces.append(piece)
@@ -223,8 +288,9 @@ def words(text: str) -> "list[str]":
                 found.append("".join(pieces))
             pieces = []
         else:
+            at = begin
             break
-    return [*found, "".join(pieces)] if pieces else found
+    return ([*found, "".join(pieces)] if pieces else found), text[at:]
 
 
 def _piece(text: str, at: int) -> "tuple[str | None, int]":

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -81,7 +82,8 @@ RUN_BY = {
     "rcronctl is-active": ("molecule/shared/nodes.py", "rcronctl is-active"),
     "rcronctl health": ("tests/unit/rcron/test_health.py", '"health", "--no-clock"'),
     "rcronctl metrics": ("tests/unit/rcron/test_metrics.py", '"metrics", "--counters"'),
-    "rcronctl check FILE": ("tests/unit/rcron/test_ctl.py", '"check", str'),
+    "rcronctl migrate-check": ("tests/unit/rcron/test_migrate.py", '"migrate-check"'),
+    "rcronctl migrate-check FILE": ("tests/unit/rcron/test_migrate.py", '"migrate-check", str'),
     "rcronctl guard": ("tests/unit/rcron/test_guard.py", '"guard"'),
     "rcronctl history": ("tests/unit/rcron/agent/test_server.py", '"history"'),
     "rcron --claim required": ("tests/unit/rcron/test_claim.py", "--claim=required"),
@@ -96,7 +98,7 @@ RUN_BY = {
     "rcronctl pin active|passive [--for 2h30m]": ("tests/cluster/test_suites_pin.py", "rcronctl pin"),
     "rcronctl pin passive --for 2h": ("tests/cluster/test_suites_pin.py", "rcronctl pin passive"),
     "systemctl stop keepalived": ("tests/cluster/test_default_failover.py", "systemctl stop keepalived"),
-    "rcron 'a \\| b'": ("tests/unit/rcron/test_command_line.py", r"a \| b"),
+    "rcron 'a | b'": ("tests/unit/rcron/test_command_line.py", r"a \| b"),
     "rcron -c": ("tests/unit/rcron/test_command_line.py", '"-c"'),
     "rcron -c '…'": ("tests/unit/rcron/test_command_line.py", '"-c"'),
     "rcron -c 'a && b > out'": ("tests/unit/rcron/test_command_line.py", '"-c"'),
@@ -126,6 +128,16 @@ def commands() -> list[str]:
                 if plain not in found:
                     found.append(plain)
     return found
+
+
+SHOWN = frozenset(commands())
+
+# docs/migrate.md's crontab lines, which both programs have run: the C rcron for the table, this one in test_migrate.py.
+RUN_BY |= {
+    line.replace("|", "\\|"): ("tests/unit/rcron/c_rcron.json", re.escape(json.dumps(line)))
+    for line in (row.get("crontab", "") for row in json.loads((CHECKOUT / "tests/unit/rcron/c_rcron.json").read_text()))
+    if line.replace("|", "\\|") in SHOWN and line.replace("|", "\\|") not in RUN_BY
+}
 
 
 def test_commands_are_found() -> None:
@@ -217,7 +229,7 @@ def test_the_timers_condition_skips_on_passive_nodes_only(
     assert ran.returncode == status
 
 
-#: What docs/comparison.md says of the C rcron's configuration: forms that are refused here, and forms that only work
+#: What docs/migrate.md says of the C rcron's configuration: forms that are refused here, and forms that only work
 #: here.
 REFUSED = [
     "nice_level = 5\nnice_level = 5\n",

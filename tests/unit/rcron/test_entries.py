@@ -155,7 +155,7 @@ def test_a_crontab_that_is_exchanged_for_a_fifo_holds_nobody_up(
     (tmp_path / "mine").write_text(f"* * * * * {ME} rcron mine\n")
     (tmp_path / "cron.d" / "app").symlink_to(tmp_path / "mine")
     (tmp_path / "cron.d" / "other").write_text(f"* * * * * {ME} rcron other\n")
-    real = entries._read
+    real = entries.read
 
     def read(path: str) -> str:
         if path.endswith("app"):
@@ -163,7 +163,7 @@ def test_a_crontab_that_is_exchanged_for_a_fifo_holds_nobody_up(
             os.mkfifo(tmp_path / "mine")
         return real(path)
 
-    monkeypatch.setattr(entries, "_read", read)
+    monkeypatch.setattr(entries, "read", read)
     if not is_protected:
         monkeypatch.setattr(entries.files, "open_regular", lambda path: os.open(path, os.O_RDONLY))
 
