@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The rcron maintainers
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The part of rcron_info that runs on the controller: it compares the clocks and checks the answer."""
 
 from __future__ import annotations

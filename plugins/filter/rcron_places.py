@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The rcron maintainers
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The filter rcron_places: numbers that rank a cluster's hosts, and that stay when hosts come and go."""
 
 from __future__ import annotations

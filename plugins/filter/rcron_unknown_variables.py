@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The rcron maintainers
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The filter rcron_unknown_variables."""
 
 from __future__ import annotations

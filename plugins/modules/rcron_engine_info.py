@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rcron_engine_info
 short_description: Try out from a node the engine that is to keep the claims of an rcron cluster
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The rcron maintainers (@rcron)
 description:

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rcron_feeder_info
 short_description: Look at the software that decides which node of an rcron cluster is active
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The rcron maintainers (@rcron)
 description:

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rcron_info
 short_description: Return a host's state in its clusters, its crontab entries, and the last runs of its jobs
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The rcron maintainers (@rcron)
 description:
@@ -168,7 +168,7 @@ clusters:
     version:
       description: Version of the wrapper.
       type: str
-      sample: 0.1.0
+      sample: 1.0.0
 entries:
   description:
     - Every entry of every crontab of the host.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rcron_timers
 short_description: Have the jobs of systemd timers run on the active node only
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The rcron maintainers (@rcron)
 description:

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rcron_wrapper
 short_description: Install the rcron wrapper for one cluster, or remove it
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The rcron maintainers (@rcron)
 description:
@@ -175,13 +175,13 @@ library:
     - Empty if the wrapper is not on the host.
   returned: success
   type: str
-  sample: /usr/lib/rcron/0.1.0-1f0c2a9b
+  sample: /usr/lib/rcron/1.0.0-1f0c2a9b
 paths:
   description: The paths that were created, replaced or removed or, in check mode, would be, in that order.
   returned: success
   type: list
   elements: str
-  sample: [/usr/lib/rcron/0.1.0-1f0c2a9b, /etc/rcron/rcron.conf, /usr/bin/rcronctl, /usr/bin/rcron]
+  sample: [/usr/lib/rcron/1.0.0-1f0c2a9b, /etc/rcron/rcron.conf, /usr/bin/rcronctl, /usr/bin/rcron]
 """
 
 import os

@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The rcron maintainers
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Check that the modules' results have the shape that the modules document.
 
 A host that somebody has taken over may answer anything, and one such answer must not keep the others from being read.

@@ -78,6 +78,47 @@ def test_library_holds_nothing_else() -> None:
     assert sorted(path.name for path in (CHECKOUT / "library").iterdir()) == MODULES
 
 
+@pytest.mark.parametrize(
+    ("folder", "licence"),
+    [
+        ("action", "GPL-3.0-or-later"),
+        ("filter", "GPL-3.0-or-later"),
+        ("plugin_utils", "GPL-3.0-or-later"),
+        ("modules", "MIT"),
+        ("module_utils", "MIT"),
+    ],
+)
+def test_plugins_that_import_ansible_are_under_its_licence(folder: str, licence: str) -> None:
+    files = [path for path in (CHECKOUT / "plugins" / folder).rglob("*.*") if path.suffix in (".py", ".yml")]
+    assert files
+    line = f"# SPDX-License-{'Identifier'}: {licence}\n"  # in two parts, for reuse to pass over it
+    assert [path for path in files if line not in path.read_text()] == []
+    assert licence in read("galaxy.yml")["license"]
+
+
+def test_nothing_was_added_before_the_first_release() -> None:
+    documented = [
+        *(CHECKOUT / "plugins" / "modules").glob("*.py"),
+        *(CHECKOUT / "plugins" / "filter").glob("*.yml"),
+    ]
+    added = {path.name: re.findall(r"^ *version_added: (.*)$", path.read_text(), re.MULTILINE) for path in documented}
+    assert [name for name, versions in added.items() if not versions] == []
+    assert [name for name, versions in added.items() if any(version.startswith("0.") for version in versions)] == []
+
+
+def test_each_supported_ansible_core_is_tested_and_has_its_exceptions() -> None:
+    """From the floor in meta/runtime.yml to the newest one that `make newest` takes."""
+    matrix = read(".github", "workflows", "test.yml")["jobs"]["test"]["strategy"]["matrix"]["include"]
+    versions = [leg["core"] for leg in matrix]
+    assert read("meta", "runtime.yml")["requires_ansible"] == f">={versions[0]}.0"
+    assert f"ansible-core=={versions[0]}." in (CHECKOUT / "requirements-dev.txt").read_text()
+    assert f"ansible-core=={versions[-1]}." in (CHECKOUT / "requirements-newest.txt").read_text()
+    page = (CHECKOUT / "docs" / "versions.md").read_text()
+    assert f"| {', '.join(versions[:-1])} and {versions[-1]}. " in page
+    exceptions = {(CHECKOUT / "tests" / "sanity" / f"ignore-{version}.txt").read_text() for version in versions}
+    assert len(exceptions) == 1
+
+
 def test_the_version_is_the_same_everywhere() -> None:
     import rcron
 

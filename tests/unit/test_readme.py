@@ -37,7 +37,7 @@ RUN_BY = {
     "make cluster SCENARIOS=attack": ("tests/all.sh", "cluster"),
     "make tarball": ("tests/unit/packaging/test_install.py", '"make", "tarball"'),
     # test_the_commands_of_the_page runs the block of them that the page shows.
-    "tar -xzf && cd rcron-0.1.0": ("tests/unit/packaging/test_install.py", r'startswith\("tar'),
+    "tar -xzf && cd rcron-VERSION": ("tests/unit/packaging/test_install.py", r'startswith\("tar'),
     "printf 'cluster_name = billing\\ndefault_state = passive\\nstate_max_age = 10\\n' > billing.conf": (
         "tests/unit/packaging/test_install.py",
         "BY_HAND",
@@ -124,7 +124,7 @@ def commands() -> list[str]:
         inline = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
         for text in [*blocks, *inline]:
             if COMMAND.fullmatch(text):
-                plain = re.sub(r" -i hosts\.yml| \S*\.tar\.gz", "", text)
+                plain = re.sub(r"\brcron-[0-9.]+$", "rcron-VERSION", re.sub(r" -i hosts\.yml| \S*\.tar\.gz", "", text))
                 if plain not in found:
                     found.append(plain)
     return found

@@ -17,6 +17,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 #: What may be in it: folders of the checkout (the part of a folder that ends as given), and single files.
 FOLDERS = {
     "changelogs": "changelog.yaml",
+    "LICENSES": ".txt",
     "docs": (".md", ".svg", "/examples/consul.py"),
     "library": ".py",
     "man": (".5", ".8"),

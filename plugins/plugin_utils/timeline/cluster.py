@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The rcron maintainers
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A cluster's timeline, put together from the answers of its hosts."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The rcron maintainers
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What one host did: its states, runs and events, read out of the answer of rcron_info."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The rcron maintainers
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Where the parts of a timeline's picture are: lanes, marks and labels."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The rcron maintainers
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The picture of a timeline: one SVG document that needs no other file.
 
 Each node has a lane: its state is a band, with a row of marks below it for each outcome of its runs. Faults are

@@ -1,5 +1,5 @@
 # Copyright (c) 2026 The rcron maintainers
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Text of a fixed width: labels that do not overlap by these measures do not overlap in any viewer."""
 
 from __future__ import annotations
