@@ -56,6 +56,7 @@ def problems(
     feeder: str | None = None,
     conf: str = "/etc/rcron/rcron.conf",
     timers: Mapping[str, Info] | None = None,
+    scripts: Mapping[str, Info] | None = None,
 ) -> list[Problem]:
     """Find what is wrong with a cluster.
 
@@ -65,6 +66,7 @@ def problems(
         feeder: The feeder that the cluster's inventory names; None if that is not known.
         conf: The cluster's rcron.conf.
         timers: What rcron_timers in check mode registered for each host.
+        scripts: What rcron_scripts in check mode registered for each host.
     """
     found = []
     answered = {}
@@ -82,9 +84,10 @@ def problems(
         # A host that has not answered once is one problem, however often it was asked.
         if result and not result.get("skipped") and host in answered:
             found += [Problem(host, "", what) for what in _unprefixed(result)]
-    for host, result in (timers or {}).items():
-        if result and not result.get("skipped") and host in answered:
-            found += [Problem(host, "", what) for what in _unguarded(result)]
+    for tries, unguarded in ((timers, _unguarded_timers), (scripts, _unguarded_scripts)):
+        for host, result in (tries or {}).items():
+            if result and not result.get("skipped") and host in answered:
+                found += [Problem(host, "", what) for what in unguarded(result)]
 
     clusters: dict[str, dict[str, Info]] = {}
     for host, info in answered.items():
@@ -327,7 +330,7 @@ def _of_template(guard: tuple[str, str, Any]) -> tuple[str, str, Any]:
     return (re.sub(r"@.+(?=\.service\Z)", "@", guard[0]), *guard[1:])
 
 
-def _unguarded(tried: Info) -> list[str]:
+def _unguarded_timers(tried: Info) -> list[str]:
     """Return what a deployment would change in a host's timers, or why it could not."""
     if "units" not in tried:
         return [_sentence(tried) or "the check of its timers gave no answer"]
@@ -338,6 +341,20 @@ def _unguarded(tried: Info) -> list[str]:
         f"{unit['service']} is not guarded as rcron_timers_units says ({unit['path']})"
         for unit in tried["units"]
         if unit["changed"]
+    ]
+
+
+def _unguarded_scripts(tried: Info) -> list[str]:
+    """Return what a deployment would change in a host's cron.daily and the like, or why it could not."""
+    if "scripts" not in tried:
+        return [_sentence(tried) or "the check of its scripts gave no answer"]
+    wrong = answer.mismatch(tried, answer.SCRIPTS_GUARDED)
+    if wrong:
+        return [f"its answer to the scripts' check is not one of rcron_scripts ({wrong})"]
+    return [
+        f"{script['script']} is not guarded as rcron_scripts_paths says ({script['wrapper']})"
+        for script in tried["scripts"]
+        if script["changed"]
     ]
 
 
@@ -405,6 +422,7 @@ def rcron_problems(
     feeder: str | None = None,
     conf: str = "/etc/rcron/rcron.conf",
     timers: Mapping[str, Info] | None = None,
+    scripts: Mapping[str, Info] | None = None,
 ) -> list[str]:
     """Report what is wrong with a cluster.
 
@@ -414,6 +432,7 @@ def rcron_problems(
         feeder: The feeder that the cluster's inventory names; None if that is not known.
         conf: The cluster's rcron.conf.
         timers: What rcron_timers in check mode registered for each host.
+        scripts: What rcron_scripts in check mode registered for each host.
 
     Returns:
         The lines of a table with a heading; nothing if nothing is wrong.
@@ -423,7 +442,7 @@ def rcron_problems(
     """
     if not isinstance(hosts, Mapping):
         raise AnsibleFilterError(f"rcron_problems: {hosts!r}: pass a dict of hosts and rcron_info's results")
-    found = problems(hosts, tried, feeder, conf, timers)
+    found = problems(hosts, tried, feeder, conf, timers, scripts)
     return table.lines(["HOST", "CLUSTER", "PROBLEM"], found) if found else []
 
 

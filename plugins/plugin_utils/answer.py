@@ -126,6 +126,9 @@ REWRITTEN = {
 #: What rcron_timers returns unless it fails, as far as a report needs it.
 GUARDED = {"units": [{"service": str, "path": str, "changed": bool}]}
 
+#: What rcron_scripts returns unless it fails, likewise.
+SCRIPTS_GUARDED = {"scripts": [{"script": str, "wrapper": str, "changed": bool}]}
+
 #: What any module's result may hold as well. Not facts, which would take precedence over the inventory's variables.
 COMMON = frozenset(
     """changed deprecations exception failed invocation module_stderr module_stdout msg rc skipped unreachable

@@ -472,6 +472,26 @@ def test_what_the_timers_check_says(hosts, tried, what):
     assert found == ([] if what is None else [("n2", what)])
 
 
+@pytest.mark.parametrize(
+    ("tried", "what"),
+    [
+        ({}, None),
+        ({"skipped": True}, None),
+        ({"scripts": [{"script": "/etc/cron.daily/a", "wrapper": "/etc/cron.daily/a-rcron", "changed": False}]}, None),
+        (
+            {"scripts": [{"script": "/etc/cron.daily/a", "wrapper": "/etc/cron.daily/a-rcron", "changed": True}]},
+            "/etc/cron.daily/a is not guarded as rcron_scripts_paths says (/etc/cron.daily/a-rcron)",
+        ),
+        ({"failed": True, "msg": "there is no /etc/cron.daily/a."}, "there is no /etc/cron.daily/a."),
+        ({"failed": True}, "the check of its scripts gave no answer"),
+        ({"scripts": [1]}, "its answer to the scripts' check is not one of rcron_scripts (scripts[0] is not a dict)"),
+    ],
+)
+def test_what_the_scripts_check_says(hosts, tried, what):
+    found = [(problem.host, problem.what) for problem in problems(hosts, scripts={"n2": tried})]
+    assert found == ([] if what is None else [("n2", what)])
+
+
 def test_a_script_that_is_guarded_in_one_place_and_not_in_another(hosts):
     script = {"script": "/etc/cron.daily/report", "guarded": True, "conf": CLUSTER["conf"], "takeover_wait": None}
     for info in hosts.values():
