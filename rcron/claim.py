@@ -292,6 +292,17 @@ def digest(*parts: str) -> str:
     return blake2b(data, digest_size=12).hexdigest()
 
 
+def job_name(name: str, words: "list[str]", shell: bool) -> str:
+    """Return the name under which a job's runs are claimed.
+
+    Args:
+        name: what --job says, or an empty string.
+        words: the job's words.
+        shell: whether a shell reads them.
+    """
+    return name or "~" + digest("c" if shell else "", *words)
+
+
 #: Stands for the fire in the report of an end, if only the token is known.
 ANY_FIRE = "?"
 
@@ -316,7 +327,7 @@ class Claim:
             window: for how many seconds the job is claimed; 0: only this fire is.
         """
         self._config = config
-        self._name = name or "~" + digest("c" if shell else "", *words)
+        self._name = job_name(name, words, shell)
         self._words = words
         self._shell = shell
         self._window = window

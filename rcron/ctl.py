@@ -184,9 +184,14 @@ def _parser() -> _Parser:
     kind = history.add_mutually_exclusive_group()
     kind.add_argument("--failed", action="store_true", help="only runs that failed, and claims that nobody ran")
     kind.add_argument("--unfinished", action="store_true", help="only runs whose end is not known")
+    kind.add_argument(
+        "--missed",
+        action="store_true",
+        help="when an entry of this node was due, and no node ran it, in the last day or --since; for root",
+    )
     history.add_argument("--last", action="store_true", help="only each job's last run, among the last 5000")
     history.add_argument("--json", action="store_true", help="for programs: a line for each run")
-    history.set_defaults(command=_history)
+    history.set_defaults(command=_history, error=history.error)
 
     migrate_check = commands.add_parser(
         "migrate-check",
@@ -230,8 +235,14 @@ def _history(options: argparse.Namespace) -> int:
 
     config = settings.load(options.conf)
     wanted = "failed" if options.failed else "unfinished" if options.unfinished else ""
+    if options.missed and options.last:
+        options.error("--last is about runs, and --missed about those that there were not; give one of them")
     try:
-        for line in history.lines(config, options.job, options.seconds, wanted, options.json, options.last):
+        if options.missed:
+            found = history.missed(config, options.job, options.seconds, options.json)
+        else:
+            found = history.lines(config, options.job, options.seconds, wanted, options.json, options.last)
+        for line in found:
             print(line)
     except history.NoAnswerError as error:
         return _complain(str(error), EX_TEMPFAIL)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from rcron import __main__ as command_line
-from rcron import files, log
+from rcron import claim, files, log
 
 #: Where cron keeps the users' crontabs: Debian's, Red Hat's, SUSE's.
 SPOOLS = ("/var/spool/cron/crontabs", "/var/spool/cron", "/var/spool/cron/tabs")
@@ -58,6 +58,9 @@ class Entry(NamedTuple):
         takeover_wait (int | None): seconds, or None for the configuration's value.
         crontab (str): the file.
         line (int): the line in it, counted from 1.
+        claim (str | None): `off`, `required` or `preferred`, or None for the configuration's value.
+        job (str): the name under which its runs are claimed by their minutes; an empty string if they are claimed
+            otherwise, or if only a shell knows it.
     """
 
     name: str
@@ -70,6 +73,8 @@ class Entry(NamedTuple):
     takeover_wait: "int | None"
     crontab: str
     line: int
+    claim: "str | None" = None
+    job: str = ""
 
 
 def find(spools: "Iterable[str]" = SPOOLS, etc: str = "/etc") -> "list[Entry]":
@@ -229,8 +234,20 @@ def entries(text: str, path: str, user: "str | None") -> "Iterator[Entry]":
         if label and user is not None and uid != 0:
             label += f" ({line.user})"  # what a user writes is not to be taken for another's entry
         label = label or f"{line.user}-{digest}"
-        wait = request.takeover_wait
-        yield Entry(label, request.conf, line.user, uid, logged, line.schedule, line.zone, wait, path, line.number)
+        yield Entry(
+            label,
+            request.conf,
+            line.user,
+            uid,
+            logged,
+            line.schedule,
+            line.zone,
+            request.takeover_wait,
+            path,
+            line.number,
+            request.claim,
+            _claimed_as(request),
+        )
 
 
 def _command(text: str) -> str:
@@ -249,6 +266,13 @@ def _request(text: str) -> "command_line.Request | None":
     except command_line.UsageError:
         return None  # rcron refuses it, and runs nothing
     return None if GAP in request.conf else request
+
+
+def _claimed_as(request: command_line.Request) -> str:
+    """Return the name under which a job's runs are claimed by their minutes; an empty string if there is none."""
+    if request.fire or request.claim_window or any(GAP in word for word in request.words):
+        return ""
+    return claim.job_name(request.job, request.words, request.shell)
 
 
 def words(text: str) -> "list[str]":

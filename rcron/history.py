@@ -1,14 +1,15 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""What `rcronctl history` shows: the runs that rcron-agent finds in its engine."""
+"""What `rcronctl history` shows: the runs that rcron-agent finds in its engine, and those that it misses there."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from typing import Any
 
-from rcron import claim, log, status
-from rcron.settings import Config
+from rcron import claim, entries, log, metrics, schedule, status
+from rcron.settings import OFF, Config
 
 #: How many runs are asked for at a time, and how many are shown if no time is given.
 PAGE = 500
@@ -16,6 +17,12 @@ LATEST = 100
 
 #: How many runs are looked at for the last one of each job.
 MOST = 5000
+
+#: How many seconds back an engine has every claim for certain, whatever its agents have removed.
+KEPT = 86400
+
+#: How much another node's clock may differ, in seconds, so that older runs need not be read.
+CLOCKS = 3600
 
 #: How long the agent may take for a page, in seconds.
 PATIENCE = 35.0
@@ -64,6 +71,77 @@ def lines(
         shown += 1
         if seconds is None and not last and shown >= LATEST:
             return
+
+
+def missed(config: Config, job: str, seconds: "int | None", as_json: bool) -> "Iterator[str]":
+    """Return one line for each time at which an entry of this node was due, and no node ran it; the latest first.
+
+    Only entries whose runs are claimed by their minutes are looked at, since the last change of their crontab and of
+    the configuration, and as long ago as the engine has each claim.
+
+    Args:
+        config: The cluster's.
+        job: Only this job; an empty string for all.
+        seconds: Only what was due so long ago at most; None for a day.
+        as_json: Whether each line is to be a JSON object.
+
+    Yields:
+        The lines, with one that names the columns first if they are for people.
+
+    Raises:
+        NoAnswerError: The ledger cannot be asked.
+        OSError: A crontab cannot be read.
+    """
+    now = time.time()
+    begin = now - (KEPT if seconds is None else seconds)
+    fires: "dict[tuple[str, str], dict[str, dict[str, Any]]]" = {}
+    for run in _runs(config, job, _page(config, job, "")):
+        fires.setdefault((run["user"], run["job"]), {})[run["fire"]] = run
+        if run["at"] < begin - CLOCKS:
+            break
+    found: "list[tuple[float, entries.Entry, bool]]" = []
+    conf = os.path.abspath(config.path)
+    for entry in entries.find():
+        if entry.conf == conf and entry.job and job in ("", entry.job) and (entry.claim or config.claim) != OFF:
+            runs = fires.get((entry.user, entry.job), {})
+            for due in _times(config, entry, begin, now, min((run["at"] for run in runs.values()), default=now)):
+                started = runs.get(str(int(due)))
+                if started is None or started["gave_up"]:
+                    found.append((due, entry, started is not None))
+    if not as_json:
+        yield f"{'DUE':<25} {'USER':<10} {'OUTCOME':<22} JOB"
+    for due, entry, is_late in sorted(found, key=lambda each: (-each[0], each[1].name)):
+        if as_json:
+            place = {"crontab": entry.crontab, "line": entry.line}
+            yield json.dumps({"due": int(due), "user": entry.user, "job": entry.job, "entry": entry.name, **place})
+        else:
+            what = "not run: found late" if is_late else "no node ran it"
+            yield log.one_line(f"{status.moment(due):<25} {entry.user:<10} {what:<22} {entry.name}")
+
+
+def _times(config: Config, entry: entries.Entry, begin: float, now: float, oldest: float) -> "Iterator[float]":
+    """Return when an entry was due since it is as it is, as far as its run must be in the ledger, the latest first.
+
+    Args:
+        config: The cluster's.
+        entry: The entry.
+        begin: Since when, in seconds since the epoch.
+        now: This moment, likewise.
+        oldest: When the oldest of its runs that is known was claimed, likewise.
+    """
+    known = metrics.times(entry)
+    if known is None:
+        return
+    changed = max(os.stat(path).st_mtime for path in (entry.crontab, config.path))
+    begin = max(begin, changed, min(now - KEPT, oldest))
+    wait = config.takeover_wait if entry.takeover_wait is None else entry.takeover_wait
+    moment = now - metrics.GRACE - wait - config.claim_wait
+    while True:
+        due = schedule.last_due(known[0], moment, known[1])
+        if due is None or due < begin:
+            return
+        yield due
+        moment = due - 1
 
 
 def outcome(run: "dict[str, Any]") -> "tuple[str, str]":

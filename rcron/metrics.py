@@ -8,6 +8,7 @@ names an entry, and never shows its arguments, which may be secret.
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
+import datetime
 import fcntl
 import glob
 import json
@@ -31,7 +32,7 @@ _COUNTS = ("runs", "ignored", "seen")
 _FARTHEST = 1e12
 
 #: A run that was due is not missed before so many seconds have passed: cron, the job and the log take their time.
-_GRACE = 60
+GRACE = 60
 
 #: By how many seconds other nodes' clocks may be behind when a timer elapses there.
 _CLOCKS = 5
@@ -179,7 +180,7 @@ class Counted:
         """
         job = self.jobs.setdefault(f"{cluster}\n{name}", {})
         coming = job.get("coming")
-        if coming is not None and coming + _GRACE + wait <= now:
+        if coming is not None and coming + GRACE + wait <= now:
             job["due"] = coming - job.get("spread", 0) - _CLOCKS
             coming = None
         if coming is None or coming > now:
@@ -215,19 +216,31 @@ def _due(entry: entries.Entry, wait: int, now: float) -> "float | None":
         wait: the cluster's takeover_wait.
         now: this moment, in seconds since the epoch.
     """
-    times = schedule.parse(entry.schedule)
-    if times is None:
+    known = times(entry)
+    if known is None:
         return None
-    zone = None
-    if entry.zone and os.path.exists(_CRONIE):
-        import zoneinfo  # only then: Debian's python3-minimal lacks it
-
-        try:
-            zone = zoneinfo.ZoneInfo(entry.zone)
-        except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
-            return None
     wait = wait if entry.takeover_wait is None else entry.takeover_wait
-    return schedule.last_due(times, now - _GRACE - wait, zone)
+    return schedule.last_due(known[0], now - GRACE - wait, known[1])
+
+
+def times(entry: entries.Entry) -> "tuple[schedule.Schedule, datetime.tzinfo | None] | None":
+    """Return when an entry is due: its schedule, and the time zone unless it is this machine's.
+
+    Args:
+        entry: the entry.
+
+    Returns:
+        Both; None if they are not known.
+    """
+    parsed = schedule.parse(entry.schedule)
+    if parsed is None or not entry.zone or not os.path.exists(_CRONIE):
+        return parsed and (parsed, None)
+    import zoneinfo  # only then: Debian's python3-minimal lacks it
+
+    try:
+        return parsed, zoneinfo.ZoneInfo(entry.zone)
+    except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+        return None
 
 
 def _one_more(job: "dict[str, Any]", name: str, key: str) -> None:

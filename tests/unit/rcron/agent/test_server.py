@@ -136,6 +136,84 @@ def test_the_last_run_of_each_job(node: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert last("failed") == [("root", "b", 5)]
 
 
+#: Half a minute past a full minute, in 2027.
+NOON = 1800014430
+
+
+@pytest.fixture
+def crontab(node: Any, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """The only crontab of a node that claims its runs, unchanged for ten minutes; see `missed`."""
+    from rcron import entries
+
+    path: pathlib.Path = node.conf.parent / "jobs"
+    prefix = f"* * * * * root rcron --conf {node.conf}"
+    path.write_text(
+        f"{prefix} --job a -- true\n"
+        f"{prefix} -- true x\n"
+        f"{prefix} --job off --claim off -- true\n"
+        f"{prefix} --job window --claim-window 60 -- true\n"
+        f"@reboot root rcron --conf {node.conf} --job boot -- true\n"
+        f"* * * * * root rcron --conf /etc/other.conf --job other -- true\n"
+    )
+    node.configure("claim = required", "takeover_wait = 60")
+    for changed in (path, node.conf):
+        os.utime(changed, (NOON - 600, NOON - 600))
+    monkeypatch.setattr(entries, "find", lambda: list(entries.entries(path.read_text(), str(path), None)))
+    monkeypatch.setattr(time, "time", lambda: float(NOON))
+    return path
+
+
+def missed(node: Any, monkeypatch: pytest.MonkeyPatch, runs: "list[dict[str, Any]]", **options: Any) -> Any:
+    """What `rcronctl history --missed` shows of a ledger: how many minutes ago each entry was due."""
+    from rcron import history
+
+    monkeypatch.setattr(history, "_page", lambda *_words: [{}, *runs])
+    given = {"job": "", "seconds": None, "as_json": True, **options}
+    rows = map(json.loads, history.missed(settings.load(str(node.conf)), *given.values()))
+    return [(row["job"], (NOON - 30 - row["due"]) // 60) for row in rows]
+
+
+def test_history_knows_what_was_due_and_no_node_has_run(
+    node: Any, crontab: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rcron import claim
+
+    unnamed = claim.job_name("", ["true", "x"], False)
+
+    def ran(job: str, minutes: int, gave_up: bool = False) -> "dict[str, Any]":
+        fire = NOON - 30 - 60 * minutes
+        return {"user": "root", "job": job, "fire": str(fire), "at": fire + 1, "gave_up": gave_up}
+
+    # GRACE, takeover_wait and claim_wait (30) are over after 150 s, and the crontab was changed 10 minutes ago.
+    due = range(2, 10)
+    runs = [ran(job, minutes) for minutes in due for job in ("a", unnamed)]
+    assert missed(node, monkeypatch, runs) == []
+    some = [run for run in runs if run != ran("a", 5)]
+    assert missed(node, monkeypatch, some) == [("a", 5)]
+    assert missed(node, monkeypatch, [*some, ran("a", 5, gave_up=True)]) == [("a", 5)]
+    assert missed(node, monkeypatch, [*some, {**ran("a", 5), "user": "bob"}]) == [("a", 5)]
+    assert missed(node, monkeypatch, [], job=unnamed) == [(unnamed, minutes) for minutes in due]
+    assert missed(node, monkeypatch, [], job="a", seconds=270) == [("a", 2), ("a", 3), ("a", 4)]
+
+
+def test_history_says_nothing_of_days_whose_claims_may_be_gone(
+    node: Any, crontab: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for changed in (crontab, node.conf):
+        os.utime(changed, (0, 0))
+    minutes = missed(node, monkeypatch, [], job="a", seconds=7 * 86400)[-1][1]
+    assert minutes == 24 * 60 - 1
+    run = {"user": "root", "job": "a", "fire": "1", "at": NOON - 2 * 86400, "gave_up": False}
+    minutes = missed(node, monkeypatch, [run], job="a", seconds=7 * 86400)[-1][1]
+    assert minutes == 48 * 60 - 1
+
+
+def test_missed_and_last_are_refused_together(node: Any) -> None:
+    done = node.ctl("history", "--missed", "--last")
+    assert done.returncode == 64
+    assert "--last is about runs" in done.stderr
+
+
 def test_history_says_why_it_cannot_be_had(served: Any, node: Any) -> None:
     (served.ledger / "down").touch()
     done = node.ctl("history")
