@@ -87,11 +87,19 @@ class Run(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """Who has a cluster's lease: the holder's token, its node, and the term, which is larger for each holder."""
+    """Who has a cluster's lease.
+
+    Attributes:
+        token: The holder's.
+        node: The holder's name.
+        term: A number that is larger for each holder.
+        place: The holder's place in the order of preference, from 0.
+    """
 
     token: str
     node: str
     term: int
+    place: int = 0
 
 
 class EngineError(Exception):
@@ -104,7 +112,7 @@ class Engine:
     All raise EngineError if the engine cannot tell or does not take it.
 
     Attributes:
-        keeps_leases: Whether it has `lease`, `hold` and `release`: whether it forgets no lease before its end.
+        keeps_leases: Whether it has `lease` and the methods after it: whether it forgets no lease before its end.
     """
 
     keeps_leases = False
@@ -201,6 +209,24 @@ class Engine:
         Args:
             cluster: The cluster's name.
             mine: What the lease was: its token and its term.
+        """
+        raise NotImplementedError
+
+    def ask_for(self, cluster: str, place: int, seconds: int) -> None:
+        """Ask the holder of a cluster's lease to give it up.
+
+        Args:
+            cluster: The cluster's name.
+            place: The place in the order of preference of the node that wants it.
+            seconds: For how long that is to be known.
+        """
+        raise NotImplementedError
+
+    def wanted(self, cluster: str) -> "int | None":
+        """Return the place of the most preferred node that asks for a cluster's lease; None if nobody does.
+
+        Args:
+            cluster: The cluster's name.
         """
         raise NotImplementedError
 

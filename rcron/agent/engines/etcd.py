@@ -8,7 +8,8 @@ read it", which can be repeated after a lost answer: whose token is there has it
 A cluster's lease is a key PREFIX/leases/CLUSTER that is bound to a lease of etcd's. Each renewal binds it to a new one.
 etcd's own renewal (`/v3/lease/keepalive`) is not used, because it is not a write that a majority agrees to: a leader
 that hung in fdatasync answered it after it had been replaced, and revoked what its successor had renewed
-(etcd-io/etcd#15247 and #12528). The key's `create_revision` is the term.
+(etcd-io/etcd#15247 and #12528). The key's `create_revision` is the term. A node that wants the lease of another one makes
+a key PREFIX/wanted/CLUSTER/PLACE.
 
 The members answer for each other, except for one that is cut off from the others; so each attempt takes the next one.
 """
@@ -403,15 +404,14 @@ class Etcd(Engine):
         if not pairs:
             return None
         value = _value(pairs[0])
-        return Lease(text_of(value.get("token")), text_of(value.get("node")), _created(pairs[0]))
+        place = number_of(value.get("place"))
+        return Lease(text_of(value.get("token")), text_of(value.get("node")), _created(pairs[0]), max(0, place))
 
     def hold(self, cluster: str, mine: Lease, ttl: int) -> "Lease | None":
         """See Engine.hold."""
         key = self._key("leases", cluster)
-        granted = text_of(self._call("/v3/lease/grant", {"TTL": ttl}, LEASE_ATTEMPT).get("ID"))
-        if not granted:
-            raise EngineError("etcd: an answer that does not name the lease that it grants")
-        value = _encoded(_json({"token": mine.token, "node": mine.node}))
+        granted = self._grant(ttl)
+        value = _encoded(_json({"token": mine.token, "node": mine.node, "place": mine.place}))
         found = self._call(
             "/v3/kv/txn",
             {
@@ -434,6 +434,27 @@ class Etcd(Engine):
             # By an earlier request, whose answer was lost: this one has not renewed it.
             raise EngineError("etcd: the lease is ours by an earlier request")
         return holder
+
+    def _grant(self, seconds: int) -> str:
+        """Return a lease of etcd's that ends after some seconds."""
+        granted = text_of(self._call("/v3/lease/grant", {"TTL": seconds}, LEASE_ATTEMPT).get("ID"))
+        if not granted:
+            raise EngineError("etcd: an answer that does not name the lease that it grants")
+        return granted
+
+    def ask_for(self, cluster: str, place: int, seconds: int) -> None:
+        """See Engine.ask_for."""
+        put = {"key": self._key("wanted", cluster, f"{place:04d}"), "value": "", "lease": self._grant(seconds)}
+        self._call("/v3/kv/txn", {"success": [{"request_put": put}]}, LEASE_ATTEMPT)
+
+    def wanted(self, cluster: str) -> "int | None":
+        """See Engine.wanted."""
+        request = {**self._below("wanted", cluster), "keys_only": True, "limit": "1"}
+        for pair in self._pairs(self._call("/v3/kv/range", request, LEASE_ATTEMPT)):
+            place = _decoded(pair.get("key")).rpartition("/")[2]
+            if place.isdecimal() and len(place) == 4:
+                return int(place)
+        return None
 
     def release(self, cluster: str, mine: Lease) -> None:
         """See Engine.release."""

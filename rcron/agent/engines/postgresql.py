@@ -34,12 +34,16 @@ CREATE TABLE rcron.windows (
   PRIMARY KEY (cluster, owner, job)
 );
 CREATE TABLE rcron.leases (
-  cluster text PRIMARY KEY, token text NOT NULL, node text NOT NULL, term bigint NOT NULL, until timestamptz NOT NULL
+  cluster text PRIMARY KEY, token text NOT NULL, node text NOT NULL, term bigint NOT NULL, place integer NOT NULL,
+  until timestamptz NOT NULL
+);
+CREATE TABLE rcron.wanted (
+  cluster text NOT NULL, place integer NOT NULL, until timestamptz NOT NULL, PRIMARY KEY (cluster, place)
 );
 """
 GRANTS = """\
 GRANT USAGE ON SCHEMA rcron TO "{role}";
-GRANT SELECT, INSERT, UPDATE, DELETE ON rcron.claims, rcron.windows, rcron.leases TO "{role}";
+GRANT SELECT, INSERT, UPDATE, DELETE ON rcron.claims, rcron.windows, rcron.leases, rcron.wanted TO "{role}";
 """
 
 #: For how many days a claim is kept, and how many are deleted at a time.
@@ -86,20 +90,26 @@ DELETE FROM rcron.claims WHERE cluster = %s AND id IN (SELECT id FROM rcron.clai
 
 _FORGET_WINDOWS = "DELETE FROM rcron.windows WHERE cluster = %s"
 
-_LEASE = "SELECT token, node, term FROM rcron.leases WHERE cluster = %s AND until > clock_timestamp()"
+_LEASE = "SELECT token, node, term, place FROM rcron.leases WHERE cluster = %s AND until > clock_timestamp()"
 
 # Another's lease that has not ended is left alone, and no row is returned. The row is locked before the condition.
 _HOLD = """\
-INSERT INTO rcron.leases AS l (cluster, token, node, term, until)
-VALUES (%s, %s, %s, 1, clock_timestamp() + %s * interval '1 second')
+INSERT INTO rcron.leases AS l (cluster, token, node, term, place, until)
+VALUES (%s, %s, %s, 1, %s, clock_timestamp() + %s * interval '1 second')
 ON CONFLICT (cluster) DO UPDATE SET
-  token = EXCLUDED.token, node = EXCLUDED.node, until = EXCLUDED.until,
+  token = EXCLUDED.token, node = EXCLUDED.node, place = EXCLUDED.place, until = EXCLUDED.until,
   term = CASE WHEN l.token = EXCLUDED.token THEN l.term ELSE l.term + 1 END
 WHERE l.token = EXCLUDED.token OR l.until <= clock_timestamp()
-RETURNING token, node, term"""
+RETURNING token, node, term, place"""
 
 _RELEASE = """\
 UPDATE rcron.leases SET token = '', until = clock_timestamp() WHERE cluster = %s AND token = %s AND term = %s"""
+
+_ASK_FOR = """\
+INSERT INTO rcron.wanted (cluster, place, until) VALUES (%s, %s, clock_timestamp() + %s * interval '1 second')
+ON CONFLICT (cluster, place) DO UPDATE SET until = EXCLUDED.until"""
+
+_WANTED = "SELECT min(place) FROM rcron.wanted WHERE cluster = %s AND until > clock_timestamp()"
 
 _CHECK = """\
 SELECT current_setting('server_version'), current_setting('synchronous_standby_names'),
@@ -215,7 +225,7 @@ class PostgreSQL(Engine):
 
     def hold(self, cluster: str, mine: Lease, ttl: int) -> "Lease | None":
         """See Engine.hold. The token alone decides whose it is."""
-        rows = self._run(_HOLD, (cluster, mine.token, mine.node, ttl))[1]
+        rows = self._run(_HOLD, (cluster, mine.token, mine.node, mine.place, ttl))[1]
         if rows:
             return Lease(*rows[0])
         holder = self.lease(cluster)
@@ -226,6 +236,15 @@ class PostgreSQL(Engine):
     def release(self, cluster: str, mine: Lease) -> None:
         """See Engine.release."""
         self._run(_RELEASE, (cluster, mine.token, mine.term))
+
+    def ask_for(self, cluster: str, place: int, seconds: int) -> None:
+        """See Engine.ask_for."""
+        self._run(_ASK_FOR, (cluster, place, seconds))
+
+    def wanted(self, cluster: str) -> "int | None":
+        """See Engine.wanted."""
+        rows = self._run(_WANTED, (cluster,))[1]
+        return rows[0][0] if rows else None
 
 
 def engine(conf: AgentConf) -> Engine:

@@ -14,6 +14,8 @@ The contract:
 - Who has the lease is known by a token, which an agent that is started anew finds again: it goes on with it.
 - The lease is given back only once the node is passive: at the agent's end, when the cluster is no longer served, and
   while the node is pinned passive.
+- A node that is preferred to the holder, and has been well for a while, may ask for the lease. The holder reads that
+  before it renews, and gives the lease back as if it were pinned passive.
 - The term is larger for each holder, and jobs get it as RCRON_TERM.
 """
 
@@ -61,10 +63,18 @@ def place(value: str) -> int:
     return int(value)
 
 
+def patience(value: str) -> int:
+    """Read for how long a node waits before it asks for the lease: whole seconds up to a day. Raises ValueError."""
+    if not value.isdecimal() or int(value[:9]) > 86400:
+        raise ValueError(f'"{value}" is not a whole number of seconds from 1 to 86400, nor 0 for never')
+    return int(value)
+
+
 OPTIONS: "dict[str, tuple[Callable[[str], Any], Any]]" = {
     "agent_conf": (path, agent_conf.DEFAULT_PATH),
     "ttl": (ttl, 10),
     "place": (place, 0),
+    "preempt": (patience, 0),
     "every": (seconds, 0.3),
 }
 
@@ -123,13 +133,19 @@ class LeaseTruth(Truth):
         self._ttl: int = options["ttl"]
         self._look_every: float = options["every"]
         self._precedence = min(MOST, PRECEDENCE * options["place"])
+        self._preempt: int = options["preempt"]
         self.every = self._look_every
         self.limit = 3.0
         self.notice = 0.0
         self.deadline = self._deadline_of_before()
         self._free_since: "float | None" = None
+        #: Since when the engine has answered each question while another node had the lease.
+        self._well_since: "float | None" = None
+        self._asked_for = float("-inf")
+        #: Whether the lease is to be given back to a preferred node.
+        self._yields = False
         #: What is ours; its term is 0 while the lease is not known to be.
-        self._mine = Lease(self._token(), node, 0)
+        self._mine = Lease(self._token(), node, 0, options["place"])
         self._term_written = 0
 
     def _deadline_of_before(self) -> float:
@@ -161,9 +177,14 @@ class LeaseTruth(Truth):
             held = None  # rcron itself ignores it, and says so
         try:
             if held is not None and held.state == PASSIVE:
-                return self._stand_aside(moment)
+                return self._stand_aside(moment, "pinned passive")
+            # A node that is pinned active stays active, and must not have another one beside it.
+            if self._yields or (self._mine.term and held is None and self._is_left_to_another()):
+                self._yields = True
+                return self._stand_aside(moment, "a preferred node wants the lease")
             return self._seek(moment)
         except EngineError as error:
+            self._well_since = None
             self.every = RETRY
             return cannot_tell(str(error), moment)
 
@@ -173,17 +194,18 @@ class LeaseTruth(Truth):
             holder = self._look()
             if holder is None:
                 self._free_since = moment if self._free_since is None else self._free_since
-                if moment - self._free_since < self._precedence:
+                if moment - self._free_since < (MOST if self._is_left_to_another() else self._precedence):
                     return Answer(PASSIVE, moment, "the lease is free, and left to preferred nodes")
             elif not self._mine.term:
+                self._ask_for_it(moment, holder)
                 return self._passive(moment, holder)
         sent = boottime()
         holder = self._engine.hold(self._config.cluster_name, self._mine, self._ttl)
         if holder is None or holder.token != self._mine.token:
             return self._passive(moment, holder)
         self._write_term(holder.term)
-        self._mine = holder._replace(node=self._mine.node)
-        self._free_since = None
+        self._mine = self._mine._replace(term=holder.term)
+        self._free_since = self._well_since = None
         self.deadline = sent + lifetime(self._ttl)
         self.every = self._ttl / 3
         return Answer(ACTIVE, sent, f"has the lease, term {holder.term}")
@@ -197,6 +219,30 @@ class LeaseTruth(Truth):
                 self._mine = self._mine._replace(term=holder.term)
         return holder
 
+    def _ask_for_it(self, moment: float, holder: Lease) -> None:
+        """Ask the holder for the lease, if this node is preferred to it and has been well for long enough."""
+        if self._well_since is None:
+            self._well_since = moment
+        if not self._preempt or self._mine.place >= holder.place or moment - self._well_since < self._preempt:
+            return
+        if moment - self._asked_for >= self._ttl / 3:
+            self._engine.ask_for(self._config.cluster_name, self._mine.place, self._ttl)
+            self._asked_for = moment
+
+    def _is_left_to_another(self) -> bool:
+        """Return whether a node that is preferred to this one asks for the lease."""
+        if not self._mine.place:
+            return False
+        try:
+            wanted = self._engine.wanted(self._config.cluster_name)
+        except EngineError:
+            return False  # a reason neither to give the lease up, nor to leave it alone
+        return wanted is not None and wanted < self._mine.place
+
+    def gap(self, seconds: float) -> None:
+        """See Truth. A node that stood still is not well."""
+        self._well_since = None
+
     def _passive(self, moment: float, holder: "Lease | None") -> Answer:
         self._lose()
         if holder is None:
@@ -205,20 +251,23 @@ class LeaseTruth(Truth):
         return Answer(PASSIVE, moment, f"{holder.node or 'another node'} has the lease, term {holder.term}")
 
     def _lose(self) -> None:
+        self._yields = False
         self._mine = self._mine._replace(term=0)
         self.deadline = float("-inf")
 
-    def _stand_aside(self, moment: float) -> Answer:
+    def _stand_aside(self, moment: float, why: str) -> Answer:
         """Give the lease back if it is ours, but not before the state file says `passive`."""
         self.every = self._look_every
+        self._well_since = None
         holder = self._look() if not self._mine.term else self._mine
         if not self._mine.term:
-            return Answer(PASSIVE, moment, "pinned passive" + (f"; {holder.node} has the lease" if holder else ""))
+            self._yields = False
+            return Answer(PASSIVE, moment, why + (f"; {holder.node} has the lease" if holder else ""))
         if state.from_file(self._config).state == ACTIVE:
             self.every = SOON
         else:
             self._release()
-        return Answer(PASSIVE, moment, "pinned passive: gives the lease back")
+        return Answer(PASSIVE, moment, f"{why}: gives the lease back")
 
     def _release(self) -> None:
         self._engine.release(self._config.cluster_name, self._mine)

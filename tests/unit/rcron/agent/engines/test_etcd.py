@@ -465,6 +465,32 @@ def test_nobody_renews_or_releases_what_another_has_by_now(engine: etcd.Etcd) ->
     assert engine.lease("c1") == new
 
 
+def test_the_holders_place_is_known_and_who_asks_for_the_lease(engine: etcd.Etcd, gateway: Gateway) -> None:
+    engine.hold("c1", ONE._replace(place=3), 10)
+    found = engine.lease("c1")
+    assert found is not None
+    assert found.place == 3
+    assert engine.wanted("c1") is None
+    engine.ask_for("c1", 12, 10)
+    (second,) = gateway.leases.keys() - {"7"}
+    engine.ask_for("c1", 1, 10)
+    (first,) = gateway.leases.keys() - {"7", second}
+    assert engine.wanted("c1") == 1
+    assert engine.wanted("c2") is None
+    assert engine.wanted("c") is None
+    gateway.end(first)
+    assert engine.wanted("c1") == 12
+    gateway.end(second)
+    assert engine.wanted("c1") is None
+
+
+def test_somebody_elses_key_is_nobodys_wish(engine: etcd.Etcd, gateway: Gateway) -> None:
+    engine.ask_for("c1", 1, 10)
+    (key,) = gateway.pairs
+    gateway.pairs[base64.b64encode(b"/rcron/wanted/c1/first").decode()] = gateway.pairs.pop(key)
+    assert engine.wanted("c1") is None
+
+
 def test_a_lease_taken_by_a_lost_answer_is_not_said_to_be_renewed(engine: etcd.Etcd, gateway: Gateway) -> None:
     granted = (200, b'{"ID": "7"}')
     gateway.leases["7"] = ""

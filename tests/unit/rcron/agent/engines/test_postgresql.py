@@ -21,7 +21,8 @@ gave_up DEFAULT 0, UNIQUE (cluster, owner, job, fire))"""
 WINDOWS = "CREATE TABLE rcron.windows (cluster, owner, job, token, node, at, until)"
 
 
-LEASES = "CREATE TABLE rcron.leases (cluster PRIMARY KEY, token, node, term, until)"
+LEASES = "CREATE TABLE rcron.leases (cluster PRIMARY KEY, token, node, term, place, until)"
+WANTED = "CREATE TABLE rcron.wanted (cluster, place, until, PRIMARY KEY (cluster, place))"
 
 
 class Database:
@@ -40,6 +41,7 @@ class Database:
         self.tables.execute(TABLE)
         self.tables.execute(WINDOWS)
         self.tables.execute(LEASES)
+        self.tables.execute(WANTED)
         self.now = 1000.0
         self.tables.create_function("clock_timestamp", 0, lambda: self.now)
         self.lost = 0
@@ -251,6 +253,25 @@ def test_a_lease_that_is_released_is_free_and_its_term_is_past(engine: postgresq
     assert engine.hold("c1", ONE, 10) == Lease("t1", "node1", 2)
     engine.release("c1", mine)
     assert engine.lease("c1") is not None, "that was the term before"
+
+
+def test_the_holders_place_is_known_and_who_asks_for_the_lease(
+    engine: postgresql.PostgreSQL, database: Database
+) -> None:
+    engine.hold("c1", ONE._replace(place=3), 10)
+    assert engine.lease("c1") == Lease("t1", "node1", 1, 3)
+    assert engine.wanted("c1") is None
+    engine.ask_for("c1", 2, 10)
+    engine.ask_for("c1", 1, 5)
+    assert engine.wanted("c1") == 1
+    assert engine.wanted("c2") is None
+    database.now += 5
+    assert engine.wanted("c1") == 2
+    engine.ask_for("c1", 2, 10)
+    database.now += 9
+    assert engine.wanted("c1") == 2, "it asks again"
+    database.now += 1
+    assert engine.wanted("c1") is None
 
 
 def test_a_lease_that_only_an_earlier_request_has_taken_is_not_said_to_be_renewed(

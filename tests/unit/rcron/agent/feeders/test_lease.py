@@ -52,6 +52,8 @@ class Fake(Engine):
         self.lost = 0
         self.takes = 0.0
         self.writes = 0
+        self.wishes: "dict[int, float]" = {}
+        self.cannot_read_wishes = False
 
     def _arrive(self) -> None:
         self._clock.now += self.takes
@@ -80,6 +82,16 @@ class Fake(Engine):
             raise EngineError("the answer was lost")
         return self.held
 
+    def ask_for(self, cluster: str, place: int, seconds: int) -> None:
+        self._arrive()
+        self.wishes[place] = self._clock.now + seconds
+
+    def wanted(self, cluster: str) -> "int | None":
+        self._arrive()
+        if self.cannot_read_wishes:
+            raise EngineError("nobody answers")
+        return min((place for place, until in self.wishes.items() if self._clock.now < until), default=None)
+
     def release(self, cluster: str, mine: Lease) -> None:
         self._arrive()
         if self.held and self.held.term == mine.term:
@@ -94,6 +106,7 @@ class Node:
         self.engine = engine
         self.name = name
         self.place = place
+        self.preempt = 0
         (folder / name).mkdir()
         self.state_file = folder / name / "state"
         self.state_file.write_text("passive\n")
@@ -107,7 +120,7 @@ class Node:
     def start(self) -> None:
         """Start its agent."""
         options = {name: default for name, (_parser, default) in lease.OPTIONS.items()}
-        self.truth = lease.LeaseTruth(self.config, self.engine, self.name, {**options, "place": self.place})
+        self.truth = lease.LeaseTruth(self.config, self.engine, self.name, {**options, "place": self.place, "preempt": self.preempt})
         self.keeper = Keeper(self.config, "lease", self.truth, Store(self.config, "lease"), self.clock.now)
         self.seen = self.clock.now
 
@@ -412,6 +425,113 @@ def test_nobody_takes_it_back(bench: Bench) -> None:
     bench.one.start()
     bench.run(30)
     assert bench.states == (PASSIVE, ACTIVE), "there is no preemption"
+
+
+@pytest.fixture
+def preempted(bench: Bench) -> Bench:
+    """The other node has it, and the preferred one, which is back, wants it when it has been well for 20 seconds."""
+    bench.one.stop()
+    bench.run(3, other_is_active(bench))
+    bench.run(3)
+    bench.one.is_frozen = False
+    bench.one.preempt = 20
+    bench.one.start()
+    return bench
+
+
+def one_is_active(bench: Bench) -> "Callable[[], bool]":
+    return lambda: bench.one.state == ACTIVE
+
+
+def test_a_preferred_node_takes_it_back_when_it_has_been_well_for_a_while(preempted: Bench) -> None:
+    bench = preempted
+    bench.run(19)
+    assert bench.states == (PASSIVE, ACTIVE)
+    assert bench.engine.wishes == {}
+    assert bench.run(10, lambda: ACTIVE not in bench.states) <= 20 / 3 + 1, "at the holder's next renewal"
+    assert bench.run(5, one_is_active(bench)) <= 1
+    bench.run(60)
+    assert bench.states == (ACTIVE, PASSIVE)
+    assert bench.engine.terms == 3
+    assert bench.two == 0
+
+
+def test_the_holder_is_passive_before_it_gives_the_lease_to_a_preferred_node(preempted: Bench) -> None:
+    bench = preempted
+    seen = []
+    release = bench.engine.release
+    bench.engine.release = lambda *args: (seen.append(bench.other.state), release(*args))[1]  # type: ignore[method-assign]
+    bench.run(40, one_is_active(bench))
+    assert seen == [PASSIVE]
+
+
+def test_a_node_that_was_not_well_does_not_want_it_yet(preempted: Bench) -> None:
+    bench = preempted
+    for _turn in range(4):
+        bench.run(12)
+        away = Fake(bench.clock)
+        away.is_away = True
+        bench.one.truth._engine = away
+        bench.run(1)
+        bench.one.truth._engine = bench.engine
+    bench.run(12)
+    bench.one.truth.gap(3.0)
+    bench.run(12)
+    assert bench.engine.wishes == {}
+    bench.run(20, one_is_active(bench))
+
+
+def test_the_others_leave_it_to_the_node_that_wants_it(preempted: Bench) -> None:
+    bench = preempted
+    bench.run(40, lambda: ACTIVE not in bench.states)
+    bench.one.is_frozen = True
+    assert bench.run(10, other_is_active(bench)) >= 3 - 2 * STEP, "it takes it back if that one dies"
+    assert bench.two == 0
+
+
+def test_a_node_does_not_want_what_a_preferred_one_has(bench: Bench) -> None:
+    bench.other.preempt = 1
+    bench.other.start()
+    bench.run(20)
+    assert bench.engine.wishes == {}
+    assert bench.states == (ACTIVE, PASSIVE)
+
+
+def test_a_pin_stops_the_holder_and_the_one_that_wants_it(preempted: Bench) -> None:
+    bench = preempted
+    pin.write(bench.other.config, ACTIVE, None)
+    bench.run(60)
+    assert bench.states == (PASSIVE, ACTIVE), "a node that is pinned active does not give it up"
+    pin.remove(bench.other.config)
+    pin.write(bench.one.config, PASSIVE, None)
+    bench.run(TTL)  # what it has asked for before is over then, or has been done
+    bench.run(30)
+    assert bench.states == (PASSIVE, ACTIVE)
+    pin.remove(bench.one.config)
+    assert bench.run(40, one_is_active(bench)) >= 19, "it has to be well for as long again"
+    assert bench.two == 0
+
+
+def test_wishes_that_cannot_be_read_are_none(preempted: Bench) -> None:
+    bench = preempted
+    bench.engine.cannot_read_wishes = True
+    bench.run(60)
+    assert bench.states == (PASSIVE, ACTIVE)
+    assert bench.engine.terms == 2, "and it was renewed all the time"
+
+
+def test_a_preferred_nodes_wish_survives_a_lost_answer(preempted: Bench) -> None:
+    bench = preempted
+    bench.run(30, lambda: ACTIVE not in bench.states)
+    bench.engine.lost = 1
+    bench.run(5, one_is_active(bench))
+    assert bench.two == 0
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "", "x", "86401"])
+def test_a_patience_that_is_none(value: str) -> None:
+    with pytest.raises(ValueError, match="not a whole number of seconds from 1 to 86400, nor 0 for never"):
+        lease.patience(value)
 
 
 def test_pinned_passive_gives_it_up_and_unpinned_it_may_have_it_again(bench: Bench) -> None:
