@@ -145,13 +145,13 @@ def _add_term(config: Config) -> None:
     except (OSError, ValueError):
         return
     try:
-        term = posix.read(fd, 32).strip()
+        name, _equals, term = posix.read(fd, 64).strip().partition(b"=")
     except OSError:
         return
     finally:
         posix.close(fd)
-    if term.isdigit():
-        posix.putenv(b"RCRON_TERM", term)
+    if name == b"RCRON_TERM" and term.isdigit():
+        posix.putenv(name, term)
 
 
 def _take_timers() -> "list[tuple[int, float, float]]":

@@ -8,7 +8,7 @@ from typing import Any
 
 from rcron import __version__, ask, claim, feed, log, pin, state
 from rcron.files import folder_of
-from rcron.settings import OFF, SETTINGS, Config
+from rcron.settings import ACTIVE, OFF, SETTINGS, Config
 
 #: How long rcron-agent may take to say how its engine is, in seconds.
 _PATIENCE = 6.0
@@ -45,6 +45,7 @@ def facts(config: Config) -> "dict[str, Any]":
         "reason": verdict.reason,
         "file": file.state if file.source == state.FILE else None,
         "since": None if verdict.source in (state.DEFAULT, state.PIN) or since is None else int(since),
+        "valid_for": _valid_for(config, verdict),
         "feeder": None
         if record is None
         else {
@@ -70,6 +71,13 @@ def facts(config: Config) -> "dict[str, Any]":
         "conf": config.path,
         "version": __version__,
     }
+
+
+def _valid_for(config: Config, verdict: state.Verdict) -> "int | None":
+    """Return for how many seconds an `active` counts if nobody renews it; None if that is not limited."""
+    if verdict.state != ACTIVE or verdict.source != state.FILE or not config.state_max_age or verdict.written is None:
+        return None
+    return max(0, int(verdict.written + config.state_max_age - time.time()))
 
 
 def _claims(config: Config) -> "dict[str, Any] | None":
@@ -101,6 +109,7 @@ def text(found: "dict[str, Any]", colour: bool = False) -> str:
     rows = (
         ("state", f"{_COLOURS[name]}{name}{_PLAIN}" if colour else name),
         ("since", "unknown" if found["since"] is None else _when(found["since"])),
+        *([] if found["valid_for"] is None else [("valid for", f"{span(found['valid_for'])}, unless it is renewed")]),
         ("why", log.one_line(found["reason"])),
         ("feeder", _feeder(found["feeder"])),
         *([] if found["second_feeder"] is None else [("second feeder", _second(found["second_feeder"]))]),

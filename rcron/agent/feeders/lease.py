@@ -274,9 +274,9 @@ class LeaseTruth(Truth):
         self._lose()
 
     def _write_term(self, term: int) -> None:
-        """Write the term where rcron finds it, before the state is `active`."""
+        """Write the term where rcron and systemd (EnvironmentFile=) find it, before the state is `active`."""
         if term != self._term_written:
-            files.replace(self._config.agent_file("term"), f"{term}\n")
+            files.replace(self._config.agent_file("term"), f"RCRON_TERM={term}\n")
             self._term_written = term
 
     def leave(self) -> None:

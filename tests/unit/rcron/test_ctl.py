@@ -69,6 +69,7 @@ def test_status_json_is_for_programs(node: Any) -> None:
         "reason": f"{node.state_file} says so",
         "file": "active",
         "since": 86400,
+        "valid_for": None,
         "feeder": None,
         "second_feeder": None,
         "agent": False,

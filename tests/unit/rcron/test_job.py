@@ -509,7 +509,17 @@ def test_a_command_without_a_file_is_left_to_busybox_where_that_is_the_shell(nod
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("12\n", b"12"), ("7", b"7"), ("", None), ("-3\n", None), ("x\n", None), ("1 2\n", None), (None, None)],
+    [
+        ("RCRON_TERM=12\n", b"12"),
+        ("RCRON_TERM=7", b"7"),
+        ("", None),
+        ("12\n", None),
+        ("RCRON_TERM=-3\n", None),
+        ("RCRON_TERM=\n", None),
+        ("LD_PRELOAD=1\n", None),
+        ("RCRON_TERM=1 2\n", None),
+        (None, None),
+    ],
 )
 def test_a_job_gets_the_term_of_the_lease(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, text: "str | None", expected: "bytes | None"

@@ -30,6 +30,18 @@ def test_an_active_state_is_as_good_as_it_is_fresh(stale: Any, age: int, ran: bo
     assert (stale.run("echo", "ran").stdout == "ran\n") == ran
 
 
+def test_status_says_for_how_long_an_active_state_counts(stale: Any) -> None:
+    then = time.time() - 2
+    os.utime(stale.state_file, (then, then))
+    assert 3 <= json.loads(stale.ctl("status", "--json").stdout)["valid_for"] <= 8
+    assert re.search(r"^valid for:      \d s, unless it is renewed$", stale.ctl("status").stdout, re.MULTILINE)
+    os.utime(stale.state_file, (then - 20, then - 20))
+    assert json.loads(stale.ctl("status", "--json").stdout)["valid_for"] is None
+    stale.become("passive")
+    assert json.loads(stale.ctl("status", "--json").stdout)["valid_for"] is None
+    assert "valid for" not in stale.ctl("status").stdout
+
+
 def test_a_stale_state_is_logged_and_reported(stale: Any) -> None:
     then = time.time() - 100
     os.utime(stale.state_file, (then, then))

@@ -558,7 +558,7 @@ def test_a_pin_gives_nothing_up_before_the_state_file_says_passive(
 
 
 def test_the_term_is_there_before_the_state(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert pathlib.Path(bench.one.config.agent_file("term")).read_text() == "1\n"
+    assert pathlib.Path(bench.one.config.agent_file("term")).read_text() == "RCRON_TERM=1\n"
     bench.one.stop()
     wrote = []
     write = Store.write_active
@@ -569,7 +569,7 @@ def test_the_term_is_there_before_the_state(bench: Bench, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Store, "write_active", look)
     bench.run(3, other_is_active(bench))
-    assert wrote == ["2\n"]
+    assert wrote == ["RCRON_TERM=2\n"]
 
 
 def test_the_answer_names_the_holder_and_the_term(bench: Bench) -> None:
