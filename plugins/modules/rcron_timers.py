@@ -109,6 +109,13 @@ options:
     description: The configuration file of the services' cluster.
     type: path
     default: /etc/rcron/rcron.conf
+  term_file:
+    description:
+      - If the cluster is fed by a lease, the file where C(rcron-agent) keeps its term, C(/run/rcron-agent/KEY.term). The
+        services get it as the environment variable E(RCRON_TERM).
+    type: str
+    default: ''
+    version_added: 1.0.0
 seealso:
   - module: rcron.cluster.rcron_crontab
 """
@@ -199,7 +206,7 @@ def planned(given: dict) -> Plan:
     ]
     if given["state"] == "absent":
         return plan_absent(requests, given["conf"])
-    return plan_present(requests, given["rcronctl_path"], given["conf"])
+    return plan_present(requests, given["rcronctl_path"], given["conf"], term_file=given["term_file"])
 
 
 def main() -> None:
@@ -225,6 +232,7 @@ def main() -> None:
             "on_missing": {**missing, "default": "fail"},
             "rcronctl_path": {"type": "path", "default": "/usr/bin/rcronctl"},
             "conf": {"type": "path", "default": "/etc/rcron/rcron.conf"},
+            "term_file": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -37,6 +37,7 @@ def text(
     takeover_wait: int | None,
     claim: str | None = None,
     claim_window: int | None = None,
+    term_file: str = "",
 ) -> str:
     """Return the drop-in's text.
 
@@ -47,6 +48,7 @@ def text(
         takeover_wait: Seconds that a passive node waits for its promotion; None for what `conf` says.
         claim: `off`, `required` or `preferred`; None for what `conf` says.
         claim_window: For how many seconds the service is claimed; None: only a run is.
+        term_file: The file that holds the term of the lease by which the node is active; "" if it is active otherwise.
     """
     cluster = "" if conf == DEFAULT_CONF else f" --conf {conf}"
     user = " --user" if scope == "user" else ""
@@ -55,6 +57,8 @@ def text(
     window = "" if claim_window is None else f" --claim-window {claim_window}"
     # As root, and outside of the service's sandbox. A user's service manager has neither.
     full = "" if scope == "user" else "+"
+    # Read after ExecCondition= has ended, so it is the term of this start.
+    term = f"EnvironmentFile=-{term_file.replace('%', '%%')}\n" if term_file else ""
     return (
         f"{MARK}\n"
         "[Service]\n"
@@ -62,6 +66,7 @@ def text(
         f"--passive-status {PASSIVE_STATUS} "
         f'"$$0"; case $$? in 0) ;; {PASSIVE_STATUS}) exit 1 ;; *) exit 255 ;; esac\' %n\n'
         f"ExecStopPost=-{full}{rcronctl}{cluster} guard{user}{claims} --ended %n\n"
+        f"{term}"
     )
 
 

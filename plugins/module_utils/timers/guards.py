@@ -134,7 +134,13 @@ class Plan:
                 _check_effective(guard)
 
 
-def plan_present(requests: list[Request], rcronctl: str, conf: str, managers: dict[str, Units] | None = None) -> Plan:
+def plan_present(
+    requests: list[Request],
+    rcronctl: str,
+    conf: str,
+    managers: dict[str, Units] | None = None,
+    term_file: str = "",
+) -> Plan:
     """Find out what must be done so that units are guarded.
 
     Args:
@@ -142,13 +148,14 @@ def plan_present(requests: list[Request], rcronctl: str, conf: str, managers: di
         rcronctl: The path of rcronctl.
         conf: The path of rcron.conf.
         managers: The units of each scope; None for this host's.
+        term_file: The file that holds the lease's term; "" if there is none.
 
     Raises:
         ProgramError: systemd does not answer.
     """
     plan = Plan()
-    for name, path in (("rcronctl_path", rcronctl), ("conf", conf)):
-        if not drop_in.PLAIN.fullmatch(path):
+    for name, path in (("rcronctl_path", rcronctl), ("conf", conf), ("term_file", term_file.replace("%", ""))):
+        if (path or name != "term_file") and not drop_in.PLAIN.fullmatch(path):
             plan.refusals.append(
                 f"{name} is {path}: use an absolute path without blanks, quotes, $ and %, which systemd would change"
             )
@@ -184,7 +191,7 @@ def plan_present(requests: list[Request], rcronctl: str, conf: str, managers: di
             continue
         plan.refusals += hazards.refusals(service, request.started_by_others, request.takeover_wait)
         plan.hazards += hazards.warnings(service, timer, request.takeover_wait, version, request.claim_window or 0)
-        text = drop_in.text(request.scope, rcronctl, conf, *request.options)
+        text = drop_in.text(request.scope, rcronctl, conf, *request.options, term_file)
         try:
             before = drop_in.read(place)
         except OSError as error:

@@ -99,6 +99,10 @@ class TestText:
         assert f"{RCRONCTL} guard --claim required --claim-window 300 --passive-status 75 " in lines[2]
         assert lines[3] == f"ExecStopPost=-+{RCRONCTL} guard --claim required --ended %n"
 
+    def test_of_a_service_of_a_cluster_that_is_fed_by_a_lease(self) -> None:
+        text = drop_in.text("system", RCRONCTL, CONF, None, term_file="/run/rcron-agent/run-a%2db-state.term")
+        assert text == f"{PLAIN}EnvironmentFile=-/run/rcron-agent/run-a%%2db-state.term\n"
+
     @pytest.mark.parametrize("conf", [CONF, "/etc/rcron/b.conf"])
     def test_the_configuration_is_found_in_it_again(self, conf: str) -> None:
         assert drop_in.conf_of(drop_in.text("system", RCRONCTL, conf, 5)) == conf
