@@ -43,7 +43,7 @@ options:
       - The feeder to look at.
     type: str
     required: true
-    choices: [heartbeat, keepalived, pacemaker, patroni, ucarp, wackamole]
+    choices: [heartbeat, keepalived, lease, pacemaker, patroni, ucarp, wackamole]
   options:
     description:
       - What the look needs to know. A missing or unknown key is an error.
@@ -56,6 +56,7 @@ options:
         include; C(backup), the path of a C(keepalived.conf) that the role replaced; C(service), the unit; C(rcronctl),
         its path; and C(follow), a list with one dictionary for each cluster: C(kind), V(instance) or V(group); its
         C(name); C(conf), the path of C(rcron.conf); and C(line), the C(notify) line that calls rcron.'
+      - V(lease) takes C(own), the paths of all files that the role writes.
       - 'V(pacemaker) takes the paths C(script), the resource agent; C(corosync_conf); C(authkey), Corosync''s; and
         C(backup), a C(corosync.conf) that the role replaced.'
       - 'V(patroni) takes C(service), the unit; C(conf), Patroni''s configuration, empty if the unit names it; C(url),
@@ -381,6 +382,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.rcron.cluster.plugins.module_utils.feeders import (
     heartbeat,
     keepalived,
+    lease,
     pacemaker,
     patroni,
     ucarp,
@@ -396,6 +398,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit impo
 FEEDERS: dict[str, ModuleType] = {
     "heartbeat": heartbeat,
     "keepalived": keepalived,
+    "lease": lease,
     "pacemaker": pacemaker,
     "patroni": patroni,
     "ucarp": ucarp,

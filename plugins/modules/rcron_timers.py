@@ -111,8 +111,8 @@ options:
     default: /etc/rcron/rcron.conf
   term_file:
     description:
-      - If the cluster is fed by a lease, the file where C(rcron-agent) keeps its term, C(/run/rcron-agent/KEY.term). The
-        services get it as the environment variable E(RCRON_TERM).
+      - If the cluster is fed by a lease, the file where C(rcron-agent) keeps its term, C(/run/rcron-agent/KEY.term).
+        The services get it as the environment variable E(RCRON_TERM).
     type: str
     default: ''
     version_added: 1.0.0

@@ -238,7 +238,9 @@ class Loop:
             self._accept(name)
         for name, path in files.items():
             served = self._served.get(name)
-            if served is None or served.versions != _versions(path, served.cluster.config.path):
+            if served is None or served.versions != _versions(
+                path, served.cluster.config.path, *served.keeper.truth.files
+            ):
                 self._begin(name, path, now)
 
     def _begin(self, name: str, path: str, now: float) -> None:
@@ -258,6 +260,7 @@ class Loop:
         except (ConfigError, OSError) as error:
             self._refuse(name, str(error))
             return
+        versions += _versions(*truth.files)
         self._accept(name)
         if name in self._served:
             old = self._drop(name).cluster.config

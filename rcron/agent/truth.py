@@ -20,6 +20,7 @@ class Truth:
         deadline: The moment of `boottime` from which on this node must not be active, whatever is known else; infinite
             if nothing has to be given back. The agent's loop looks at it, also while a question hangs.
         leaves: Whether what makes this node active can be given back (`leave`).
+        files: The paths of files beside the cluster's own that were read. If one changes, another object takes over.
     """
 
     every = 1.0
@@ -29,6 +30,7 @@ class Truth:
     look_every = float("inf")
     deadline = float("inf")
     leaves = False
+    files: "tuple[str, ...]" = ()
 
     def ask(self) -> Answer:
         """Ask the daemon. Runs in a thread of its own and may block, but not for longer than `limit`.

@@ -89,6 +89,7 @@ RUN_BY = {
     "rcron --claim required": ("tests/unit/rcron/test_claim.py", "--claim=required"),
     "systemctl stop": ("tests/unit/rcron/test_guard.py", "systemctl stop"),
     "rcronctl feed": ("tests/unit/rcron/feeders", "feed"),
+    "rcronctl feed lease leave": ("tests/cluster/test_lease_faults.py", "rcronctl feed lease leave"),
     "rcronctl set": ("molecule/cron/converge.yml", "set active"),
     "rcronctl set active": ("molecule/cron/converge.yml", "set active"),
     "rcronctl set passive": ("molecule/cron/converge.yml", "set passive"),

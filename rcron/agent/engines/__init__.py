@@ -94,12 +94,14 @@ class Lease(NamedTuple):
         node: The holder's name.
         term: A number that is larger for each holder.
         place: The holder's place in the order of preference, from 0.
+        renewed: Another value after each renewal.
     """
 
     token: str
     node: str
     term: int
     place: int = 0
+    renewed: Any = None
 
 
 class EngineError(Exception):

@@ -8,8 +8,8 @@ read it", which can be repeated after a lost answer: whose token is there has it
 A cluster's lease is a key PREFIX/leases/CLUSTER that is bound to a lease of etcd's. Each renewal binds it to a new one.
 etcd's own renewal (`/v3/lease/keepalive`) is not used, because it is not a write that a majority agrees to: a leader
 that hung in fdatasync answered it after it had been replaced, and revoked what its successor had renewed
-(etcd-io/etcd#15247 and #12528). The key's `create_revision` is the term. A node that wants the lease of another one makes
-a key PREFIX/wanted/CLUSTER/PLACE.
+(etcd-io/etcd#15247 and #12528). The key's `create_revision` is the term. A node that wants the lease of another one
+makes a key PREFIX/wanted/CLUSTER/PLACE.
 
 The members answer for each other, except for one that is cut off from the others; so each attempt takes the next one.
 """
@@ -404,8 +404,13 @@ class Etcd(Engine):
         if not pairs:
             return None
         value = _value(pairs[0])
-        place = number_of(value.get("place"))
-        return Lease(text_of(value.get("token")), text_of(value.get("node")), _created(pairs[0]), max(0, place))
+        return Lease(
+            text_of(value.get("token")),
+            text_of(value.get("node")),
+            _created(pairs[0]),
+            max(0, number_of(value.get("place"))),
+            _number(text_of(pairs[0].get("mod_revision"))),
+        )
 
     def hold(self, cluster: str, mine: Lease, ttl: int) -> "Lease | None":
         """See Engine.hold."""
@@ -422,10 +427,10 @@ class Etcd(Engine):
             LEASE_ATTEMPT,
         )
         if found.get("succeeded") is True:
-            term = mine.term or _number(_revision(found))
-            if not term:
+            revision = _number(_revision(found))
+            if not revision:
                 raise EngineError("etcd: an answer without a revision")
-            return mine._replace(term=term)
+            return mine._replace(term=mine.term or revision, renewed=revision)
         try:
             holder = self._lease_of(found["responses"][0]["response_range"])
         except (KeyError, IndexError, TypeError):

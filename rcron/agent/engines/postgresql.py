@@ -90,7 +90,7 @@ DELETE FROM rcron.claims WHERE cluster = %s AND id IN (SELECT id FROM rcron.clai
 
 _FORGET_WINDOWS = "DELETE FROM rcron.windows WHERE cluster = %s"
 
-_LEASE = "SELECT token, node, term, place FROM rcron.leases WHERE cluster = %s AND until > clock_timestamp()"
+_LEASE = "SELECT token, node, term, place, until FROM rcron.leases WHERE cluster = %s AND until > clock_timestamp()"
 
 # Another's lease that has not ended is left alone, and no row is returned. The row is locked before the condition.
 _HOLD = """\
@@ -100,7 +100,7 @@ ON CONFLICT (cluster) DO UPDATE SET
   token = EXCLUDED.token, node = EXCLUDED.node, place = EXCLUDED.place, until = EXCLUDED.until,
   term = CASE WHEN l.token = EXCLUDED.token THEN l.term ELSE l.term + 1 END
 WHERE l.token = EXCLUDED.token OR l.until <= clock_timestamp()
-RETURNING token, node, term, place"""
+RETURNING token, node, term, place, until"""
 
 _RELEASE = """\
 UPDATE rcron.leases SET token = '', until = clock_timestamp() WHERE cluster = %s AND token = %s AND term = %s"""
@@ -113,7 +113,8 @@ _WANTED = "SELECT min(place) FROM rcron.wanted WHERE cluster = %s AND until > cl
 
 _CHECK = """\
 SELECT current_setting('server_version'), current_setting('synchronous_standby_names'),
-  (SELECT count(*) FROM pg_stat_replication), (SELECT count(*) FROM rcron.windows WHERE false)"""
+  (SELECT count(*) FROM pg_stat_replication), (SELECT count(*) FROM rcron.windows WHERE false),
+  (SELECT count(*) FROM rcron.leases WHERE false), (SELECT count(*) FROM rcron.wanted WHERE false)"""
 
 
 class PostgreSQL(Engine):
@@ -195,7 +196,7 @@ class PostgreSQL(Engine):
 
     def check(self) -> str:
         """See Engine.check."""
-        version, synchronous, standbys, _windows = self._run(_CHECK)[1][0]
+        version, synchronous, standbys, *_tables = self._run(_CHECK)[1][0]
         words = f"PostgreSQL {version.split()[0]} answers"
         if standbys and not synchronous:
             words += "; its replication is asynchronous, so a failover can lose claims: set synchronous_standby_names"

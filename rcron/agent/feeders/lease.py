@@ -12,8 +12,8 @@ The contract:
 - The state file has that moment as its time, and state_max_age is at most TTL minus the margin: the wrapper itself ends
   the role of an agent that hangs.
 - Who has the lease is known by a token, which an agent that is started anew finds again: it goes on with it.
-- The lease is given back only once the node is passive: at the agent's end, when the cluster is no longer served, and
-  while the node is pinned passive.
+- The lease is given back only once the node is passive: at the agent's end, when the cluster is no longer served,
+  while the node is pinned passive, and when somebody has made it passive (`rcronctl feed lease leave`).
 - A node that is preferred to the holder, and has been well for a while, may ask for the lease. The holder reads that
   before it renews, and gives the lease back as if it were pinned passive.
 - The term is larger for each holder, and jobs get it as RCRON_TERM.
@@ -32,11 +32,16 @@ from rcron.agent.feeders.command import seconds
 from rcron.agent.truth import Truth, cannot_tell
 from rcron.settings import ACTIVE, PASSIVE, Config, ConfigError
 
-#: Seconds from a question to the next, if the engine has not answered, and if the node is to be passive first.
-RETRY, SOON = 0.2, 0.05
+#: Seconds from a question to the next: if the engine has not answered; if the node is to be passive first; and if the
+#: lease is free, or was not renewed for OVERDUE of its length, so that it may be free at any moment. Only so many nodes
+#: are in haste, by their places, as the engine will not notice.
+RETRY, SOON, HASTE = 0.2, 0.05, 0.1
+OVERDUE = 0.6
+HASTY = 3
 
-#: For how many seconds a node leaves a free lease to those before it: for each of them, and at most.
-PRECEDENCE, MOST = 0.4, 3.0
+#: For how many seconds a node leaves a free lease to those before it: for each of them, if they look in haste, too, and
+#: if they may not; and at most.
+HASTY_PRECEDENCE, PRECEDENCE, MOST = 0.2, 0.4, 3.0
 
 #: How many bytes of the token's file are read.
 MAX_TOKEN = 64
@@ -109,7 +114,11 @@ def truth(config: Config, options: "dict[str, Any]") -> Truth:
     engine = agent_conf.engine_of(conf)
     if not engine.keeps_leases:
         raise ConfigError(f"{conf.path}: the engine {conf.engine} cannot keep a lease; take etcd or postgresql")
-    return LeaseTruth(config, engine, conf.node, options)
+    found = LeaseTruth(config, engine, conf.node, options)
+    found.files = tuple(
+        path for path in (conf.path, conf.password_file, conf.ca_file, conf.cert_file, conf.key_file) if path
+    )
+    return found
 
 
 class LeaseTruth(Truth):
@@ -132,18 +141,21 @@ class LeaseTruth(Truth):
         self._engine = engine
         self._ttl: int = options["ttl"]
         self._look_every: float = options["every"]
-        self._precedence = min(MOST, PRECEDENCE * options["place"])
         self._preempt: int = options["preempt"]
         self.every = self._look_every
         self.limit = 3.0
         self.notice = 0.0
         self.deadline = self._deadline_of_before()
         self._free_since: "float | None" = None
+        #: The holder's last renewal that was seen, when that was, and whether it is overdue.
+        self._renewal: "tuple[Any, float]" = (None, float("-inf"))
+        self._is_overdue = False
         #: Since when the engine has answered each question while another node had the lease.
         self._well_since: "float | None" = None
         self._asked_for = float("-inf")
-        #: Whether the lease is to be given back to a preferred node.
+        #: Whether the lease is to be given back to another node, and whether it was, and nobody has taken it yet.
         self._yields = False
+        self._has_left = False
         #: What is ours; its term is 0 while the lease is not known to be.
         self._mine = Lease(self._token(), node, 0, options["place"])
         self._term_written = 0
@@ -181,7 +193,7 @@ class LeaseTruth(Truth):
             # A node that is pinned active stays active, and must not have another one beside it.
             if self._yields or (self._mine.term and held is None and self._is_left_to_another()):
                 self._yields = True
-                return self._stand_aside(moment, "a preferred node wants the lease")
+                return self._stand_aside(moment, "another node is to have the lease")
             return self._seek(moment)
         except EngineError as error:
             self._well_since = None
@@ -193,9 +205,10 @@ class LeaseTruth(Truth):
         if not self._mine.term:
             holder = self._look()
             if holder is None:
+                self.every = min(self.every, HASTE) if self._mine.place < HASTY else self.every
                 self._free_since = moment if self._free_since is None else self._free_since
-                if moment - self._free_since < (MOST if self._is_left_to_another() else self._precedence):
-                    return Answer(PASSIVE, moment, "the lease is free, and left to preferred nodes")
+                if moment - self._free_since < self._leave_alone():
+                    return Answer(PASSIVE, moment, "the lease is free, and left to other nodes")
             elif not self._mine.term:
                 self._ask_for_it(moment, holder)
                 return self._passive(moment, holder)
@@ -206,6 +219,7 @@ class LeaseTruth(Truth):
         self._write_term(holder.term)
         self._mine = self._mine._replace(term=holder.term)
         self._free_since = self._well_since = None
+        self._has_left = False
         self.deadline = sent + lifetime(self._ttl)
         self.every = self._ttl / 3
         return Answer(ACTIVE, sent, f"has the lease, term {holder.term}")
@@ -215,6 +229,7 @@ class LeaseTruth(Truth):
         holder = self._engine.lease(self._config.cluster_name)
         if holder is not None:
             self._free_since = None
+            self._has_left = False
             if holder.token == self._mine.token:
                 self._mine = self._mine._replace(term=holder.term)
         return holder
@@ -239,6 +254,19 @@ class LeaseTruth(Truth):
             return False  # a reason neither to give the lease up, nor to leave it alone
         return wanted is not None and wanted < self._mine.place
 
+    def _leave_alone(self) -> float:
+        """Return for how many seconds a free lease is left to other nodes."""
+        if self._has_left or self._is_left_to_another():
+            return MOST
+        is_hasty = self._is_overdue and self._mine.place < HASTY
+        return min(MOST, self._mine.place * (HASTY_PRECEDENCE if is_hasty else PRECEDENCE))
+
+    def event(self) -> None:
+        """See Truth. Whoever has made the holder passive wants another node to be active."""
+        found = state.from_file(self._config)
+        if self._mine.term and found.source == state.FILE and found.state == PASSIVE:
+            self._yields = True
+
     def gap(self, seconds: float) -> None:
         """See Truth. A node that stood still is not well."""
         self._well_since = None
@@ -248,6 +276,11 @@ class LeaseTruth(Truth):
         if holder is None:
             self.every = SOON
             return Answer(PASSIVE, moment, "the lease has ended")
+        if (holder.term, holder.renewed) != self._renewal[0]:
+            self._renewal = (holder.term, holder.renewed), moment
+        self._is_overdue = moment - self._renewal[1] > OVERDUE * self._ttl
+        if self._is_overdue and self._mine.place < HASTY:
+            self.every = min(self.every, HASTE)
         return Answer(PASSIVE, moment, f"{holder.node or 'another node'} has the lease, term {holder.term}")
 
     def _lose(self) -> None:
@@ -272,6 +305,7 @@ class LeaseTruth(Truth):
     def _release(self) -> None:
         self._engine.release(self._config.cluster_name, self._mine)
         self._lose()
+        self._has_left = True
 
     def _write_term(self, term: int) -> None:
         """Write the term where rcron and systemd (EnvironmentFile=) find it, before the state is `active`."""

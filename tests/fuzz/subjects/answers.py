@@ -79,6 +79,8 @@ def holds(body: bytes) -> None:
     for ask in (
         lambda: engine.lease("c1"),
         lambda: engine.release("c1", Lease(CLAIM.token, CLAIM.node, 3)),
+        lambda: engine.ask_for("c1", 1, 10),
+        lambda: engine.wanted("c1"),
         lambda: engine.ended(CLAIM, 0, 1.0),
         lambda: engine.history("c1", "", "", 10),
         engine.check,

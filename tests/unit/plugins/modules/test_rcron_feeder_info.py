@@ -38,6 +38,7 @@ def options(tmp_path):
             "rcronctl": path,
             "follow": [{"kind": "instance", "name": "VI_1", "conf": path, "line": 'notify "x" root'}],
         },
+        "lease": {"own": [path], "mark": MARK},
         "pacemaker": {"script": path, "corosync_conf": path, "authkey": path, "backup": path, "mark": MARK},
         "patroni": {"service": "none", "command": "rcronctl feed patroni", "mark": MARK, "record": path},
         "ucarp": {"own": [path], "hooks": [path], "mark": MARK, "run": [path]},

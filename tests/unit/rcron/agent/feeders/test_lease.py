@@ -46,12 +46,12 @@ class Fake(Engine):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.held: "Lease | None" = None
-        self.until = 0.0
+        self.until = self.ended = 0.0
         self.terms = 0
         self.is_away = False
         self.lost = 0
         self.takes = 0.0
-        self.writes = 0
+        self.writes = self.looks = 0
         self.wishes: "dict[int, float]" = {}
         self.cannot_read_wishes = False
 
@@ -59,11 +59,12 @@ class Fake(Engine):
         self._clock.now += self.takes
         if self.is_away:
             raise EngineError("nobody answers")
-        if self._clock.now >= self.until:
-            self.held = None
+        if self._clock.now >= self.until and self.held is not None:
+            self.held, self.ended = None, self.until
 
     def lease(self, cluster: str) -> "Lease | None":
         assert cluster == "c1"
+        self.looks += 1
         self._arrive()
         return self.held
 
@@ -73,7 +74,7 @@ class Fake(Engine):
         held = self.held
         if mine.term == (held.term if held else 0):
             self.terms += not mine.term
-            self.held = mine._replace(term=mine.term or self.terms)
+            self.held = mine._replace(term=mine.term or self.terms, renewed=self.writes)
             self.until = self._clock.now + ttl
         elif held is not None and held.token == mine.token:
             raise EngineError("ours by an earlier request")
@@ -120,7 +121,9 @@ class Node:
     def start(self) -> None:
         """Start its agent."""
         options = {name: default for name, (_parser, default) in lease.OPTIONS.items()}
-        self.truth = lease.LeaseTruth(self.config, self.engine, self.name, {**options, "place": self.place, "preempt": self.preempt})
+        self.truth = lease.LeaseTruth(
+            self.config, self.engine, self.name, {**options, "place": self.place, "preempt": self.preempt}
+        )
         self.keeper = Keeper(self.config, "lease", self.truth, Store(self.config, "lease"), self.clock.now)
         self.seen = self.clock.now
 
@@ -418,6 +421,43 @@ def test_the_lease_is_left_to_the_preferred_node(tmp_path: pathlib.Path, monkeyp
         assert bench.one.state == ACTIVE
 
 
+@pytest.mark.parametrize("alive", [False, True])
+def test_a_lease_that_is_not_renewed_is_looked_at_more_often(bench: Bench, alive: bool) -> None:
+    bench.engine.held, bench.engine.until = Lease("x", "third", 99), bench.clock.now + 1000
+    for number in range(30):
+        if number == 20:
+            bench.engine.looks = 0
+        if alive:
+            bench.engine.held = bench.engine.held._replace(renewed=number)
+        bench.run(1)
+    assert (55 < bench.engine.looks < 75) == alive
+    assert (130 < bench.engine.looks <= 200) != alive
+    bench.engine.held = None
+    took = bench.run(1, lambda: ACTIVE in bench.states)
+    assert bench.one.state == ACTIVE
+    assert took <= (0.35 if alive else 0.2)
+
+
+def test_the_next_node_takes_a_dead_ones_lease_half_a_second_after_its_end(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, monkeypatch)
+    bench.run(5)
+    for turn in range(8):
+        bench.run(0.45 * turn)
+        bench.one.is_frozen = True
+        bench.run(TTL + 2, other_is_active(bench))
+        assert bench.clock.now <= bench.engine.until - TTL + 2 * STEP, "it was taken just now"
+        assert bench.clock.now - bench.engine.ended <= 0.4
+        bench.other.stop()
+        bench.one.is_frozen = False
+        bench.one.start()
+        bench.run(3, lambda: bench.one.state == ACTIVE)
+        bench.other.is_frozen = False
+        bench.other.start()
+        bench.run(2)
+
+
 def test_nobody_takes_it_back(bench: Bench) -> None:
     bench.one.stop()
     bench.run(5, other_is_active(bench))
@@ -510,6 +550,34 @@ def test_a_pin_stops_the_holder_and_the_one_that_wants_it(preempted: Bench) -> N
     pin.remove(bench.one.config)
     assert bench.run(40, one_is_active(bench)) >= 19, "it has to be well for as long again"
     assert bench.two == 0
+
+
+def leave(node: Node) -> None:
+    """Do what `rcronctl feed lease leave` does to an agent."""
+    node.state_file.write_text("passive\n")
+    node.keeper.event(Answer(PASSIVE, node.clock.now, "leave"), node.clock.now)
+
+
+def test_whoever_makes_the_holder_passive_has_another_node_be_active(bench: Bench) -> None:
+    leave(bench.one)
+    assert bench.run(2, other_is_active(bench)) <= 1
+    bench.run(30)
+    assert bench.states == (PASSIVE, ACTIVE)
+    assert bench.two == 0
+
+
+def test_a_holder_that_was_made_passive_takes_the_lease_back_if_nobody_else_does(bench: Bench) -> None:
+    bench.other.is_frozen = True
+    leave(bench.one)
+    assert 2.5 <= bench.run(10, one_is_active(bench)) <= 4
+    assert bench.engine.terms == 2
+
+
+def test_a_node_without_the_lease_may_be_told_to_leave_it(bench: Bench) -> None:
+    leave(bench.other)
+    bench.run(10)
+    assert bench.states == (ACTIVE, PASSIVE)
+    assert bench.engine.terms == 1
 
 
 def test_wishes_that_cannot_be_read_are_none(preempted: Bench) -> None:
