@@ -54,6 +54,10 @@ METRICS = {
     "rcron_feeder_alive": ("gauge", "Whether rcron-agent, which asks the feeder, lives; absent if a hook spoke last."),
     "rcron_pinned": ("gauge", "Whether the node is pinned to this state."),
     "rcron_pin_set_timestamp_seconds": ("gauge", "When the pin was set; absent if there is none."),
+    "rcron_engine_up": (
+        "gauge",
+        "Whether runs can be claimed: rcron-agent and its engine answer; absent if none are claimed.",
+    ),
     "rcron_entry_info": ("gauge", "Where an entry is: a crontab and its line."),
     "rcron_entry_due_timestamp_seconds": (
         "gauge",
@@ -153,7 +157,7 @@ class Counted:
         elif outcome == "demoted":
             job["demotions"] = job.get("demotions", 0) + 1
         elif outcome in ("ignore", "stale"):
-            _one_more(job, "ignored", fields.get("reason", outcome))
+            _one_more(job, "ignored", "claimed" if "by" in fields else outcome)
 
     def seen_since(self, cluster: str, entry: entries.Entry, now: float) -> float:
         """Return since when this node has an entry with its present schedule, and note it if that is now.
@@ -331,6 +335,8 @@ def _state_samples(cluster: Cluster) -> "Iterator[Sample]":
         yield Sample("rcron_feeder_spoke_timestamp_seconds", labels, feeder["spoke"])
         if feeder["alive"] is not None:
             yield Sample("rcron_feeder_alive", {**labels, "feeder": name}, feeder["alive"])
+    if facts["claims"] is not None:
+        yield Sample("rcron_engine_up", labels, facts["claims"]["ok"])
     held = facts["pin"]
     for word in (ACTIVE, PASSIVE):
         yield Sample("rcron_pinned", {**labels, "state": word}, held is not None and held["state"] == word)

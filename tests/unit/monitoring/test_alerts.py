@@ -60,6 +60,7 @@ GOOD = [
     ),
     *(of("rcron_state_changes_total", f"3x{STEPS}", instance=node) for node in "abc"),
     *(series("rcron_conf_valid", f"1x{STEPS}", instance=node, conf="/etc/rcron/rcron.conf") for node in "abc"),
+    *(of("rcron_engine_up", f"1x{STEPS}", instance=node) for node in "abc"),
     of("rcron_entry_last_exit_status", f"0x{STEPS}", instance="a", entry="backup"),
     of("rcron_entry_last_start_timestamp_seconds", f"100x{STEPS}", instance="a", entry="backup"),
     *(of("rcron_entry_due_timestamp_seconds", f"99x{STEPS}", instance=node, entry="backup") for node in "abc"),
@@ -154,6 +155,7 @@ FIRES: dict[str, list[tuple[str, int, list[dict[str, str]]]]] = {
             ],
         )
     ],
+    "RcronClaimsUnavailable": [("etcd is gone", 240, with_(of("rcron_engine_up", f"1x5 0x{STEPS}", instance="b")))],
     "RcronEntryOverdue": [
         ("it was due, and no node ran it", 240, with_(*due("b", f"99x8 240x{STEPS}"))),
         ("no node has ever run it", 240, [*written("a"), *due("a", f"_x8 120x{STEPS}")]),
@@ -180,6 +182,9 @@ QUIET = {
     ),
     "a planned hand-over that the new node shows first": with_(
         of("rcron_active", f"1x7 0x{STEPS}", instance="a"), of("rcron_active", f"0x5 1x{STEPS}", instance="b")
+    ),
+    "rcron-agent and etcd are restarted": with_(
+        *(of("rcron_engine_up", f"1x5 0x6 1x{STEPS}", instance=node) for node in "abc")
     ),
     "one passive node of three is switched off": without("c", after=10),
     "a passive node restarts: its counters begin anew, and its old file is served for a minute": with_(

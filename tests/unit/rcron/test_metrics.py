@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rcron import entries, feed, files, journal, metrics, services, settings
+from rcron import entries, feed, files, journal, metrics, services, settings, status
 from rcron import pin as pins
 from rcron.agent.answer import Answer, boottime
 from rcron.agent.store import Store
@@ -144,7 +144,7 @@ def test_an_entry_that_never_ran_has_counters_of_0_and_no_times(host: Host) -> N
 
 
 def test_ignored_runs_are_counted_by_their_reason(host: Host) -> None:
-    host.log(IGNORED, IGNORED.replace("ignore", "stale"), IGNORED.replace("ignore", "ignore reason=claimed"))
+    host.log(IGNORED, IGNORED.replace("ignore", "stale"), IGNORED.replace("ignore", "ignore by=node2"))
     assert [host.of("ignored_total", reason=reason) for reason in ("ignore", "stale", "claimed")] == ["1", "1", "1"]
 
 
@@ -361,6 +361,14 @@ def test_state_feeder_and_pin(host: Host) -> None:
     assert f"rcron_state_since_timestamp_seconds{{{labels}}}" not in found
 
 
+@pytest.mark.parametrize(("claims", "up"), [(None, None), ({"ok": True}, "1"), ({"ok": False}, "0")])
+def test_the_engine_of_claims_is_shown_if_there_is_one(
+    host: Host, monkeypatch: pytest.MonkeyPatch, claims: "dict[str, bool] | None", up: "str | None"
+) -> None:
+    monkeypatch.setattr(status, "_claims", lambda _config: claims)
+    assert host.samples().get('rcron_engine_up{cluster_name="c1"}') == up
+
+
 def test_an_invalid_configuration_is_shown_and_hides_no_other(host: Host) -> None:
     bad = host.folder / "bad.conf"
     bad.write_text("nonsense\n")
@@ -393,6 +401,7 @@ def test_promtool_accepts_it(host: Host) -> None:
     samples = metrics.collect([str(host.conf)], host.entries(), str(host.counters), ())
     samples.append(metrics.Sample("rcron_state_since_timestamp_seconds", {"cluster_name": "c1"}, 1))
     samples.append(metrics.Sample("rcron_entry_due_timestamp_seconds", {"cluster_name": "c1", "entry": "a"}, 1))
+    samples.append(metrics.Sample("rcron_engine_up", {"cluster_name": "c1"}, 1))
     assert {sample.metric for sample in samples} == set(metrics.METRICS), "all of them"
     done = subprocess.run(
         ["promtool", "check", "metrics"], input=metrics.text(samples), capture_output=True, text=True, check=False
