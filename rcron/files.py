@@ -32,7 +32,8 @@ def read_trusted(path: str, limit: int, owners: "tuple[int, ...] | None" = None)
     """Read a small regular file that only its owner and its group can have written. Never waits.
 
     Nothing else than a regular file is opened: to open a device may arm it, and to open a FIFO may cost its owner what
-    is written into it. In a folder that is not root's, a link may lead to any of them.
+    is written into it. In another user's folder no link is followed at all: it might lead to a file system that does
+    not answer, and whoever looks for a name there waits for it.
 
     Args:
         path: the file's name.
@@ -51,14 +52,16 @@ def read_trusted(path: str, limit: int, owners: "tuple[int, ...] | None" = None)
     folder = folder_of(path)
     above = posix.stat(folder)
     fd = -1
+    look = posix.O_PATH | posix.O_CLOEXEC | posix.O_NOFOLLOW
     # In a folder of root's or of our own, only a link can lead to what others have made.
     if above.st_uid in (0, posix.geteuid()) and not above.st_mode & 0o002:
+        look &= ~posix.O_NOFOLLOW
         try:
             fd = posix.open(path, _READ | posix.O_NOFOLLOW)
         except OSError:
             pass  # a link; any other error comes again
     # O_PATH opens nothing: what is there does not notice that it is looked at (open(2)).
-    place = fd if fd >= 0 else posix.open(path, posix.O_PATH | posix.O_CLOEXEC)
+    place = fd if fd >= 0 else posix.open(path, look)
     try:
         found = posix.fstat(place)
         if found.st_mode & 0o170000 != 0o100000:

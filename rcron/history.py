@@ -188,7 +188,10 @@ def _page(config: Config, job: str, before: str) -> "list[dict[str, Any]]":
             socket.sendall("\0".join(parts).encode("utf-8", "backslashreplace") + b"\n")
             data = b""
             while chunk := socket.recv(65536):
-                socket.settimeout(max(0.001, deadline - time.monotonic()))
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise NoAnswerError("rcron-agent: no answer in time")
+                socket.settimeout(left)
                 data += chunk
                 if len(data) > MAX_PAGE:
                     raise NoAnswerError("rcron-agent: an answer that is too long")

@@ -98,10 +98,12 @@ class Reader:
                 stream.seek(offset)
             elif isinstance(offset, int):
                 yield from self._rest_of_rotated(path, inode, offset)
+                offset = 0
             for raw in _bounded(stream, _LONGEST):
                 if raw[-1:] != b"\n":
                     break  # it is being written
                 offset = stream.tell()
+                self.position = {"inode": found.st_ino, "offset": offset}
                 line = _from_file(raw)
                 if line is not None:
                     yield line
@@ -115,8 +117,11 @@ class Reader:
                     if os.fstat(stream.fileno()).st_ino != inode:
                         continue
                     stream.seek(offset)
-                    found = map(_from_file, _bounded(stream, _LONGEST))
-                    yield from (line for line in found if line is not None)
+                    for raw in _bounded(stream, _LONGEST):
+                        self.position = {"inode": inode, "offset": stream.tell()}
+                        line = _from_file(raw)
+                        if line is not None:
+                            yield line
             except OSError:
                 continue  # compressed or removed meanwhile: those lines are lost
             return

@@ -9,11 +9,14 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 import datetime
+import errno
 import fcntl
 import glob
+import itertools
 import json
 import os
 import posix
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -21,6 +24,12 @@ from typing import Any, NamedTuple
 from rcron import __version__, entries, files, schedule, services, state, status
 from rcron.journal import SYSLOG_FILES, Line, Reader
 from rcron.settings import ACTIVE, PASSIVE, Config, ConfigError, load
+
+#: How many lines of the log are counted at a time, so that nobody's make it last too long: the next run goes on.
+MOST_LINES = 200_000
+
+#: How many links may lead to the folder of a textfile, as in the kernel.
+MOST_LINKS = 40
 
 #: The largest file of counters, in bytes: about 50,000 entries.
 MAX_COUNTERS = 1 << 25
@@ -455,7 +464,7 @@ def collect(
         fcntl.flock(lock, fcntl.LOCK_EX)  # somebody may look by hand at the same moment
         counted = Counted.read(counters)
         reader = Reader(counted.position, syslog_files)
-        counted.count(reader.lines(), clusters, entries.Index(found, names))
+        counted.count(itertools.islice(reader.lines(), MOST_LINES), clusters, entries.Index(found, names))
         counted.position = reader.position
         counted.keep_only(of_cluster)
         counted_samples = [
@@ -497,4 +506,64 @@ def run(conf: str, textfile: "str | None", counters: str) -> None:
     if textfile is None:
         print(answer, end="")
     else:
-        files.replace(textfile, answer)
+        _replace(os.path.abspath(textfile), answer)
+
+
+def _replace(path: str, answer: str) -> None:
+    """Replace the textfile, in the very folder that root meant.
+
+    The folder may be node_exporter's, and so may be the one above it: he could put a link in its place, and have root
+    write anywhere.
+
+    Args:
+        path: the file's absolute path.
+        answer: its new content.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        folder = _opened(os.path.dirname(path))
+        try:
+            files.replace(f"/proc/self/fd/{folder}/{os.path.basename(path)}", answer)
+        finally:
+            posix.close(folder)
+    except OSError as error:
+        error.filename = path
+        raise
+
+
+def _opened(path: str) -> int:
+    """Return a descriptor of a folder, and follow no link on the way that lies in a folder of another user's.
+
+    Args:
+        path: the folder's absolute path.
+
+    Raises:
+        OSError: ELOOP if there is such a link; or the folder cannot be opened.
+    """
+    flags = posix.O_PATH | posix.O_CLOEXEC
+    at = posix.open("/", flags)
+    left = path.split("/")
+    links = 0
+    try:
+        while left:
+            part = left.pop(0)
+            found = os.stat(part or ".", dir_fd=at, follow_symlinks=False)
+            if stat.S_ISLNK(found.st_mode):
+                above = os.fstat(at)
+                links += 1
+                if above.st_uid not in (0, posix.geteuid()) or above.st_mode & 0o022 or links > MOST_LINKS:
+                    raise OSError(errno.ELOOP, "another user could have the link lead anywhere", path)
+                target = posix.readlink(part, dir_fd=at)
+                left = target.split("/") + left
+                part = "/" if target.startswith("/") else "."
+            below = posix.open(part or ".", flags | posix.O_NOFOLLOW, dir_fd=at)
+            posix.close(at)
+            at = below
+        if not stat.S_ISDIR(os.fstat(at).st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    except OSError:
+        posix.close(at)
+        raise
+    return at

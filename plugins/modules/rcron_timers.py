@@ -242,8 +242,8 @@ def main() -> None:
             module.warn(text)
         if plan.refusals:
             module.fail_json(msg=" ".join(f"{text}." for text in plan.refusals), refusals=plan.refusals)
-        if not module.check_mode:
-            plan.apply()
+        for text in [] if module.check_mode else plan.apply():
+            module.warn(text)
     except ProgramError as error:
         module.fail_json(msg=str(error), refusals=[str(error)])
     except OSError as error:

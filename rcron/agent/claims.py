@@ -31,10 +31,13 @@ PAUSE = 0.1
 COMPLAIN = 60.0
 
 #: For how long the agent tries to record an end, in seconds, and how many of them may wait for that: of all users, and
-#: of one other than root.
+#: of one, other than root's.
 PERSEVERE = 600.0
 MOST_ENDS = 10000
 MOST_ENDS_OF_ONE = 2500
+
+#: The same of all users together whose names have to be looked up: among them is whoever may be many (subuid(5)).
+MOST_ENDS_OF_NAMELESS = 100
 
 #: How long a claim that nobody waits for may still arrive at the engine, in seconds: when to look for it.
 SETTLE = (0.5, 5.0, 30.0)
@@ -71,6 +74,54 @@ class Task:
         self.is_settled = False
 
 
+class Chores:
+    """A thread that does one thing after the other, each at its time.
+
+    Args:
+        name: The thread's.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._due: "list[tuple[float, int, Callable[[], None]]]" = []
+        self._numbers = itertools.count()
+        self._added = threading.Condition()
+
+    def start(self) -> None:
+        """Start the thread, which ends with the process."""
+        self._thread.start()
+
+    def add(self, what: "Callable[[], None]", seconds: float = 0.0) -> None:
+        """Have something done.
+
+        Args:
+            what: What; it raises nothing.
+            seconds: When, counted from now.
+        """
+        with self._added:
+            heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), what))
+            self._added.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._added:
+                now = time.monotonic()
+                due = self._due[0][0] if self._due else now + 60
+                if due > now:
+                    self._added.wait(due - now)
+                    continue
+                what = heapq.heappop(self._due)[2]
+            do(what)
+
+
+def do(what: "Callable[[], None]") -> None:
+    """Do something. Whatever comes of it, what comes after it still has to be done."""
+    try:
+        what()
+    except Exception as error:
+        log.warning(None, f"claims: {type(error).__name__}: {error}")
+
+
 class Claims:
     """Makes claims, and records ends.
 
@@ -84,16 +135,15 @@ class Claims:
         self.node = node
         self._condition = threading.Condition()
         self._queues: "collections.OrderedDict[int, collections.deque[Task]]" = collections.OrderedDict()
-        #: What the other thread is to do: when, and what.
-        self._chores: "list[tuple[float, int, Callable[[], None]]]" = []
-        self._chore_numbers = itertools.count()
-        self._chore_added = threading.Condition()
-        self._is_over = False
+        self._chores = Chores("chores")
+        #: Apart from these, because a user may claim for thousands of clusters of other names.
+        self._cleanings = Chores("cleanings")
         self._users = Users()
         #: How many threads are at work for which user.
         self._working: "collections.Counter[int]" = collections.Counter()
         #: How many ends of which user wait.
         self._ends: "collections.Counter[int]" = collections.Counter()
+        self._ends_lock = threading.Lock()
         self._cleaned: "collections.OrderedDict[str, float]" = collections.OrderedDict()
         self._questions: "queue.SimpleQueue[Callable[[], None]]" = queue.SimpleQueue()
         self._complained: "float | None" = None
@@ -102,7 +152,8 @@ class Claims:
         """Start the threads, which end with the process."""
         for number in range(THREADS):
             threading.Thread(target=self._work, name=f"claims {number}", daemon=True).start()
-        threading.Thread(target=self._do_chores, name="chores", daemon=True).start()
+        self._chores.start()
+        self._cleanings.start()
         threading.Thread(target=self._answer_questions, name="questions", daemon=True).start()
 
     def stop(self, seconds: float) -> None:
@@ -111,10 +162,7 @@ class Claims:
         Args:
             seconds: The longest time.
         """
-        self._is_over = True
         deadline = time.monotonic() + seconds
-        with self._chore_added:
-            self._chore_added.notify()
         while self._ends and time.monotonic() < deadline:
             time.sleep(0.02)
 
@@ -174,11 +222,11 @@ class Claims:
         Returns:
             Whether there is room for it.
         """
-        if sum(self._ends.values()) >= MOST_ENDS or (uid and self._ends[uid] >= MOST_ENDS_OF_ONE):
-            return False
-        until = time.monotonic() + PERSEVERE
-        with self._chore_added:
+        with self._ends_lock:
+            if uid and not self._has_room(uid):
+                return False
             self._ends[uid] += 1
+        until = time.monotonic() + PERSEVERE
 
         def record() -> None:
             try:
@@ -188,13 +236,34 @@ class Claims:
                     self.chore(record, 1.0)
                     return
                 log.warning(None, f"claims: {claim.job} {claim.fire}: its end is not recorded: {error}")
-            with self._chore_added:
+            with self._ends_lock:
                 self._ends[uid] -= 1
                 if not self._ends[uid]:
                     del self._ends[uid]
 
-        self.chore(record)
+        def look_up() -> None:
+            try:
+                self.user(uid)
+            except EngineError:
+                if time.monotonic() < until:
+                    self.chore(lambda: self.question(look_up), 1.0)
+                    return
+            self.chore(record)
+
+        # The chores must not wait for a directory.
+        if self.is_known(uid):
+            self.chore(record)
+        else:
+            self.question(look_up)
         return True
+
+    def _has_room(self, uid: int) -> bool:
+        """Return whether one more end of a user other than root may wait. The caller has the lock."""
+        if sum(self._ends.values()) >= MOST_ENDS or self._ends[uid] >= MOST_ENDS_OF_ONE:
+            return False
+        known = self._users.known()
+        nameless = sum(count for each, count in self._ends.items() if each not in known)
+        return uid in known or nameless < MOST_ENDS_OF_NAMELESS
 
     def chore(self, what: "Callable[[], None]", seconds: float = 0.0) -> None:
         """Have something done beside the claims.
@@ -203,9 +272,7 @@ class Claims:
             what: What; it raises nothing.
             seconds: When, counted from now.
         """
-        with self._chore_added:
-            heapq.heappush(self._chores, (time.monotonic() + seconds, next(self._chore_numbers), what))
-            self._chore_added.notify()
+        self._chores.add(what, seconds)
 
     def clean(self, cluster: str) -> None:
         """Have old claims of a cluster cleaned away if that was not done in the last hour.
@@ -227,8 +294,8 @@ class Claims:
             except EngineError as error:
                 self._complain(f"old ones of {cluster} are not deleted: {error}")
 
-        # Not on all nodes at once, and not before what is waiting.
-        self.chore(work, 10.0)
+        # Not on all nodes at once.
+        self._cleanings.add(work, 10.0)
 
     def question(self, what: "Callable[[], None]") -> None:
         """Have a question for the ledger answered, after those that were put before.
@@ -240,15 +307,7 @@ class Claims:
 
     def _answer_questions(self) -> None:
         while True:
-            self._do(self._questions.get())
-
-    @staticmethod
-    def _do(what: "Callable[[], None]") -> None:
-        try:
-            what()
-        except Exception as error:
-            # Whatever it is, what comes after it still has to be done.
-            log.warning(None, f"claims: {type(error).__name__}: {error}")
+            do(self._questions.get())
 
     def is_known(self, uid: int) -> bool:
         """Return whether a user's name is known without asking anybody.
@@ -271,17 +330,6 @@ class Claims:
             return self._users.name(uid)
         except KeyError:
             raise EngineError(f"user {uid} has no name on this node: see `getent passwd {uid}`") from None
-
-    def _do_chores(self) -> None:
-        while True:
-            with self._chore_added:
-                now = time.monotonic()
-                due = self._chores[0][0] if self._chores else now + 60
-                if due > now:
-                    self._chore_added.wait(due - now)
-                    continue
-                what = heapq.heappop(self._chores)[2]
-            self._do(what)
 
     def _next(self) -> Task:
         with self._condition:

@@ -10,16 +10,21 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from rcron import files
 from rcron.agent import listener
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
 #: How long certificates' files are not read again, in seconds.
 RENEWAL = 60.0
 
 #: The longest answer, headers included, in bytes.
 MAX_BYTES = 1 << 18
+
+#: How many certificates of a folder are read.
+MOST_CERTIFICATES = 1000
 
 
 class Tls:
@@ -58,16 +63,44 @@ class Tls:
         context.verify_mode = ssl.CERT_NONE
         if self.ca_file:
             context.verify_mode = ssl.CERT_REQUIRED
-            is_folder = os.path.isdir(self.ca_file)
-            context.load_verify_locations(*((None, self.ca_file) if is_folder else (self.ca_file, None)))
+            if os.path.isdir(self.ca_file):
+                for path in _certificates(self.ca_file):
+                    try:
+                        _with_files(context.load_verify_locations, path)
+                    except OSError:
+                        pass  # as OpenSSL does: a link to nowhere, or something else
+            else:
+                _with_files(context.load_verify_locations, self.ca_file)
         if self.cert_file:
             # Nobody is there to be asked for a key's password.
-            context.load_cert_chain(self.cert_file, self.key_file or None, password="")
+            _with_files(
+                lambda cert, key: context.load_cert_chain(cert, key, password=""),
+                self.cert_file,
+                self.key_file or self.cert_file,
+            )
         return context
 
     def forget(self) -> None:
         """Have the files read again before the next question."""
         self._context = None
+
+
+def _certificates(folder: str) -> "list[str]":
+    """Return the files in a folder that OpenSSL would look for: openssl-rehash(1)."""
+    names = [name for name in sorted(os.listdir(folder)) if name[8:9] == "." and name[9:].isdigit()]
+    return [f"{folder}/{name}" for name in names if set(name[:8]) <= set("0123456789abcdef")][:MOST_CERTIFICATES]
+
+
+def _with_files(what: "Callable[..., object]", *paths: str) -> None:
+    """Have OpenSSL read files, and open nothing but regular ones: they may lie in the folder of Patroni's user."""
+    opened: "list[int]" = []
+    try:
+        for path in paths:
+            opened.append(files.open_regular(path))
+        what(*[f"/proc/self/fd/{fd}" for fd in opened])
+    finally:
+        for fd in opened:
+            os.close(fd)
 
 
 def parts(url: str) -> "tuple[bool, str, int, str]":

@@ -261,15 +261,21 @@ class Loop:
             self._refuse(name, str(error))
             return
         versions += _versions(*truth.files)
+        store = Store(cluster.config, cluster.feeder)
+        try:
+            socket = _listen(cluster.config.agent_file("ask"), store.owner)
+        except OSError as error:
+            # Such as no room, which a feeder's user may have filled: the other clusters need their agent.
+            truth.close()
+            self._refuse(name, f"{cluster.config.agent_file('ask')}: cannot be made: {error.strerror}")
+            return
         self._accept(name)
         if name in self._served:
             old = self._drop(name).cluster.config
             if old.state_file != state_file:
                 _forget(old)
-        store = Store(cluster.config, cluster.feeder)
         asker = Asker(name, truth, self._answers, self._woken)
         keeper = Keeper(cluster.config, cluster.feeder, truth, store, now)
-        socket = _listen(cluster.config.agent_file("ask"), store.owner)
         self._served[name] = Served(cluster, keeper, asker, socket, versions)
         asker.start()
 

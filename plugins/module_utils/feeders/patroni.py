@@ -8,6 +8,9 @@ certificates for that: it holds passwords.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import glob
 import http.client
 import json
 import os
@@ -15,6 +18,7 @@ import pwd
 import shlex
 import ssl
 import sys
+from collections.abc import Callable
 
 from ..node import files, programs, systemd
 
@@ -36,6 +40,9 @@ OWN_FILE = "zz-rcron.yml"
 
 #: Seconds for the REST API.
 ANSWER_TIME = 10
+
+#: How many certificates of a folder are read.
+MOST_CERTIFICATES = 1000
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -296,12 +303,29 @@ def context_of(tls: dict[str, str]) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_NONE
     if "ca_file" in tls:
         context.verify_mode = ssl.CERT_REQUIRED
-        is_folder = os.path.isdir(tls["ca_file"])
-        context.load_verify_locations(*((None, tls["ca_file"]) if is_folder else (tls["ca_file"], None)))
+        if os.path.isdir(tls["ca_file"]):
+            for path in sorted(glob.glob(f"{glob.escape(tls['ca_file'])}/{'[0-9a-f]' * 8}.[0-9]*"))[:MOST_CERTIFICATES]:
+                with contextlib.suppress(OSError):  # as OpenSSL does: a link to nowhere, or something else
+                    _with_files(context.load_verify_locations, path)
+        else:
+            _with_files(context.load_verify_locations, tls["ca_file"])
     if "cert_file" in tls:
         # Nobody is there to be asked for a key's password.
-        context.load_cert_chain(tls["cert_file"], tls.get("key_file"), password="")
+        chain = functools.partial(context.load_cert_chain, password="")
+        _with_files(chain, tls["cert_file"], tls.get("key_file", tls["cert_file"]))
     return context
+
+
+def _with_files(what: Callable[..., object], *paths: str) -> None:
+    """Have OpenSSL read files, and open nothing but regular ones: what Patroni's user names may be anything."""
+    opened: list[int] = []
+    try:
+        for path in paths:
+            opened.append(files.open_regular(path))
+        what(*[f"/proc/self/fd/{descriptor}" for descriptor in opened])
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 def has_spoken(record: str) -> bool:

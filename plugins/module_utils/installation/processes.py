@@ -34,6 +34,7 @@ def run(argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
             capture_output=True,
             input=text.encode("utf-8", "surrogateescape"),
             timeout=TIME_LIMIT,
+            start_new_session=True,
         )
     except subprocess.TimeoutExpired:
         raise OSError(errno.ETIMEDOUT, f"it did not end within {TIME_LIMIT:g} s", argv[0]) from None

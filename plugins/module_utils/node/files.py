@@ -21,6 +21,41 @@ HEAD = 4096
 MARK_LINES = 3
 
 
+def open_regular(path: str) -> int:
+    """Open a regular file for reading.
+
+    To open a device may arm it, and to open a FIFO may cost its owner what is written into it. In a folder that is not
+    root's, a link may lead to any of them: so it is looked at before it is opened (O_PATH, open(2)).
+
+    Args:
+        path: The file's path.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        OSError: The file is missing, unreadable or not a regular file.
+    """
+    if "\0" in path:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(place).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "Not a regular file", path)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            return os.open(f"/proc/self/fd/{place}", flags)
+        except FileNotFoundError:
+            return os.open(path, flags)  # /proc is not mounted
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from None
+    finally:
+        os.close(place)
+
+
 def read_head(path: str, size: int = HEAD) -> bytes:
     """Read the beginning of a regular file.
 
@@ -34,26 +69,7 @@ def read_head(path: str, size: int = HEAD) -> bytes:
     Raises:
         OSError: The file is missing, unreadable or not a regular file.
     """
-    if "\0" in path:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    # To open a device may arm it, and to open a FIFO may cost its owner what is written into it. In a folder that is
-    # not root's, a link may lead to any of them: so it is looked at before it is opened (O_PATH, open(2)).
-    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        mode = os.fstat(place).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "Not a regular file", path)
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        try:
-            descriptor = os.open(f"/proc/self/fd/{place}", flags)
-        except FileNotFoundError:
-            descriptor = os.open(path, flags)  # /proc is not mounted
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, path) from None
-    finally:
-        os.close(place)
+    descriptor = open_regular(path)
     try:
         # A file in /proc gives its text in pieces, whatever is asked for.
         pieces = []

@@ -8,10 +8,14 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from typing import Any
 
 #: Seconds that one program has for its answer.
 TIME_LIMIT = 20.0
+
+#: Bytes that a user's program may write, to each of its outputs.
+MOST_BYTES = 1 << 20
 
 #: Where daemons are, which is not all in every user's PATH.
 DAEMON_PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
@@ -45,6 +49,8 @@ def run(*words: str, time_limit: float = TIME_LIMIT, user: str = "") -> subproce
         ProgramError: It did not end in time.
     """
     try:
+        if user and os.geteuid() == 0:
+            return _run_as(user, words, time_limit)
         # AnsibleModule.run_command has no time limit, and nothing here knows of Ansible.
         return subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
             words,
@@ -54,7 +60,8 @@ def run(*words: str, time_limit: float = TIME_LIMIT, user: str = "") -> subproce
             encoding="utf-8",
             errors="replace",
             timeout=time_limit,
-            **(_identity(user) if user and os.geteuid() == 0 else {}),
+            # Without root's terminal: who may look into a process of his own could type there (TIOCSTI).
+            start_new_session=True,
         )
     except subprocess.TimeoutExpired:
         raise ProgramError(f"{' '.join(words)} did not end within {time_limit:g} s") from None
@@ -64,6 +71,27 @@ def run(*words: str, time_limit: float = TIME_LIMIT, user: str = "") -> subproce
         raise NotStartedError(f"{words[0]} cannot be run: {error.strerror}") from None
     except ValueError as error:  # a NUL in an argument
         raise NotStartedError(f"{words[0]!r} cannot be run: {error}") from None
+
+
+def _run_as(user: str, words: tuple[str, ...], time_limit: float) -> subprocess.CompletedProcess[str]:
+    """Run a program as its user. What it writes goes into files, since he would decide how much memory root needs."""
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
+        done = subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
+            # In units of 512 bytes. The limit is the kernel's, and holds for what he starts, too.
+            ["/bin/sh", "-c", f'ulimit -f {MOST_BYTES // 512} && exec "$@"', "sh", *words],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=complained,
+            timeout=time_limit,
+            start_new_session=True,
+            **_identity(user),
+        )
+        texts = []
+        for file in (said, complained):
+            file.seek(0)
+            texts.append(file.read(MOST_BYTES).decode("utf-8", "replace"))
+    return subprocess.CompletedProcess(words, done.returncode, *texts)
 
 
 def _identity(user: str) -> dict[str, Any]:
@@ -79,7 +107,6 @@ def _identity(user: str) -> dict[str, Any]:
         "extra_groups": os.getgrouplist(user, found.pw_gid),
         "cwd": "/",
         "env": {"PATH": DAEMON_PATH, "HOME": found.pw_dir},
-        "start_new_session": True,
     }
 
 

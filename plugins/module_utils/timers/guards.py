@@ -26,6 +26,9 @@ UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\@-]*)?\.(timer|servi
 #: A running service manager of a user.
 USER_SOCKETS = "/run/user/[0-9]*/systemd/private"
 
+#: Seconds that such a manager has to read its units again. It is the user's, and need not answer at all.
+USER_TIME_LIMIT = 5.0
+
 
 @dataclass(frozen=True)
 class Request:
@@ -108,8 +111,11 @@ class Plan:
     hazards: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
 
-    def apply(self) -> None:
+    def apply(self) -> list[str]:
         """Write and remove the drop-ins, and have the service managers read them.
+
+        Returns:
+            A sentence for each user whose service manager has not read them: they hold from its next start on.
 
         Raises:
             OSError: A drop-in cannot be written or removed.
@@ -127,11 +133,11 @@ class Plan:
                 _write(guard.path, guard.after)
         if any(guard.scope == "system" for guard in changed):
             programs.output("systemctl", "daemon-reload")
-        if any(guard.scope == "user" for guard in changed):
-            _reload_users()
+        problems = _reload_users() if any(guard.scope == "user" for guard in changed) else []
         for guard in self.guards:
             if guard.after is not None and guard.scope == "system":
                 _check_effective(guard)
+        return problems
 
 
 def plan_present(
@@ -292,11 +298,15 @@ def _write(path: str, text: str) -> None:
         raise
 
 
-def _reload_users() -> None:
+def _reload_users() -> list[str]:
     """Have each user's running service manager read its units again. The others do so when they are started.
 
     `systemctl --machine=USER@` came after systemd 247.
+
+    Returns:
+        A sentence for each that has not.
     """
+    problems = []
     for socket in sorted(glob.glob(USER_SOCKETS)):
         runtime = os.path.dirname(os.path.dirname(socket))
         uid = os.path.basename(runtime)
@@ -304,12 +314,23 @@ def _reload_users() -> None:
             is_theirs = stat.S_ISSOCK(os.lstat(socket).st_mode) and os.lstat(runtime).st_uid == int(uid)
         except OSError:
             continue  # it has just ended
-        if is_theirs:
+        if not is_theirs:
+            continue
+        try:
             # As that user, who may have put anything into that folder.
             programs.output(
                 "setpriv", f"--reuid={uid}", "--clear-groups", f"--regid={os.lstat(runtime).st_gid}", "--reset-env",
                 "env", f"XDG_RUNTIME_DIR={runtime}", "systemctl", "--user", "daemon-reload",
+                time_limit=USER_TIME_LIMIT,
             )  # fmt: skip
+        except (OSError, programs.ProgramError) as error:
+            # What he has it say is shown to the administrator.
+            said = "".join(filter(str.isprintable, str(error).partition("daemon-reload")[2]))[:200].strip(": ")
+            problems.append(
+                f"the service manager of the user {uid} has not read its units again ({said}): what is guarded there "
+                f"holds from its next start on, or after systemctl --user daemon-reload as that user"
+            )
+    return problems
 
 
 def _check_effective(guard: Guard) -> None:

@@ -16,6 +16,7 @@ Tried on 2.1.5, 2.2.7 and 2.3.3:
   `notify`, it is asked after each hook, and when a script of its own begins or ends, at most every CADENCE seconds.
 """
 
+import itertools
 import os
 import stat
 import threading
@@ -54,6 +55,13 @@ MAX_DUMP = 4 << 20
 
 #: The longest line of the FIFO, in bytes.
 MAX_LINE = 4096
+
+#: How many open files of a script's are looked at for the FIFO, the lowest numbers first. A track_script's user may
+#: have half a million, and nobody else is asked meanwhile.
+MOST_FILES = 256
+
+#: By how many seconds a dump may seem older than the question: the kernel's clock for files goes in ticks.
+TICK = 0.1
 
 _SIGUSR1 = 10  # signal's enum costs more memory than this module
 _DUMP_FILE = "/tmp/keepalived.data"  # noqa: S108 - keepalived's own choice
@@ -597,13 +605,13 @@ def _has(pid: int, path: str, identity: "tuple[int, int]") -> bool:
 
     In a mount namespace of its own, what a track_script's user has made may have any path.
     """
-    folder = f"/proc/{pid}/fd"
     try:
-        for name in os.listdir(folder):
-            if os.readlink(f"{folder}/{name}") == path:
-                status = os.stat(f"{folder}/{name}")
-                if (status.st_dev, status.st_ino) == identity:
-                    return True
+        with os.scandir(f"/proc/{pid}/fd") as found:
+            for entry in itertools.islice(found, MOST_FILES):
+                if os.readlink(entry.path) == path:
+                    status = os.stat(entry.path)
+                    if (status.st_dev, status.st_ino) == identity:
+                        return True
     except OSError:
         pass  # it has ended, or closed a file meanwhile
     return False
@@ -709,6 +717,7 @@ def dump(pid: int) -> "str | None":
             return None
         path = _root_of(pid) + _DUMP_FILE
         _remove(path)
+        asked = time.time() - TICK
         os.kill(pid, _SIGUSR1)
         deadline = time.monotonic() + PATIENCE
         size = -1
@@ -720,6 +729,8 @@ def dump(pid: int) -> "str | None":
                 continue
             if not stat.S_ISREG(found.st_mode) or found.st_uid != os.stat(f"/proc/{pid}").st_uid:
                 return None  # another user's, who may write there, too
+            if found.st_mtime < asked:
+                return None  # an older dump that he kept under a second name
             if found.st_size and found.st_size == size:
                 text = _read(path)
                 _remove(path)

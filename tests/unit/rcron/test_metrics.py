@@ -636,3 +636,56 @@ def test_guarded_services_are_found(tmp_path: pathlib.Path) -> None:
     assert found is not None
     assert found.name == "b@.service"
     assert index.entry("c1", "b@x.service", 1000) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_the_textfile_is_written_nowhere_else_than_in_the_folder_that_root_meant(
+    tmp_path: pathlib.Path, is_protected: bool
+) -> None:
+    """/var/lib/prometheus is prometheus' own, and so he may put a link in node-exporter's place."""
+    (tmp_path / "his").mkdir()
+    (tmp_path / "roots").mkdir()
+    (tmp_path / "his/exporter").symlink_to("../roots")
+    os.chown(tmp_path / "his", 12345, 12345)
+    path = str(tmp_path / "his/exporter/rcron.prom")
+    if is_protected:
+        with pytest.raises(OSError, match="another user could have the link lead anywhere") as raised:
+            metrics._replace(path, "text")
+        assert raised.value.filename == path
+    else:
+        files.replace(path, "text")
+    assert (tmp_path / "roots/rcron.prom").exists() == (not is_protected)
+
+
+def test_links_of_root_s_lead_to_the_textfile_s_folder(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "relative").symlink_to("a/../a")
+    (tmp_path / "absolute").symlink_to(tmp_path / "relative")
+    before = os.listdir("/proc/self/fd")
+    metrics._replace(f"{tmp_path}/absolute//b/rcron.prom", "text")
+    assert (tmp_path / "a/b/rcron.prom").read_text() == "text"
+    (tmp_path / "loop").symlink_to("loop")
+    for name, reason in (
+        ("loop", "link lead anywhere"),
+        ("none", "No such file"),
+        ("a/b/rcron.prom", "Not a directory"),
+    ):
+        with pytest.raises(OSError, match=reason):
+            metrics._replace(f"{tmp_path}/{name}/rcron.prom", "text")
+    assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.parametrize("has_journal", [True, False])
+def test_a_run_ends_whatever_has_been_logged_and_the_next_one_goes_on(
+    host: Host, monkeypatch: pytest.MonkeyPatch, has_journal: bool
+) -> None:
+    """A unit's time limit ends a run that takes longer, and the next one would begin at the same place."""
+    monkeypatch.setattr(metrics, "MOST_LINES", 3)
+    syslog = host.folder / "cron.log"
+    if has_journal:
+        host.log(*[OK] * 7)
+    else:
+        syslog.write_text(syslog_line(OK) * 7)
+    series = 'rcron_entry_runs_total{cluster_name="c1",entry="nightly backup",status="ok"}'
+    assert [host.samples([str(syslog)])[series] for _turn in range(4)] == ["3", "6", "7", "7"]

@@ -356,3 +356,29 @@ def test_it_is_kept_if_only_its_file_is_written_anew(leaver: Agent) -> None:
     time.sleep(4)
     assert not (leaver.folder / "left").exists()
     assert leaver.state == "active"
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_room_for_one_cluster_s_socket_ends_no_agent_that_serves_others(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """A feeder's user may have filled /run."""
+
+    def listen(_path: str, _owner: "tuple[int, int]") -> socket.socket:
+        raise OSError(28, "No space left on device")
+
+    said: "list[str]" = []
+    served = loop.Loop(str(agent.clusters))
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_listen", listen)
+        patched.setattr(loop.log, "warning", lambda _config, text: said.append(text))
+        if not is_protected:
+            patched.setattr(served, "_refuse", lambda _name, why: (_ for _ in ()).throw(OSError(why)))
+            with pytest.raises(OSError, match="No space left"):
+                served._read_files(0.0)
+            return
+        served._read_files(0.0)
+    assert said == [f"agent: {agent.config.agent_file('ask')}: cannot be made: No space left on device; not served"]
+    served._read_files(2.0)
+    assert list(served._served) == ["c1"]
+    served._drop("c1")

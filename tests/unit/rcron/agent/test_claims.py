@@ -176,9 +176,14 @@ def test_a_claim_that_nobody_waits_for_is_not_made(made: Made) -> None:
     assert made.engine.begun.qsize() == 1
 
 
-def test_thousands_of_users_without_a_name_cost_the_others_little(made: Made) -> None:
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_thousands_of_users_without_a_name_cost_the_others_little(
+    made: Made, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
     """As with subuid(5): whoever has such numbers may claim with each of them."""
     assert made.claims.user(0) == "root"
+    if not is_protected:
+        monkeypatch.setattr(Claims, "_first", first_by_asking_for_each)
     stats = 0
 
     def stat(path: str) -> os.stat_result:
@@ -193,8 +198,17 @@ def test_thousands_of_users_without_a_name_cost_the_others_little(made: Made) ->
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(users, "os", types.SimpleNamespace(stat=stat))
             assert made.claims._first() == 0
-        assert stats == 1
+        assert (stats == 1) == is_protected
         made.claims._queues.clear()
+
+
+def first_by_asking_for_each(claims: Claims) -> "int | None":
+    """As `_first` was once: it looked for the node's users anew for each queue."""
+    nameless = [uid for uid in claims._working if not claims.is_known(uid)]
+    for uid in claims._queues:
+        if claims.is_known(uid) or (len(nameless) < product.MOST_NAMELESS and uid not in nameless):
+            return uid
+    return None
 
 
 def unmade(uid: int) -> Task:
@@ -204,23 +218,109 @@ def unmade(uid: int) -> Task:
     return task
 
 
-def test_no_user_s_ends_take_the_room_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(product, "MOST_ENDS_OF_ONE", 3)
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_user_s_ends_take_the_room_of_the_others(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    monkeypatch.setattr(product, "MOST_ENDS_OF_ONE", 3 if is_protected else 9)
     monkeypatch.setattr(product, "MOST_ENDS", 9)
     claims = Claims(Engine(), "node1")  # whose threads are not started
+    for uid in directory.names:
+        claims.user(uid)
+    assert [taken(claims, uid) for uid in (ALICE, BOB, CAROL, DAVE)] == ([3, 3, 3, 0] if is_protected else [9, 0, 0, 0])
+    assert taken(claims, 0) == 10, "root's do not count"
 
-    def taken(uid: int) -> int:
-        return sum(claims.ended(Claim("c1", "", "job", "1", "t", "node1", 5), uid, 0, 1.0) for _turn in range(10))
 
-    assert [taken(uid) for uid in (ALICE, BOB, 0, CAROL)] == [3, 3, 3, 0]
+def taken(claims: Claims, uid: int) -> int:
+    """Report ten ends. Returns how many had room."""
+    return sum(claims.ended(Claim("c1", "", "job", "1", "t", "node1", 5), uid, 0, 1.0) for _turn in range(10))
 
 
-def test_no_user_s_clusters_keep_a_cluster_s_old_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_ends_of_users_without_a_name_take_the_room_of_the_others(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """As with subuid(5)."""
+    monkeypatch.setattr(product, "MOST_ENDS", 30)
+    monkeypatch.setattr(product, "MOST_ENDS_OF_NAMELESS", 7 if is_protected else 1000)
+    claims = Claims(Engine(), "node1")
+    claims.user(ALICE)
+    assert sum(taken(claims, uid) for uid in range(200000, 200010)) == (7 if is_protected else 30)
+    assert taken(claims, ALICE) == (10 if is_protected else 0)
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_an_end_of_a_user_whose_name_a_slow_directory_has_delays_nobody_else_s(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    recorded: "queue.Queue[str]" = queue.Queue()
+
+    class Recording(Engine):
+        def ended(self, claim: Claim, exit_status: "int | None", duration: float) -> bool:
+            recorded.put(claim.user)
+            return True
+
+    if not is_protected:
+        monkeypatch.setattr(Claims, "is_known", lambda _self, _uid: True)
+    directory.slow = {ALICE}
+    claims = Claims(Recording(), "node1")
+    claims.user(BOB)
+    claims.start()
+    end = Claim("c1", "", "job", "1", "t", "node1", 5)
+    assert claims.ended(end, ALICE, 0, 1.0)
+    wait_until(lambda: ALICE in directory.asked)
+    assert claims.ended(end, BOB, 0, 1.0)
+    try:
+        assert recorded.get(timeout=20 if is_protected else 0.5) == "bob"
+        assert is_protected
+    except queue.Empty:
+        assert not is_protected
+    directory.released.set()
+    assert "alice" in [recorded.get(timeout=20) for _turn in range(1 if is_protected else 2)]
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_thousand_clusters_names_delay_nobody_s_end(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """Each is cleaned of old claims some seconds after its first one, which takes the engine some milliseconds."""
+    released = threading.Event()
+    recorded: "queue.Queue[str]" = queue.Queue()
+
+    class Cleaning(Engine):
+        def clean(self, cluster: str, node: str) -> int:
+            released.wait(60)
+            return 0
+
+        def ended(self, claim: Claim, exit_status: "int | None", duration: float) -> bool:
+            recorded.put(claim.user)
+            return True
+
+    claims = Claims(Cleaning(), "node1")
+    claims.user(BOB)
+    claims.start()
+    add = (claims._cleanings if is_protected else claims._chores).add
+    monkeypatch.setattr(claims._cleanings, "add", lambda what, _seconds: add(what))
+    for number in range(1000):
+        claims.clean(f"his {number}")
+    assert claims.ended(Claim("c1", "", "job", "1", "t", "node1", 5), BOB, 0, 1.0)
+    try:
+        assert recorded.get(timeout=20 if is_protected else 0.5) == "bob"
+        assert is_protected
+    except queue.Empty:
+        assert not is_protected
+    released.set()
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_user_s_clusters_keep_a_cluster_s_old_claims(monkeypatch: pytest.MonkeyPatch, is_protected: bool) -> None:
+    if not is_protected:
+        monkeypatch.setattr(product, "MOST_CLUSTERS", 10_000)
     times = [0.0]
     monkeypatch.setattr(product, "time", types.SimpleNamespace(monotonic=lambda: times[-1], sleep=time.sleep))
     claims = Claims(Engine(), "node1")
     cleaned: "list[float]" = []
-    monkeypatch.setattr(claims, "chore", lambda _what, seconds: cleaned.append(seconds))
+    monkeypatch.setattr(claims._cleanings, "add", lambda _what, seconds: cleaned.append(seconds))
     for number in range(5000):
         claims.clean(f"his {number}")
     cleaned.clear()
@@ -228,4 +328,4 @@ def test_no_user_s_clusters_keep_a_cluster_s_old_claims(monkeypatch: pytest.Monk
         times.append(now)
         claims.clean("c1")
     assert len(cleaned) == 2
-    assert len(claims._cleaned) <= product.MOST_CLUSTERS
+    assert (len(claims._cleaned) <= 1000) == is_protected, "he decides how much is remembered"

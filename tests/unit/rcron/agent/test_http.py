@@ -232,6 +232,60 @@ def test_https_shows_a_certificate_to_a_server_that_wants_one(
     assert http.get(url, 5, http.Tls("", str(certificate[0]), str(certificate[1]))) == (200, b"{}")
 
 
+@pytest.mark.parametrize("option", ["ca_file", "cert_file", "key_file"])
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_name_of_a_certificate_has_root_open_anything_else(
+    certificate: "tuple[pathlib.Path, pathlib.Path]",
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    is_protected: bool,
+) -> None:
+    """Patroni's user writes the configuration that names it, and a watchdog is armed by being opened."""
+    if not is_protected:
+        monkeypatch.setattr(http, "_with_files", lambda what, *paths: what(*paths))
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    (tmp_path / "link").symlink_to(fifo)
+    names = {"cert_file": str(certificate[0]), "key_file": str(certificate[1])} if option != "ca_file" else {}
+    tls = http.Tls(**{**names, option: str(tmp_path / "link")})
+
+    def ask() -> None:
+        with pytest.raises(OSError, match=r"."):
+            tls.context()
+
+    asked = threading.Thread(target=ask)
+    asked.start()
+    is_opened = False
+    for _turn in range(100):
+        try:
+            os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:  # nobody has opened the other end
+            asked.join(0.02)
+            if not asked.is_alive():
+                break
+        else:
+            is_opened = True
+            break
+    asked.join(10)
+    assert is_opened == (not is_protected)
+
+
+def test_certificates_may_lie_in_a_folder(
+    serve: "Callable[..., Server]", certificate: "tuple[pathlib.Path, pathlib.Path]", tmp_path: pathlib.Path
+) -> None:
+    url = f"https://127.0.0.1:{serve(_over_tls(certificate)).port}/primary"
+    for name in ("0123abcd.0", "README", "0123abcd.r0", "x0123abc.0"):
+        (tmp_path / name).write_text("no certificate")
+    (tmp_path / "01234567.0").symlink_to("nowhere")
+    with pytest.raises(ssl.SSLError):
+        http.get(url, 5, http.Tls(ca_file=str(tmp_path)))
+    command = ["openssl", "x509", "-noout", "-hash", "-in", certificate[0]]
+    hashed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    (tmp_path / f"{hashed}.0").symlink_to(certificate[0])
+    assert http.get(url, 5, http.Tls(ca_file=str(tmp_path))) == (200, b"{}")
+
+
 def test_https_against_a_server_that_hangs(serve: "Callable[..., Server]") -> None:
     began = time.monotonic()
     with pytest.raises(OSError, match="timed out"):

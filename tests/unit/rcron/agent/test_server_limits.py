@@ -6,6 +6,7 @@ import os
 import pathlib
 import socket
 import stat
+import threading
 import types
 
 import pytest
@@ -171,3 +172,30 @@ def test_nobody_who_may_be_many_users_keeps_others_from_the_socket(
     finally:
         for each in [*connected, listener]:
             each.close()
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_socket_on_which_nobody_accepts_does_not_keep_the_agent_from_its_place(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """The folder's owner may have put it there, and connect(2) waits for room in its queue."""
+    monkeypatch.setattr(server, "PATIENCE", 0.1 if is_protected else None)
+    full = socket.socket(socket.AF_UNIX)
+    waiting = [socket.socket(socket.AF_UNIX) for _turn in range(3)]
+    try:
+        full.bind(f"{tmp_path}/claim.sock")
+        full.listen(0)
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(f"{tmp_path}/claim.sock")
+        made: "list[socket.socket]" = []
+        thread = threading.Thread(target=lambda: made.append(server.listen(f"{tmp_path}/")[0]))
+        thread.start()
+        thread.join(20 if is_protected else 0.5)
+        assert bool(made) == is_protected
+    finally:
+        for one in (full, *waiting):
+            one.close()
+        thread.join(20)
+        for one in made:
+            one.close()

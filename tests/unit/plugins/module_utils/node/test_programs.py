@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
 import time
 
 import pytest
@@ -80,3 +83,38 @@ def test_a_systemctl_that_is_not_there_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotStartedError, match="systemctl cannot be run: No such file or directory"):
         systemd.is_active("a")
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_program_that_root_runs_has_not_his_terminal(tmp_path, monkeypatch, is_protected):
+    """Root runs some as a user, who may look into any process of his own (ptrace(2)), and type there (TIOCSTI)."""
+    if not is_protected:
+        real = subprocess.run
+        monkeypatch.setattr(
+            programs.subprocess,
+            "run",
+            lambda *words, **options: real(*words, **{**options, "start_new_session": False}),
+        )
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\n: </dev/tty && echo typed\n")
+    script.chmod(0o755)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        try:
+            os._exit("typed" in programs.run(str(script)).stdout)
+        finally:
+            os._exit(99)
+    _pid, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == (0 if is_protected else 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs anything as another user")
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_user_s_program_does_not_decide_how_much_memory_root_needs(program, monkeypatch, is_protected):
+    if not is_protected:
+        monkeypatch.setattr(programs, "MOST_BYTES", 1 << 25)
+    path = program("endless", "head -c 8000000 /dev/zero; head -c 8000000 /dev/zero >&2; echo end")
+    done = programs.run("/bin/sh", path, user="root")
+    assert max(len(done.stdout), len(done.stderr)) == (1 << 20 if is_protected else 8000004)
+    assert programs.run("/bin/sh", "-c", "echo said; echo complained >&2; exit 3", user="root").returncode == 3

@@ -342,3 +342,36 @@ class TestHazards:
         jitter = Timer("a.timer", "a.service", random_delay=300)
         assert hazards.warnings(Service("a.service"), jitter, None, 252, 301) == []
         assert len(hazards.warnings(Service("a.service"), jitter, None, 252, 299)) == 1
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_user_whose_service_manager_does_not_answer_takes_nothing_from_the_administrator(
+    host: Host, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """It is a socket in a folder of his."""
+    import socket
+
+    def output(*words: str, time_limit: float = 20.0) -> str:
+        if words[0] == "setpriv":
+            raise programs.ProgramError(f"{' '.join(words)} did not end within {time_limit:g} s\x1b[2J")
+        return host.output(*words)
+
+    monkeypatch.setattr(programs, "output", output)
+    if not is_protected:
+        monkeypatch.setattr(guards, "_reload_users", lambda: programs.output("setpriv"))
+    monkeypatch.chdir(host.folder)
+    uid = os.getuid()
+    os.makedirs(f"run/{uid}/systemd")
+    plan = host.present(Request("a.timer", "user"), Request("b.timer"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"run/{uid}/systemd/private")
+        try:
+            (problem,) = plan.apply()
+        except programs.ProgramError:
+            assert not is_protected
+            return
+    assert is_protected
+    assert problem.startswith(
+        f"the service manager of the user {uid} has not read its units again (did not end within 5 s[2J): what is"
+    )
+    assert sorted(host.files()) == ["system/b.service.d/50-rcron.conf", "user/a.service.d/50-rcron.conf"]

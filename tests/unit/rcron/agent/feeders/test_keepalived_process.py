@@ -4,6 +4,7 @@
 
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -82,3 +83,70 @@ def test_who_reads_the_fifo_is_found(tmp_path: pathlib.Path) -> None:
             assert keepalived.reader_of(str(tmp_path / "fifo"), os.getpid()) == it.pid
         finally:
             it.kill()
+
+
+#: Opens as many files as it may.
+OPENS = """\
+import os, time
+try:
+    while True:
+        os.dup(0)
+except OSError:
+    print(flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_script_s_thousands_of_open_files_keep_the_agent_from_no_other_cluster(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """All are served by one process: what it does with one's is time for none. 19,000 took 0.5 to 1 s."""
+    if not is_protected:
+        monkeypatch.setattr(keepalived, "MOST_FILES", None)
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    read: "list[str]" = []
+    real = os.readlink
+    monkeypatch.setattr(keepalived.os, "readlink", lambda path: read.append(path) or real(path))
+    limit = min(4000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    command = ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", sys.executable, "-ISc", OPENS]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as script:
+        try:
+            assert script.stdout is not None
+            script.stdout.readline()
+            assert keepalived.reader_of(str(tmp_path / "fifo"), os.getpid()) == 0
+        finally:
+            script.kill()
+    assert (len(read) <= 256) == is_protected
+
+
+#: Is asked for a dump, and does not answer.
+DEAF = "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: None); print(flush=True); time.sleep(60)"
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_an_older_dump_under_a_second_name_is_no_answer(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """As with fs.protected_hardlinks=0, where any user may give root's file another name in /tmp, and put it back."""
+    if not is_protected:
+        monkeypatch.setattr(keepalived, "TICK", float("inf"))
+    old, place = tmp_path / "kept", tmp_path / "keepalived.data"
+    old.write_text("it was master once")
+    os.utime(old, (1e9, 1e9))
+    monkeypatch.setattr(keepalived, "_DUMP_FILE", str(place))
+    real = os.kill
+
+    def kill(pid: int, number: int) -> None:
+        real(pid, number)
+        if number == signal.SIGUSR1:
+            os.link(old, place)
+
+    monkeypatch.setattr(keepalived.os, "kill", kill)
+    with subprocess.Popen([sys.executable, "-ISc", DEAF], stdout=subprocess.PIPE) as deaf:
+        try:
+            assert deaf.stdout is not None
+            deaf.stdout.readline()
+            assert keepalived.dump(deaf.pid) == (None if is_protected else "it was master once")
+        finally:
+            deaf.kill()
