@@ -115,7 +115,6 @@ options:
         The services get it as the environment variable E(RCRON_TERM).
     type: str
     default: ''
-    version_added: 1.0.0
 seealso:
   - module: rcron.cluster.rcron_crontab
 """
