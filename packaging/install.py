@@ -35,6 +35,7 @@ from module_utils.installation.package import Package, Wanted  # noqa: E402
 from module_utils.installation.places import Places  # noqa: E402
 from module_utils.installation.plan import Plan, absent, present  # noqa: E402
 from module_utils.installation.steps import Step  # noqa: E402
+from module_utils.installation.trust import exposure  # noqa: E402
 from module_utils.node.time_limit import TimeLimitError, within  # noqa: E402
 
 from rcron import settings  # noqa: E402
@@ -152,6 +153,9 @@ def planned(options: argparse.Namespace) -> tuple[Places, Plan]:
     top = options.destdir
     if top and not os.path.isdir(top):
         raise InstallError(f"--destdir is {top}, and there is no such folder: create it, or name another")
+    exposed = exposure(top, "what root writes there, or lead that elsewhere") if top and os.geteuid() == 0 else None
+    if exposed:
+        raise InstallError(f"--destdir is {top}, but {exposed}; or run this as the owner of that folder")
     record = installer.recorded(Places(tmpfiles_dir=top + Places.tmpfiles_dir, conf=top + options.conf, destdir=top))
     kept = take_kept(options, record)
     text = conf_text(options)

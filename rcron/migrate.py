@@ -14,7 +14,6 @@ tests/unit/rcron/c_rcron.json holds what it did, and test_migrate.py compares. T
 import os
 import re
 import shlex
-import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -186,12 +185,11 @@ def c_state(path: str) -> "str | None":
         `active` or `passive`; an empty string if default_state counts; None if it is not a file that can be read.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        # Its folder may be a feeder's user's, who has put a link to a device there, or to another process's FIFO.
+        handle = files.open_regular(path)
     except OSError:
         return None
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return None
         line = os.read(handle, _C_BYTES).partition(b"\n")[0].partition(b"\0")[0]
     finally:
         os.close(handle)

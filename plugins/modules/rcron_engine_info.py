@@ -157,6 +157,9 @@ from ansible_collections.rcron.cluster.plugins.module_utils.installation.trust i
 from ansible_collections.rcron.cluster.plugins.module_utils.node.files import foreign, printable, read_head
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
 
+#: The engine `command` in agent.conf, and its program, as the role's template writes them.
+PROGRAM = re.compile(r"""^engine = ["']?command["']?$.*^endpoints = ["']?(/[^"'\n]*)""", re.MULTILINE | re.DOTALL)
+
 LIBRARY = re.compile(r"install the package (\S+)$")
 
 WARNING = "warning: "
@@ -197,7 +200,10 @@ def looked(given: dict) -> dict:
     except KeyError:
         comment = None
     found = [path for path, mark in given["files"].items() if mark and foreign([path], mark)]
-    exposed = (exposure(path, "what the role writes there") for path in given["files"])
+    exposed = [exposure(path, "what the role writes there") for path in given["files"]]
+    program = PROGRAM.search(given["conf_content"] or "")
+    if program:
+        exposed.append(exposure(program.group(1), "the program that keeps the claims, and gets its password"))
     runs_as = re.compile(rb"--user " + re.escape(given["user"].encode()) + rb"\s")
     units = glob.glob(os.path.join(glob.escape(os.path.dirname(given["unit"])), "*.service"))
     return {

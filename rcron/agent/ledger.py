@@ -5,10 +5,13 @@
 Whoever speaks to users and to the network needs none. The password and etcd's certificates have been read by then.
 """
 
+import fcntl
 import os
 import pwd
 import resource
+import signal
 import sys
+import termios
 import time
 from collections.abc import Callable
 
@@ -69,9 +72,25 @@ def _user(name: str) -> "pwd.struct_passwd | None":
     return pwd.getpwnam(name) if os.geteuid() == 0 else None
 
 
+def leave_terminal() -> None:
+    """Give up the controlling terminal if there is one: tty(4), TIOCNOTTY."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which it is sent if it leads its session
+    try:
+        fcntl.ioctl(terminal, termios.TIOCNOTTY)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        os.close(terminal)
+
+
 def _become(target: "pwd.struct_passwd | None") -> None:
-    """Become a user for good."""
+    """Become a user for good, without root's terminal: what he looks into, he could have type there (TIOCSTI)."""
     if target is not None:
+        leave_terminal()
+        os.chdir("/")
         os.setgroups([])
         os.setresgid(target.pw_gid, target.pw_gid, target.pw_gid)
         os.setresuid(target.pw_uid, target.pw_uid, target.pw_uid)

@@ -207,6 +207,15 @@ def test_a_destdir_that_is_not_there_is_not_made(host):
     assert "there is no such folder" in failed.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_root_writes_into_no_image_whose_owner_could_lead_him_elsewhere(host):
+    """He would put a link in a folder's place once root has looked at it."""
+    os.chown(host, 12345, 12345)
+    failed = install(host, "present")
+    assert (failed.returncode, contents(host)) == (2, {})
+    assert f"--destdir is {host}, but {host} belongs to uid 12345" in failed.stderr
+
+
 def test_no_link_in_an_image_leads_to_this_machines_files(host, tmp_path):
     (tmp_path / "real").mkdir()
     (host / "etc").mkdir()

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import sys
+import threading
 
 import pytest
 
@@ -150,6 +151,38 @@ def test_a_state_file_that_is_not_a_file_is_left_alone(kind: str, tmp_path: path
     elif kind == "folder":
         path.mkdir()
     assert migrate.in_state(settings.parse(f"state_file = {path}\n", "f")) == []
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_link_of_a_feeder_s_user_has_another_process_s_fifo_opened(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """What is written into a FIFO is lost once somebody has opened it, and a watchdog is armed by that."""
+    if not is_protected:
+        monkeypatch.setattr(migrate.files, "open_regular", lambda path: os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "state").symlink_to("fifo")
+    found: "list[str | None]" = []
+    opened = False
+
+    def look() -> None:
+        nonlocal opened
+        for _turn in range(100):
+            found.append(migrate.c_state(str(tmp_path / "state")))
+            if opened:
+                return
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    while thread.is_alive() and not opened:
+        try:
+            os.close(os.open(tmp_path / "fifo", os.O_WRONLY | os.O_NONBLOCK))
+            opened = True
+        except OSError:  # nobody has the other end
+            pass
+    thread.join(20)
+    assert opened == (not is_protected)
+    assert set(found) <= {None, ""}
 
 
 def test_a_state_file_that_everyone_may_write_is_a_finding(tmp_path: pathlib.Path) -> None:

@@ -139,3 +139,15 @@ def test_a_user_that_others_need(look, tmp_path):
     (tmp_path / "rcron-claims-b.service").write_text(f"ExecStart=/bin/x --user {user}\n")
     (tmp_path / "rcron-claims-c.service").write_text(f"ExecStart=/bin/x --user {user}2\n")
     assert look(user=user, package=None)["shared"] == [str(tmp_path / "rcron-claims-b.service")]
+
+
+@pytest.mark.parametrize("is_exposed", [True, False])
+def test_a_program_that_another_user_could_replace_is_not_trusted_with_the_claims(look, tmp_path, is_exposed):
+    folder = tmp_path / "program"
+    folder.mkdir()
+    (folder / "engine").write_text("#!/bin/sh\n")
+    folder.chmod(0o777 if is_exposed else 0o755)
+    for quote in ('"', "'", ""):
+        text = f"# x\nengine = {quote}command{quote}\nendpoints = {quote}{folder}/engine{quote}\nprefix = /rcron\n"
+        assert bool(look(conf_content=text, package=None)["exposed"]) == is_exposed
+        assert not look(conf_content=text.replace("command", "etcd"), package=None)["exposed"]

@@ -80,6 +80,15 @@ def test_the_last_claimed_runs_are_the_ledgers(program, tmp_path):
     assert rcron_info.last_runs(rcronctl, {"conf": "c", "error": "c:1: bad"}) == []
 
 
+@pytest.mark.parametrize(
+    "line", ["", "x", "[]", "7", "{}", '{"job": 1}', '{"job": "a"}', '{"job": "~a", "command": "b"}', "[" * 9999]
+)
+def test_an_agent_of_the_feeder_s_user_s_hides_no_other_part_of_the_answer(program, tmp_path, line):
+    (tmp_path / "runs").write_text(line + "\n")
+    rcronctl = program("rcronctl", f"cat {tmp_path}/runs")
+    assert rcron_info.last_runs(rcronctl, {"conf": "c", "claims": {"ok": True, "words": ""}}) == []
+
+
 # --- crontabs ---
 
 
