@@ -42,9 +42,11 @@ MOST_ENDS_OF_NAMELESS = 100
 #: How long a claim that nobody waits for may still arrive at the engine, in seconds: when to look for it.
 SETTLE = (0.5, 5.0, 30.0)
 
-#: How often a cluster's old claims are cleaned away, in seconds, and of how many clusters is known when that was.
+#: How often a cluster's old claims are cleaned away, in seconds, of how many clusters is known when that was, and how
+#: many may wait for it: a user may name a new one with each claim, and the engine may not answer.
 CLEAN = 3600.0
 MOST_CLUSTERS = 1000
+MOST_CLEANINGS = 10000
 
 
 class Task:
@@ -86,6 +88,9 @@ class Chores:
         self._due: "list[tuple[float, int, Callable[[], None]]]" = []
         self._numbers = itertools.count()
         self._added = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._due)
 
     def start(self) -> None:
         """Start the thread, which ends with the process."""
@@ -144,6 +149,8 @@ class Claims:
         #: How many ends of which user wait.
         self._ends: "collections.Counter[int]" = collections.Counter()
         self._ends_lock = threading.Lock()
+        #: How many claims of which user are looked for, since nobody runs them.
+        self._settling: "collections.Counter[int]" = collections.Counter()
         self._cleaned: "collections.OrderedDict[str, float]" = collections.OrderedDict()
         self._questions: "queue.SimpleQueue[Callable[[], None]]" = queue.SimpleQueue()
         self._complained: "float | None" = None
@@ -189,26 +196,38 @@ class Claims:
             task: The claim's.
         """
         with self._condition:
-            if task.is_settled:
+            count = self._settling[task.uid]
+            if task.is_settled or (
+                task.uid and (count >= MOST_ENDS_OF_ONE or sum(self._settling.values()) >= MOST_ENDS)
+            ):
                 return
             task.is_settled = True
+            self._settling[task.uid] += 1
         self._settle(task, 0, time.monotonic() + PERSEVERE)
 
     def _settle(self, task: Task, turn: int, until: float) -> None:
         def look() -> None:
-            claim = task.claim
-            try:
-                if self.engine.ended(claim._replace(user=self.user(task.uid)), None, 0.0):
-                    log.warning(None, f"claims: {claim.job} {claim.fire}: claimed after rcron had given up: not run")
-                    return
-            except EngineError:
-                if time.monotonic() < until:
-                    self._settle(task, turn, until)
+            following = self._look_for(task, turn, until)
+            if following is not None:
+                self._settle(task, following, until)
                 return
-            if turn + 1 < len(SETTLE):
-                self._settle(task, turn + 1, until)
+            with self._condition:
+                self._settling[task.uid] -= 1
+                if not self._settling[task.uid]:
+                    del self._settling[task.uid]
 
         self.chore(look, SETTLE[turn])
+
+    def _look_for(self, task: Task, turn: int, until: float) -> "int | None":
+        """Look for a claim that nobody runs. Returns the turn in which to look again; None for never."""
+        claim = task.claim
+        try:
+            if self.engine.ended(claim._replace(user=self.user(task.uid)), None, 0.0):
+                log.warning(None, f"claims: {claim.job} {claim.fire}: claimed after rcron had given up: not run")
+                return None
+        except EngineError:
+            return turn if time.monotonic() < until else None
+        return turn + 1 if turn + 1 < len(SETTLE) else None
 
     def ended(self, claim: Claim, uid: int, exit_status: int, duration: float) -> bool:
         """Have the end of a run recorded.
@@ -281,7 +300,7 @@ class Claims:
         then one is cleaned too often.
         """
         now = time.monotonic()
-        if now - self._cleaned.get(cluster, -CLEAN) < CLEAN:
+        if now - self._cleaned.get(cluster, -CLEAN) < CLEAN or len(self._cleanings) >= MOST_CLEANINGS:
             return
         self._cleaned[cluster] = now
         self._cleaned.move_to_end(cluster)

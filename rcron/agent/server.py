@@ -48,6 +48,9 @@ MOST_QUESTIONS_OF_ALL = 16
 MOST_AT_ONCE = 4000
 MORE_PER_SECOND = 20.0
 
+#: Of how many users that is remembered. Beyond, those without a name are forgotten, who can claim nothing.
+MOST_USERS = 10000
+
 #: How many claims that were won are remembered by their tokens alone.
 REMEMBERED = 4096
 
@@ -317,6 +320,8 @@ class Server:
         left, then = self._left.get(client.uid, (MOST_AT_ONCE, now))
         left = min(MOST_AT_ONCE, left + (now - then) * MORE_PER_SECOND)
         self._left[client.uid] = (max(0.0, left - 1), now) if left >= 1 else (left, now)
+        if len(self._left) > MOST_USERS:
+            self._left = {uid: each for uid, each in self._left.items() if self._claims.is_known(uid)}
         return left >= 1
 
     def _done(self, task: Task, holder: Holder) -> None:

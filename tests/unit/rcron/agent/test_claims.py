@@ -329,3 +329,45 @@ def test_no_user_s_clusters_keep_a_cluster_s_old_claims(monkeypatch: pytest.Monk
         claims.clean("c1")
     assert len(cleaned) == 2
     assert (len(claims._cleaned) <= 1000) == is_protected, "he decides how much is remembered"
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_what_waits_for_an_engine_that_does_not_answer_does_not_fill_the_memory(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """The agent's unit has a limit, beyond which it is ended for everybody."""
+    if not is_protected:
+        for name in ("MOST_CLEANINGS", "MOST_ENDS", "MOST_ENDS_OF_ONE"):
+            monkeypatch.setattr(product, name, 1_000_000)
+    claims = Claims(Engine(), "node1")  # whose threads are not started
+    for number in range(11_000):
+        claims.clean(f"his {number}")
+        task = Task(Claim("c1", "", "job", "1", "t", "node1", 5), ALICE, 0.0, lambda _task, _holder: None)
+        claims.abandoned(task)
+    assert (len(claims._cleanings), len(claims._chores)) == ((10_000, 2500) if is_protected else (11_000, 11_000))
+    assert not is_protected or "last" not in claims._cleaned
+    claims.clean("last")
+    assert ("last" in claims._cleaned) == (not is_protected), "it is tried again with its next claim"
+
+
+def test_a_claim_that_nobody_runs_is_looked_for_until_it_is_found_or_cannot_come_any_more(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [EngineError("no answer"), False, False, True]
+
+    class Late(Engine):
+        def ended(self, claim: Claim, exit_status: "int | None", duration: float) -> bool:
+            assert (claim.user, exit_status) == ("alice", None)
+            answer = answers.pop(0)
+            if isinstance(answer, EngineError):
+                raise answer
+            return answer
+
+    monkeypatch.setattr(product, "SETTLE", (0.0, 0.0, 0.0))
+    claims = Claims(Late(), "node1")
+    task = Task(Claim("c1", "", "job", "1", "t", "node1", 5), ALICE, 0.0, lambda _task, _holder: None)
+    claims.start()
+    claims.abandoned(task)
+    claims.abandoned(task)
+    wait_until(lambda: not answers and not claims._settling)
+    assert (answers, list(claims._settling)) == ([], [])

@@ -92,6 +92,22 @@ def test_a_user_who_has_claimed_too_much_is_told_that_and_the_engine_is_not_aske
     ]
 
 
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_nobody_who_may_be_many_users_fills_the_agent_s_memory(
+    monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """As with subuid(5): 65,536 of them would take a quarter of what the agent's unit may have."""
+    if not is_protected:
+        monkeypatch.setattr(server, "MOST_USERS", 1_000_000)
+    one = server.Server.__new__(server.Server)
+    one._left = {}
+    one._claims = types.SimpleNamespace(is_known=lambda uid: uid == 1000)  # type: ignore[assignment]
+    for uid in (1000, *range(200000, 265536)):
+        assert one._may_go_on(types.SimpleNamespace(uid=uid))  # type: ignore[arg-type]
+    assert (len(one._left) <= 10_001) == is_protected
+    assert one._left[1000][0] < 4000, "whoever has a name is not forgotten"
+
+
 class Table:
     """A server's clients, without connections. known: the users who have a name."""
 
