@@ -5,21 +5,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.rcron.cluster.plugins.plugin_utils import table
 
-HOSTS = ["HOST", "CLUSTER", "STATE", "SINCE", "FEEDER", "PIN", "PREFIXED", "IGNORED 1 H"]
+HOSTS = ["HOST", "CLUSTER", "STATE", "SINCE", "FEEDER", "PIN", "JOBS", "SKIPS/H"]
 TIMERS = ["TIMER", "SERVICE", "CLUSTER", "GUARDED ON", "NEXT"]
 SCRIPTS = ["SCRIPT", "CLUSTER", "GUARDED ON"]
 JOBS = ["JOB", "CLUSTER", "HOST", "LAST RUN", "STATUS", "EXIT", "SECONDS"]
-
 CLAIMED = ["CLAIMED JOB", "CLUSTER", "USER", "NODE", "LAST RUN", "EXIT", "SECONDS"]
 
-#: The most characters of a job's command.
-WIDTH = 60
+#: The most characters of a line: what Ansible's debug shows of it on a terminal of 100 columns, in quotes.
+WIDTH = 89
+
+#: The columns that are cut first if a line is longer.
+ELASTIC = {"HOSTS": (4, 5), "TIMERS": (0, 1, 3), "SCRIPTS": (0, 2), "JOBS": (0,), "CLAIMED": (0,)}
+
+#: The states of a run that come first in the table of the jobs.
+BAD = ("fail", "lost")
 
 Info = Mapping[str, Any]
 
@@ -33,7 +38,6 @@ def host_rows(host: str, info: Info) -> list[list[str]]:
     """
     if "clusters" not in info:
         why = " ".join(str(info.get("msg", "")).split())
-        why = why if len(why) <= WIDTH * 2 else why[: WIDTH * 2 - 3] + "..."
         return [[host, "-", "unreachable" if info.get("unreachable") else "unknown", "-", why or "-", "-", "-", "-"]]
     rows = []
     for cluster in info["clusters"]:
@@ -46,10 +50,10 @@ def host_rows(host: str, info: Info) -> list[list[str]]:
             [
                 host,
                 name,
-                cluster["state"] + ("" if cluster["source"] == "file" else f" ({cluster['source']})"),
+                cluster["state"] + ("" if cluster["source"] in ("file", "pin") else f" ({cluster['source']})"),
                 _moment(cluster["since"]),
                 _feeder(cluster["feeder"], info["time"]),
-                _pin(cluster["pin"]),
+                _pin(cluster["pin"], info["time"]),
                 str(guarded),
                 str(info.get("ignored", {}).get(name, 0)),
             ]
@@ -60,28 +64,28 @@ def host_rows(host: str, info: Info) -> list[list[str]]:
 def _feeder(feeder: Mapping[str, Any] | None, now: float) -> str:
     if feeder is None:
         return "none"
-    gone = ", gone" if feeder["alive"] is False else ""
+    gone = " gone" if feeder["alive"] is False else ""
     return f"{feeder['name']}{gone}, {_span(now - feeder['spoke'])} ago"
 
 
-def _pin(pin: Mapping[str, Any] | None) -> str:
+def _pin(pin: Mapping[str, Any] | None, now: float) -> str:
     if pin is None:
         return "-"
-    return f"{pin['state']} until {'unpin' if pin['until'] is None else _moment(pin['until'])}"
+    return str(pin["state"]) if pin["until"] is None else f"{pin['state']}, {_span(pin['until'] - now)}"
 
 
 def job_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
-    """Return a row for each job with its last run on any host, the latest first."""
+    """Return a row for each job with its last run on any host, those that failed first, then the latest."""
     last: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
     for host, info in hosts.items():
         for run in info.get("runs", []):
             key = run["cluster"], run["command"]
             if key not in last or (run["started"] or 0) > (last[key][1]["started"] or 0):
                 last[key] = host, run
-    ordered = sorted(last.values(), key=lambda found: found[1]["started"] or 0, reverse=True)
+    ordered = sorted(last.values(), key=lambda found: (found[1]["status"] not in BAD, -(found[1]["started"] or 0)))
     return [
         [
-            _cut(run["command"]),
+            run["command"],
             run["cluster"],
             host,
             _moment(run["started"]),
@@ -145,7 +149,7 @@ def script_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
 
 
 def claimed_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
-    """Return a row for each job with its last claimed run, the latest first. All hosts have the same ledger."""
+    """Return a row for each job with its last claimed run, bad ones first. All hosts have the same ledger."""
     last: dict[tuple[str, str, str], Mapping[str, Any]] = {}
     for info in hosts.values():
         for run in info.get("ledger", []):
@@ -154,7 +158,7 @@ def claimed_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
                 last[key] = run
     return [
         [
-            _cut(run["job"]),
+            run["job"],
             run["cluster"],
             run["user"],
             run["node"],
@@ -162,17 +166,13 @@ def claimed_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
             "not run" if run["gave_up"] else "no end known" if run["exit"] is None else str(run["exit"]),
             "-" if run["duration"] is None or run["gave_up"] else f"{run['duration']:.0f}",
         ]
-        for run in sorted(last.values(), key=lambda run: run["at"], reverse=True)
+        for run in sorted(last.values(), key=lambda run: (not (run["gave_up"] or run["exit"]), -run["at"]))
     ]
-
-
-def _cut(command: str) -> str:
-    return command if len(command) <= WIDTH else command[: WIDTH - 3] + "..."
 
 
 def _moment(seconds: float | None) -> str:
     """Return a moment in the controller's time zone."""
-    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
 def _span(seconds: float) -> str:
@@ -183,31 +183,34 @@ def _span(seconds: float) -> str:
     return f"{left} s"
 
 
-def rcron_overview(hosts: Mapping[str, Info]) -> list[str]:
+def rcron_overview(hosts: Mapping[str, Info], problems: Sequence[str] = ()) -> list[str]:
     """Show a cluster.
 
     Args:
         hosts: What rcron_info's task registered for each host, failures included.
+        problems: The table that the filter rcron_problems makes of them.
 
     Returns:
-        The lines of up to five tables, with an empty line between: the hosts, the guarded timers, the guarded scripts,
-        the jobs, and the claimed jobs.
+        The lines of the tables, with an empty line between: the problems if there are any, the hosts, the guarded
+        timers, the guarded scripts, the jobs, and the claimed jobs.
 
     Raises:
         AnsibleFilterError: The argument is not a dict.
     """
     if not isinstance(hosts, Mapping):
         raise AnsibleFilterError(f"rcron_overview: {hosts!r}: pass a dict of hosts and rcron_info's results")
-    shown = table.lines(HOSTS, [row for host, info in hosts.items() for row in host_rows(host, info)])
+    shown = [*table.wrapped(problems, WIDTH), ""] if problems else []
+    rows = [row for host, info in hosts.items() for row in host_rows(host, info)]
+    shown += table.lines(HOSTS, rows, WIDTH, ELASTIC["HOSTS"])
     tables = (
-        (TIMERS, timer_rows(hosts)),
-        (SCRIPTS, script_rows(hosts)),
-        (JOBS, job_rows(hosts)),
-        (CLAIMED, claimed_rows(hosts)),
+        ("TIMERS", TIMERS, timer_rows(hosts)),
+        ("SCRIPTS", SCRIPTS, script_rows(hosts)),
+        ("JOBS", JOBS, job_rows(hosts)),
+        ("CLAIMED", CLAIMED, claimed_rows(hosts)),
     )
-    for heading, rows in tables:
-        if rows:
-            shown += ["", *table.lines(heading, rows)]
+    for name, heading, found in tables:
+        if found:
+            shown += ["", *table.lines(heading, found, WIDTH, ELASTIC[name])]
     return shown
 
 

@@ -38,12 +38,14 @@ def test_status_shows_the_cluster_in_one_table(cluster: Cluster, play: Play) -> 
     active = cluster.active()
     for node, line in zip(cluster.nodes, shown[1:4]):
         assert re.match(
-            rf"{node}  billing  {'active ' if node is active else 'passive'}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d  "
+            rf"{node}  billing  {'active ' if node is active else 'passive'}  \d{{4}}-\d\d-\d\d \d\d:\d\d  "
             r"keepalived, \d+ s ago +-    5 ",
             line,
         ), line
         # Five entries are ignored in each minute on a passive node.
         assert node is active or int(line.split()[-1]) >= 5, line
+    # Fits into a terminal of 100 columns with what Ansible writes around a line.
+    assert max(len(line) for line in ran.stdout.splitlines() if line.startswith(" " * 8)) <= 100, ran.stdout
     jobs = {line.rpartition(" billing ")[0].strip(): line.split() for line in shown[6:]}
     assert len(jobs) >= 5  # and what other tests have run
     words = jobs["/usr/local/bin/record user"]
