@@ -47,7 +47,7 @@ test: all-packages $(INSTALLED) $(COLLECTION) ## All checks, more than an hour o
 	@RCRON_REQUIRE_ALL=1 tests/all.sh $(SCENARIOS)
 
 .PHONY: test-long
-test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, hours (PARTS="soak fuzz load faults pythons"); writes tests/long/*.txt
+test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, hours (PARTS="soak fuzz load faults alerts pythons"); writes tests/long/*.txt
 	@tests/long.sh $(PARTS)
 
 .PHONY: lint
@@ -146,6 +146,11 @@ soak: $(INSTALLED) $(COLLECTION) containers ## SECONDS=600 SEED=…: three nodes
 .PHONY: load
 load: $(INSTALLED) $(COLLECTION) containers ## 500 entries due in one minute on three nodes, 2,000 waiting jobs: half an hour
 	@$(VENV)/bin/python tests/bench/load.py
+
+.PHONY: alerts
+alerts: $(INSTALLED) $(COLLECTION) containers ## The alerts that take minutes to fire and to be resolved, with a real Prometheus
+	@trap 'molecule destroy -s default' EXIT; molecule converge -s default && \
+	ansible-playbook --inventory molecule/default/inventory molecule/default/metrics.yml molecule/default/verify_slow_alerts.yml
 
 .PHONY: demo
 demo: $(INSTALLED) $(COLLECTION) containers ## Three nodes, a deployment, a failover; leaves the cluster up

@@ -9,6 +9,7 @@
 #   fuzz    hostile input for FUZZ seconds a subject (300)
 #   load    500 entries due in one minute, half an hour
 #   faults  all faults of each feeder, TRIES times each (3), with all else that their scenarios try
+#   alerts  those that take minutes to fire and to be resolved, with a real Prometheus
 #   pythons the wrapper's unit tests with every Python that is here
 # Their output is shown, and kept in .build/long. tests/long/PART.txt gets each part's result with the date, the commit and the
 # number of cores, and is committed as the last result of that part. Exits with 1 if one of them failed, with 64 for a part that
@@ -36,10 +37,10 @@ run() {
 }
 
 parts=("$@")
-[[ $# -gt 0 ]] || parts=(soak fuzz load faults pythons)
+[[ $# -gt 0 ]] || parts=(soak fuzz load faults alerts pythons)
 for part in "${parts[@]}"; do
-    [[ $part =~ ^(soak|fuzz|load|faults|pythons)$ ]] || {
-        echo "long.sh: unknown part \"$part\"; the parts are soak, fuzz, load, faults and pythons" >&2
+    [[ $part =~ ^(soak|fuzz|load|faults|alerts|pythons)$ ]] || {
+        echo "long.sh: unknown part \"$part\"; the parts are soak, fuzz, load, faults, alerts and pythons" >&2
         exit 64
     }
 done
@@ -49,6 +50,7 @@ for part in "${parts[@]}"; do
     fuzz) run fuzz make fuzz SECONDS="${FUZZ:-300}" ;;
     load) run load make load ;;
     faults) run faults env RCRON_TRIES="${TRIES:-3}" make cluster SCENARIOS="keepalived pacemaker patroni heartbeat ucarp" ;;
+    alerts) run alerts make alerts ;;
     pythons) run pythons make pythons ;;
     esac
 done

@@ -11,9 +11,11 @@ import pytest
 import testinfra.backend
 from nodes import IN_NODE, Cluster, Node
 from testinfra.backend.base import BaseBackend, CommandResult
+from waiting import wait_until
 
 from tests.cluster.faults import TRIES, Watch
 from tests.cluster.playbooks import Play
+from tests.cluster.prometheus import LATE, Prometheus
 
 SCHEME = "node://"
 
@@ -81,6 +83,23 @@ def watch(cluster: Cluster) -> Iterator[Watch]:
     """What watches the nodes' states from now on. A test with it is run as often as faults are to be tried."""
     with Watch(cluster) as watch:
         yield watch
+
+
+@pytest.fixture(scope="module")
+def prometheus(cluster: Cluster) -> Prometheus:
+    """Prometheus on the third node, once it has the metrics of all three."""
+    found = Prometheus(cluster.nodes[2])
+    wait_until(lambda: found.value("count(rcron_active)") == 3.0, "Prometheus has three nodes' metrics", 2 * LATE)
+    return found
+
+
+@pytest.fixture
+def settled(cluster: Cluster) -> Iterator[None]:
+    """The first node is active, before and after a test."""
+    cluster.settle(on=cluster.nodes[0])
+    yield
+    cluster.on_all(lambda node: node.run("rcronctl unpin; systemctl start keepalived"))
+    cluster.settle(on=cluster.nodes[0])
 
 
 @pytest.fixture(scope="session")

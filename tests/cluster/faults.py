@@ -356,11 +356,16 @@ def lock_held(node: Node) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def cut_off(node: Node) -> Iterator[None]:
-    """Let no IP packet in or out of a node. What goes through libpcap, as ucarp's adverts do, is not stopped."""
+def cut_off(node: Node, packets: str = "") -> Iterator[None]:
+    """Let no IP packet in or out of a node. What goes through libpcap, as ucarp's adverts do, is not stopped.
+
+    Args:
+        node: The node.
+        packets: Only these, as nft says it; all, if left out.
+    """
     rules = "add table inet fault; " + "; ".join(
         f"add chain inet fault {hook} {{ type filter hook {hook} priority 0; }}; "
-        f"add rule inet fault {hook} {interface} != lo drop"
+        f"add rule inet fault {hook} {interface} != lo {packets} drop"
         for hook, interface in (("input", "iifname"), ("output", "oifname"))
     )
     _as_root(node, f"nft '{rules}'", "--net")

@@ -295,9 +295,11 @@ def test_no_alert_fires(case: str, tmp_path: pathlib.Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_metrics_that_the_rules_use_exist() -> None:
+@pytest.mark.parametrize("name", ["rcron.rules.yml", "grafana.json"])
+def test_metrics_that_a_file_uses_exist(name: str) -> None:
     from rcron.metrics import METRICS
 
-    expressions = " ".join(rule["expr"] for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"])
+    expressions = " ".join(re.findall(r"expr.*(?:\n {10}.*)*", RULES.with_name(name).read_text()))
+    assert "rcron_active" in expressions
     used = set(re.findall(r"(?<![\w:])rcron_\w+(?![\w:])", expressions))
     assert used <= set(METRICS)
