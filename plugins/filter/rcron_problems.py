@@ -117,7 +117,9 @@ def problems(
 
 
 def _sentence(info: Info) -> str:
-    return " ".join(str(info.get("msg", "")).split())
+    """Return what a task says of its failure, with what the host's Python printed instead of a result."""
+    said, printed = (" ".join(str(info.get(name) or "").split()) for name in ("msg", "module_stderr"))
+    return f"{said} (its Python printed: {printed[-500:]})" if printed else said
 
 
 def _unprefixed(tried: Info) -> list[str]:

@@ -119,6 +119,19 @@ def test_a_host_that_fails_ends_the_play_for_all(root, site):
     assert "failed=1" in done.stdout
 
 
+def test_a_host_whose_python_is_none_says_what_it_printed(tmp_path, root, site):
+    shim = tmp_path / "python3"
+    shim.write_text("#!/bin/sh\necho 'pyenv: python3: command not found' >&2\nexit 127\n")
+    shim.chmod(0o755)
+    hosts = {"one": {}, "two": {"ansible_python_interpreter": str(shim)}, "three": {}}
+    done = site(hosts, "--check")
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "two: its Python ran no module (" in said, said
+    assert "printed: pyenv: python3: command not found. Set ansible_python_interpreter, for this host, to the " in said
+    assert "one: its Python" not in said
+
+
 def test_two_active_hosts_are_refused_though_only_one_is_asked_for(root, site):
     hosts = {"one": {"rcron_default_state": "active"}, "two": {"rcron_default_state": "active"}}
     for options in (["--limit", "two"], ["-e", "rcron_serial=1"]):

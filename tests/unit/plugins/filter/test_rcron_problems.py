@@ -268,6 +268,7 @@ def test_crontabs_that_could_not_be_tried_are_a_problem(hosts):
     [
         ({"unreachable": True, "msg": "no\nroute"}, "unreachable: no route"),
         ({"msg": "no python"}, "no python"),
+        ({"msg": "no\njson", "module_stderr": "pyenv:\nnone"}, "no json (its Python printed: pyenv: none)"),
         ({}, "nothing is known about it: its task did not run"),
         ({"clusters": [], "entries": [], "unreadable": []}, "rcron is not deployed there: it has no configuration"),
         (
