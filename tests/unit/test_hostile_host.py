@@ -351,7 +351,7 @@ def site_answers(cluster: Cluster) -> dict[str, dict[str, Any]]:
 
 
 #: A host whose Python never ends; on its own after a while, so that a test leaves nothing behind.
-SILENT = "#!/bin/sh\nexec sleep 60\n"
+SILENT = "#!/bin/sh\nexec sleep 240\n"
 
 #: The controller's time limit for an answer, in seconds.
 PATIENCE = "__rcron_patience_for_answers"
@@ -363,10 +363,20 @@ def test_a_host_that_never_answers_holds_no_run_up(cluster, playbook):
     cluster.add("well", entries, rcron_info=WELL, rcron_crontab=TRIED, rcron_wrapper=EXAMINED, any={"changed": False})
     cluster.add("silent", entries)
     (cluster.folder / "silent").write_text(SILENT)
-    ran = cluster.play(playbook, "-e", f"{PATIENCE}=3", "-e", "rcron_timeline_cluster=billing", timeout=55)
-    harmless(cluster, ran)
+
+    def play(patience: int) -> subprocess.CompletedProcess[str]:
+        ran = cluster.play(
+            playbook, "-e", f"{PATIENCE}={patience}", "-e", "rcron_timeline_cluster=billing", timeout=200
+        )
+        harmless(cluster, ran)
+        return ran
+
+    ran = play(3)
     if playbook == "timeline":
-        assert (cluster.folder / "timeline.svg").exists(), ran.stdout
+        drawing = cluster.folder / "timeline.svg"
+        if not drawing.exists():  # on a busy machine, the other host may take longer than that
+            ran = play(60)
+        assert drawing.exists(), ran.stdout
         return
     assert re.search(r"silent\W.*Timed out after 3 ", ran.stdout), ran.stdout
     if playbook == "site":

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pathlib
@@ -36,18 +37,21 @@ def program(tmp_path, monkeypatch):
 # --- clusters ---
 
 
+@pytest.fixture
+def patience(monkeypatch):
+    """Give programs more time than a node does: on a busy machine, a Python may take long to begin."""
+    monkeypatch.setattr(rcron_info.programs, "run", functools.partial(rcron_info.programs.run, time_limit=300))
+
+
+@pytest.mark.usefixtures("patience")
 def test_a_cluster_is_what_rcronctl_says(program, tmp_path):
     conf = tmp_path / "rcron.conf"
     conf.write_text(f"state_file = {tmp_path}/state\ncluster_name = billing\n")
     (tmp_path / "state").write_text("passive\n")
     rcronctl = program("rcronctl", f'PYTHONPATH={CHECKOUT} exec {sys.executable} -m rcron.ctl "$@"')
     found = rcron_info.cluster(rcronctl, str(conf))
-    assert (found["error"], found["state"], found["source"], found["cluster_name"]) == (
-        "",
-        "passive",
-        "file",
-        "billing",
-    )
+    assert found["error"] == ""
+    assert (found["state"], found["source"], found["cluster_name"]) == ("passive", "file", "billing")
     assert found["settings"]["takeover_wait"] == 0
     conf.write_text("state_fil = x\n")
     found = rcron_info.cluster(rcronctl, str(conf))
