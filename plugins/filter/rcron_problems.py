@@ -27,6 +27,9 @@ CLAIM = "claim"
 #: What rcron-agent says of a ucarp that is not the master, rcron/agent/feeders/ucarp.py.
 CARP_MASTER = re.compile(r"[0-9.]{7,15} sends ucarp's adverts")
 
+#: What rcron-agent says of a keepalived that hears a master, rcron/agent/feeders/keepalived.py.
+VRRP_BACKUP = re.compile(r".+ is BACKUP")
+
 #: How many seconds before its time an entry may have been started, by the clock of another host.
 EARLY = 5.0
 
@@ -147,6 +150,13 @@ def _unprefixed(tried: Info) -> list[str]:
 
 def _active(members: Mapping[str, Info]) -> list[tuple[str, str]]:
     active = [host for host, cluster in members.items() if cluster["state"] == "active"]
+    if not active and all(VRRP_BACKUP.fullmatch(_agents_words(cluster)) for cluster in members.values()):
+        return [
+            (host, "all hosts are passive, because keepalived hears a master that is none of them: one that has left "
+                   "the inventory and still takes part (run the playbook remove on it), or another cluster with the "
+                   "same virtual_router_id")
+            for host in members
+        ]  # fmt: skip
     if not active:
         return [(host, f"all hosts are passive, so no job runs: {members[host]['reason']}") for host in members]
     if len(active) == 1 or all(_is_claiming(cluster) for cluster in members.values()):
@@ -399,9 +409,14 @@ def _strangers(hosts: Mapping[str, Info]) -> list[tuple[str, str]]:
 
 def _carp_masters(info: Info) -> list[str]:
     """Return the addresses of the masters that rcron-agent has seen ucarp's adverts from when it last looked."""
-    answers = [(cluster.get("feeder") or {}).get("answer") for cluster in info["clusters"]]
-    words = [given["words"] for given in answers if not answer.mismatch(given, {"words": str})]
+    words = map(_agents_words, info["clusters"])
     return [said.partition(" ")[0] for said in words if CARP_MASTER.fullmatch(said)]
+
+
+def _agents_words(cluster: Info) -> str:
+    """Return what rcron-agent said of a host's feeder when it last looked, "" if nothing."""
+    given = (cluster.get("feeder") or {}).get("answer")
+    return "" if answer.mismatch(given, {"words": str}) else str(given["words"])
 
 
 def _clocks(hosts: Mapping[str, Info]) -> list[tuple[str, str]]:

@@ -75,6 +75,18 @@ def test_a_cluster_without_an_active_host_is_reported_for_every_host(hosts):
     ]
 
 
+def test_a_master_that_left_the_inventory_keeps_all_others_passive(hosts):
+    for name in hosts:
+        of(hosts, name)["state"] = "passive"
+        of(hosts, name)["feeder"]["answer"] = {"state": "passive", "words": "VI_rcron is BACKUP", "at": 1}
+    told = problems(hosts)
+    assert [problem[0] for problem in told] == list(hosts)
+    assert all("keepalived hears a master that is none of them: one that has left" in problem[2] for problem in told)
+    # That one has no master to hear of: perhaps nobody is.
+    of(hosts, "n2")["feeder"]["answer"]["words"] = "VI_rcron is FAULT"
+    assert {problem[2][:36] for problem in problems(hosts)} == {"all hosts are passive, so no job run"}
+
+
 def test_two_active_hosts_name_each_other(hosts):
     of(hosts, "n3").update(state="active", source="pin", reason="pinned active until unpin")
     assert problems(hosts) == [
