@@ -19,7 +19,7 @@ import posix
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from rcron import __version__, entries, files, schedule, services, state, status
 from rcron.journal import SYSLOG_FILES, Line, Reader
@@ -236,7 +236,7 @@ def _due(entry: entries.Entry, wait: int, now: float) -> "float | None":
     return schedule.last_due(known[0], now - GRACE - wait, known[1])
 
 
-def times(entry: entries.Entry) -> "tuple[schedule.Schedule, datetime.tzinfo | None] | None":
+def times(entry: entries.Entry) -> "Optional[tuple[schedule.Schedule, Optional[datetime.tzinfo]]]":
     """Return when an entry is due: its schedule, and the time zone unless it is this machine's.
 
     Args:

@@ -22,7 +22,7 @@ FOLDERS = {
     "library": ".py",
     "man": (".5", ".8"),
     "meta": "",
-    "monitoring": ".yml",
+    "monitoring": (".yml", ".json"),
     "playbooks": ".yml",
     "plugins": "",
     "rcron": ".py",
