@@ -177,19 +177,23 @@ def test_check_finds_a_guard_that_is_gone_and_status_shows_where_it_is(cluster: 
     checked = play("rcron.cluster.check")
     assert checked.returncode == 0, checked.stdout
     drop_in = "/etc/systemd/system/plain.service.d/50-rcron.conf"
-    second.run(f"mv {drop_in} /root/away; systemctl daemon-reload")
+    second.run(f"mv {drop_in} /root/away; systemctl daemon-reload; chmod 755 /etc/cron.daily/own-report")
     try:
         checked = play("rcron.cluster.check")
         assert checked.returncode != 0, checked.stdout
         output = " ".join(checked.stdout.split())
         assert "plain.service is not guarded as rcron_timers_units says" in output, output
         assert "the guard of plain.service is missing here, but not on" in output, output
+        assert "/etc/cron.daily/own-report is not guarded as rcron_scripts_paths says" in output, output
         first.run("systemctl start plain.timer")
-        (line,) = [line for line in play("rcron.cluster.status").stdout.splitlines() if "plain.timer" in line]
+        shown = play("rcron.cluster.status").stdout.splitlines()
+        (line,) = [line for line in shown if "plain.timer" in line]
         assert second.name not in line, line
         assert first.name in line, line
+        (line,) = [line for line in shown if line.strip().startswith('"/etc/cron.daily/own-report ')]
+        assert line.split()[-1] == 'all",', line
     finally:
-        second.run(f"mv /root/away {drop_in}; systemctl daemon-reload")
+        second.run(f"mv /root/away {drop_in}; systemctl daemon-reload; chmod 644 /etc/cron.daily/own-report")
 
 
 #: A package with a timer and two entries for its job: one leaves it to the timer, and the other does not.
@@ -255,6 +259,86 @@ def test_warnings_are_true(node: Node) -> None:
         node.run(
             f"rm -r {' '.join(f'/etc/systemd/system/{unit}.service.d' for unit in units)}; systemctl daemon-reload"
         )
+
+
+def guarded(node: Node, unit: str, timer: str = "") -> None:
+    """Guard a service that the role does not, with other settings for its timer if any are given."""
+    drop_in = "/etc/systemd/system/{0}.service.d/50-rcron.conf"
+    node.run(f"install -D -m 644 {drop_in.format('plain')} {drop_in.format(unit)}; rm -f /var/log/jobs/{unit}.log")
+    if timer:
+        lines = "\\n".join(["[Timer]", *timer.split()])
+        folder = f"/etc/systemd/system/{unit}.timer.d"
+        node.run(f"mkdir -p {folder}; printf '{lines}\\n' >{folder}/test.conf")
+    node.run("systemctl daemon-reload")
+
+
+def unguarded(node: Node, unit: str) -> None:
+    node.run(f"systemctl stop {unit}.timer; cd /etc/systemd/system; rm -rf {unit}.service.d {unit}.timer.d")
+    node.run("systemctl daemon-reload")
+
+
+def test_persistent_timer_does_not_catch_a_skip_up(node: Node) -> None:
+    guarded(node, "persistent")
+    missed = (
+        "mkdir -p /var/lib/systemd/timers; touch --date='2 days ago' /var/lib/systemd/timers/stamp-persistent.timer; "
+        "systemctl restart persistent.timer"
+    )
+    try:
+        node.run(f"rcronctl set passive; systemctl stop persistent.timer; {missed}")
+        wait_until(lambda: "status=ignore job=persistent.service" in journal(node), "the run is skipped")
+        node.run("rcronctl set active; systemctl restart persistent.timer")
+        time.sleep(2)
+        assert node.runs("persistent") == []
+        node.run(missed)
+        wait_until(lambda: node.runs("persistent"), "a run that was due while the timer did not run is caught up")
+    finally:
+        unguarded(node, "persistent")
+
+
+def test_timer_of_a_boot_elapses_once_and_its_job_may_run_nowhere(node: Node) -> None:
+    guarded(node, "boot", "OnBootSec= OnBootSec=1s")
+    try:
+        node.run("rcronctl set passive; systemctl restart boot.timer")
+        wait_until(lambda: "status=ignore job=boot.service" in journal(node), "the run is skipped")
+        node.run("rcronctl set active")
+        time.sleep(2)
+        assert node.runs("boot") == []
+    finally:
+        unguarded(node, "boot")
+
+
+def elapses(node: Node) -> float:
+    """When jitter.timer elapses next, in seconds since the epoch."""
+    return float(node.run('date +%s --date="$(systemctl show --property=NextElapseUSecRealtime --value jitter.timer)"'))
+
+
+def test_failover_between_delays_by_chance_runs_a_job_twice(cluster: Cluster) -> None:
+    interval = 15
+    try:
+        for node in cluster.nodes:
+            guarded(node, "jitter", f"OnCalendar= OnCalendar=*:*:0/{interval} RandomizedDelaySec=14s AccuracySec=10ms")
+        for _attempt in range(12):
+            cluster.on_all(lambda node: node.run("systemctl restart jitter.timer"))
+            start = time.time()
+            moments = {node: elapses(node) for node in cluster.nodes}
+            early, late = min(moments, key=moments.__getitem__), max(moments, key=moments.__getitem__)
+            if moments[early] // interval != moments[late] // interval or moments[late] - moments[early] < 6:
+                continue
+            become(cluster, early)
+            if time.time() > moments[early]:
+                continue
+            wait_until(functools.partial(runs_since, early, "jitter", start), f"{early} runs the job", 2 * interval)
+            become(cluster, late)
+            if time.time() > moments[late]:
+                continue
+            wait_until(functools.partial(runs_since, late, "jitter", start), f"{late} runs it, too", 2 * interval)
+            first, second = (runs_since(node, "jitter", start)[0].time for node in (early, late))
+            assert first // interval == second // interval, moments
+            break
+        else:
+            pytest.fail("no failover fell between two hosts' moments")
+    finally:
+        cluster.on_all(lambda node: unguarded(node, "jitter"))
 
 
 #: Runs the one script of cron.daily as cron does, and what stands beside it.
