@@ -61,7 +61,7 @@ lint: $(INSTALLED) $(COLLECTION) ## Formatting, types, style, licences, changelo
 	tests/check.sh ansible-lint ansible-lint --offline || failed=1; \
 	if command -v shellcheck >/dev/null; then tests/check.sh shellcheck shellcheck $(SHELL_SCRIPTS) || failed=1; \
 	else echo "skipped shellcheck: it is not installed (Debian's package shellcheck)"; fi; \
-	tests/check.sh licences reuse lint --quiet || failed=1; \
+	tests/check.sh licences reuse lint-file --lines $$(git ls-files) || failed=1; \
 	tests/check.sh changelog antsibull-changelog lint || failed=1; \
 	tests/check.sh collection-build tests/published.sh build || failed=1; \
 	for check in docs-lint docs importer; do tests/check.sh $$check tests/published.sh $$check || failed=1; done; \
