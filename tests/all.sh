@@ -4,7 +4,7 @@
 #
 # all.sh SCENARIO...
 #
-# Runs all checks, as many at a time as lanes.sh allows and the soak beside them, and ends with one line that sums them up. The
+# Runs all checks, as many at a time as lanes.sh allows, and ends with one line that sums them up. The
 # scenarios are begun in the order given; lint, sanity and the fuzz, which never wait, run at a lower priority.
 set -euo pipefail
 
@@ -12,12 +12,10 @@ cd "$(dirname "$0")/.."
 rm -rf .build/results
 
 clusters=("${@/#/tests/cluster.sh }")
-# The oracle of the soak, here in its short form with some 50 faults, allows for a busy machine.
-tests/lanes.sh --beside "tests/check.sh soak make soak SECONDS=100 SEED=5" \
-    "nice make lint" "${clusters[@]:0:1}" "make unit" "nice make sanity" "nice make newest" "nice make fuzz-short" \
+tests/lanes.sh "nice make lint" "${clusters[@]:0:1}" "make unit" "nice make sanity" "nice make newest" "nice make fuzz-short" \
     "${clusters[@]:1}" ||
     [[ $? -eq 1 ]] # what has failed stands in the results; an interruption ends this too
 
 echo
 python tests/summary.py ruff-check ruff-format mypy yamllint ansible-lint shellcheck licences changelog collection-build \
-    docs-lint docs importer unit soak sanity sanity-newest fuzz "${@/#/cluster-}"
+    docs-lint docs importer unit sanity sanity-newest fuzz "${@/#/cluster-}"

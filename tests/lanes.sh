@@ -2,21 +2,15 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
 #
-# lanes.sh [--beside COMMAND] COMMAND...
+# lanes.sh COMMAND...
 #
 # Runs commands, two at a time, each begun as soon as one before it has ended: a cluster scenario waits for cron and for
 # daemons half of its time. More at a time, and these waits run into the scenarios' own limits. Commands that begin with
 # "nice " never wait, and yield to the others: they run one after the other beside the two. A command is one argument,
 # its words separated by blanks. Says when each begins and ends, and at last shows what they printed, in the order of the
-# arguments. Exits with 1 if one of them failed. The command after --beside starts at once, and until it has ended there is
-# one lane fewer: one that a busy machine disturbs less than the scenarios, but not one that takes no more than its share.
+# arguments. Exits with 1 if one of them failed.
 set -euo pipefail
 
-beside=
-if [[ ${1:-} == --beside ]]; then
-    beside=$2
-    shift
-fi
 cd "$(dirname "$0")/.."
 mkdir -p .build/lanes
 
@@ -43,32 +37,25 @@ end_one() {
     unset "names[$pid]"
 }
 
-# Which lane a command belongs in: beside, nice or others.
+# Which lane a command belongs in: nice or others.
 lane_of() {
-    if [[ $1 == "$beside" ]]; then
-        lane=beside
-    elif [[ $1 == "nice "* ]]; then
-        lane="nice"
-    else
-        lane=others
-    fi
+    lane=others
+    [[ $1 != "nice "* ]] || lane="nice"
 }
 
 # Begins what its lane has room for.
 begin_some() {
-    local -A running=([beside]=0 [nice]=0 [others]=0)
-    local lane room command later=()
+    local -A room=([nice]=1 [others]=2)
+    local lane command later=()
     for command in "${names[@]}"; do
         lane_of "$command"
-        running[$lane]=$((running[$lane] + 1))
+        room[$lane]=$((room[$lane] - 1))
     done
     for command in "${waiting[@]}"; do
         lane_of "$command"
-        room=1
-        [[ $lane != others ]] || room=$((2 - running[beside]))
-        if [[ ${running[$lane]} -lt $room ]]; then
+        if [[ ${room[$lane]} -gt 0 ]]; then
             begin "$command"
-            running[$lane]=$((running[$lane] + 1))
+            room[$lane]=$((room[$lane] - 1))
         else
             later+=("$command")
         fi
