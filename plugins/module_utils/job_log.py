@@ -37,6 +37,8 @@ _CLUSTER = r"cluster=(?P<cluster>(?:(?! warning: ).)*?)"
 #: A name: in double quotes if it holds a blank.
 _WORD = r'(?:"(?:[^"\\]|\\.)*"|[^\s"]+)'
 
+#: A service's name. Anybody can log one, and it is a word of systemctl's command line.
+SERVICE = re.compile(r"(?=.{9,255}\Z)(?!-)[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\@-]+)?\.service")
 JOB = re.compile(
     _CLUSTER
     + r" state=(?P<state>active|passive)(?: pin=\S+)?(?: claim=\S+)? status=(?P<status>"
@@ -165,7 +167,7 @@ def event(line: Line) -> Event | None:
     duration, status = (None if found.get(name) is None else int(found[name]) for name in ("duration", "exit"))
     message = found["message"] or ""
     name = re.sub(r"\\(.)", r"\1", (found.get("job") or "").strip('"'))
-    unit = name if name == message and name.endswith(".service") else ""
+    unit = name if name == message and SERVICE.fullmatch(name) else ""
     return Event(
         line.when, line.pid, found["cluster"], found["status"], found["state"], message, duration, status, unit
     )

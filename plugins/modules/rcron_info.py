@@ -512,7 +512,7 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
@@ -531,10 +531,10 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import
     UserCrontab,
     all_crontabs,
 )
-from ansible_collections.rcron.cluster.plugins.module_utils.node import network, programs, systemd
+from ansible_collections.rcron.cluster.plugins.module_utils.node import network, programs
 from ansible_collections.rcron.cluster.plugins.module_utils.node.files import is_ours
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
-from ansible_collections.rcron.cluster.plugins.module_utils.timers import beside, listing
+from ansible_collections.rcron.cluster.plugins.module_utils.timers import beside, listing, units
 
 HOUR = 3600
 AGENT_CONF = "agent.conf"  # which engine keeps the ledger: rcron-agent(8)
@@ -543,6 +543,7 @@ COROSYNC = "/etc/corosync/corosync.conf"
 COROSYNC_MARK = "# Written by Ansible, role rcron.cluster.rcron_pacemaker: changes made here are lost at its next run."
 MEMBER = re.compile(r"^runtime\.members\.(\d+)\.status \(str\) = joined$", re.MULTILINE)
 MEMBER_ADDRESS = re.compile(r"^runtime\.members\.(\d+)\.ip \(str\) = .*?\bip\(([0-9A-Fa-f.:]{3,45})\)", re.MULTILINE)
+MOST_UNITS = 200
 MOST_EVENTS = 50000  # ten minutes of 500 jobs are 10,000 lines on an active node
 EARLIER = 50  # lines of the log, for the state that a host is in when the history begins
 LONGEST = 300  # characters of what an event tells
@@ -698,13 +699,14 @@ def logged(history: int, now: float, files: list[str], events: bool) -> dict:
             yield line
 
     found = job_log.runs(lines(), now - HOUR)
+    ended = _ended(run.unit for run in found.last if run.status == "start")
     result = {
         "runs": [
             {
                 "cluster": run.cluster,
                 "command": run.command,
                 "started": run.started,
-                "status": _status(run),
+                "status": _status(run, ended),
                 "duration": run.duration,
                 "exit": run.exit,
             }
@@ -733,24 +735,43 @@ def _running(events: list[job_log.Event]) -> list[int]:
             open_runs[event.pid] = event.unit
         elif event.status in ("ok", "fail"):
             open_runs.pop(event.pid, None)
-    return sorted(pid for pid, unit in open_runs.items() if _lives(pid, unit))
+    ended = _ended(open_runs.values())
+    return sorted(pid for pid, unit in open_runs.items() if _lives(pid, unit, ended))
 
 
-def _status(run: job_log.Run) -> str:
+def _status(run: job_log.Run, ended: set[str]) -> str:
     if run.status != "start":
         return run.status
-    return "running" if _lives(run.pid, run.unit) else "lost"
+    return "running" if _lives(run.pid, run.unit, ended) else "lost"
 
 
-def _lives(pid: int, unit: str) -> bool:
-    """Return whether a job runs. One of a user's own service manager, which is not asked, is thought to do so."""
-    if not unit:
-        return os.path.exists(f"/proc/{pid}")
+def _lives(pid: int, unit: str, ended: set[str]) -> bool:
+    return unit not in ended if unit else os.path.exists(f"/proc/{pid}")
+
+
+def _ended(services: Iterable[str]) -> set[str]:
+    """Find the services that do not run.
+
+    Args:
+        services: Their names, or empty strings. Anybody can log one: systemd is asked about the last MOST_UNITS.
+
+    Returns:
+        Those of which systemd says so. One of a user's own service manager, which is not asked, is thought to run.
+    """
+    asked = list(dict.fromkeys(filter(None, services)))[-MOST_UNITS:]
+    if not asked:
+        return set()
     try:
-        found = systemd.properties(unit, "LoadState", "ActiveState")
+        shown = units.blocks(programs.output("systemctl", "show", "--property=LoadState,ActiveState", "--", *asked))
     except programs.ProgramError:
-        return False
-    return found.get("LoadState") == "not-found" or found.get("ActiveState") not in ("inactive", "failed")
+        return set()
+    if len(shown) != len(asked):
+        return set()
+    return {
+        service
+        for service, found in zip(asked, shown)
+        if found.get("LoadState") != "not-found" and found.get("ActiveState") in ("inactive", "failed")
+    }
 
 
 def _shown(raw: bytes | None) -> str | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -55,6 +56,32 @@ def test_no_two_roles_have_a_handler_of_one_name() -> None:
         for handler in yaml.safe_load(path.read_text())
     ]
     assert len(names) == len(set(names))
+
+
+def tasks_of(read: object) -> Iterator[dict]:
+    for task in read if isinstance(read, list) else ():
+        yield task
+        for part in ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks"):
+            yield from tasks_of(task.get(part))
+
+
+#: Actions that run on the controller, whose answer is no host's.
+CONTROLLERS = ("assert", "debug", "fail", "set_fact", "include_tasks", "include_role", "import_tasks", "import_role")
+
+
+def test_no_hosts_answer_sets_variables_of_the_others() -> None:
+    """Ansible sets what such an answer calls facts: on all hosts with run_once, and on this one for another one's."""
+    checked = 0
+    for path in sorted([*CHECKOUT.glob("roles/*/*/*.yml"), *CHECKOUT.glob("playbooks/**/*.yml")]):
+        for task in tasks_of(yaml.safe_load(path.read_text())):
+            is_others = task.get("run_once") or "delegate_to" in task
+            if not is_others or any(f"ansible.builtin.{name}" in task for name in CONTROLLERS):
+                continue
+            checked += 1
+            if task.get("delegate_to") != "localhost":
+                assert "delegate_to" in task, (path.name, task["name"])
+                assert task.get("delegate_facts") is True, (path.name, task["name"])
+    assert checked > 5
 
 
 @pytest.mark.parametrize("role", ROLES)

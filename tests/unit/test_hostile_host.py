@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -494,20 +495,22 @@ KEY_FILES = {
 }
 
 
-def with_key(cluster: Cluster, feeder: str, name: str, *options: str) -> tuple[subprocess.CompletedProcess[str], str]:
+def with_key(
+    cluster: Cluster, feeder: str, name: str, *options: str, facts: dict[str, Any] | None = None, **environment: str
+) -> tuple[subprocess.CompletedProcess[str], str]:
     """Deploy from a first host that somebody has taken over. Returns the run, and all that was sent to the hosts."""
     text = KEY_FILES[name](KEYS[feeder]).replace("CANARY", str(cluster.canary))
     content = base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
     variables = {"rcron_feeder": feeder, f"rcron_{feeder}_manage": True, "ansible_host": "192.0.2.1"}
     for host in ("first", "well"):
         answers = {"rcron_feeder_info": looked_at(feeder), "rcron_wrapper": EXAMINED, "rcron_crontab": TRIED}
-        slurped = {"content": content, "encoding": "base64", "source": "x"}
+        slurped = {"content": content, "encoding": "base64", "source": "x", "ansible_facts": facts or {}}
         plain = {"changed": False, "stat": {"exists": False}}
         # Where the agent's program is looked for.
         there = {"changed": False, "stat": {"exists": True, "isdir": False, "checksum": "x"}}
         cluster.add(host, variables, any=plain, stat=there, slurp=slurped, **answers)
     sent = cluster.folder / "sent"
-    ran = cluster.play("site", *options, ANSIBLE_REMOTE_TMP=str(sent), ANSIBLE_KEEP_REMOTE_FILES="1")
+    ran = cluster.play("site", *options, ANSIBLE_REMOTE_TMP=str(sent), ANSIBLE_KEEP_REMOTE_FILES="1", **environment)
     files = [path for path in sent.rglob("*") if path.is_file() and not path.name.startswith("AnsiballZ_")]
     return ran, "".join(path.read_bytes().decode("utf-8", "replace") for path in files)
 
@@ -535,6 +538,25 @@ def test_a_key_would_be_lines_of_every_hosts_file_without_its_grammar(cluster, f
     grammar = {f"__rcron_{feeder}_key": {**NO_GRAMMAR, "before": before}}
     sent = with_key(cluster, feeder, "more lines", "-e", json.dumps(grammar))[1]
     assert re.search("^auth 2\n2 crc", sent, re.MULTILINE)
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_host_whose_key_is_read_sets_no_variable_of_the_others(cluster, is_protected):
+    environment = {}
+    if not is_protected:
+        environment["ANSIBLE_COLLECTIONS_PATH"] = str(cluster.folder / "unprotected")
+        collection = cluster.folder / "unprotected" / "ansible_collections" / "rcron" / "cluster"
+        collection.mkdir(parents=True)
+        for name in ("galaxy.yml", "meta", "playbooks", "plugins", "rcron", "roles"):
+            source = CHECKOUT / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, collection / name)
+        tasks = collection / "roles" / "_feeder" / "tasks" / "key.yml"
+        tasks.write_text(tasks.read_text().replace("  delegate_facts: true\n", ""))
+    facts = {"rcron_heartbeat_directives": ["respawn root /tmp/taken"]}
+    ran, sent = with_key(cluster, "heartbeat", "plain", facts=facts, **environment)
+    assert KEYS["heartbeat"].format(PLAIN_KEY).splitlines()[-1] in sent, ran.stdout
+    # The file of the host that answered so is its own.
+    assert sent.count("respawn root /tmp/taken") == (1 if is_protected else 2), ran.stdout
 
 
 #: A key of which anything may be a part.

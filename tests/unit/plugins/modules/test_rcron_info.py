@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -214,6 +215,69 @@ def test_the_last_runs_come_from_the_journal(program):
     asked = pathlib.Path(os.environ["PATH"].split(":")[0], "asked").read_text()
     assert "--identifier=rcron" in asked
     assert "--since=@9500" in asked
+
+
+def service_runs(*names: str) -> str:
+    """Return what a journal has of services that have begun."""
+    line = "node1 rcron[1]: cluster=billing state=active status=start job={0} cmd={0}"
+    return "\n".join(f"9000.5 {line.format(name)}" for name in names)
+
+
+#: A systemctl that notes its words. a.service runs, and b.service has ended.
+SYSTEMCTL = """\
+printf '%s\\n' "$*" >>"$(dirname "$0")/asked-systemctl"
+while [ "$1" != -- ]; do shift; done
+shift
+for unit; do
+    case $unit in
+    b.service) printf 'LoadState=loaded\\nActiveState=inactive\\n\\n' ;;
+    mine.service) printf 'LoadState=not-found\\nActiveState=inactive\\n\\n' ;;
+    *) printf 'LoadState=loaded\\nActiveState=active\\n\\n' ;;
+    esac
+done
+"""
+
+
+def test_what_runs_of_the_services_is_asked_in_one_question(program, tmp_path):
+    program("journalctl", f"cat <<'EOF'\n{service_runs('a.service', 'b.service', 'mine.service', 'x@1.service')}\nEOF")
+    program("systemctl", SYSTEMCTL)
+    found = rcron_info.logged(500, 10000.0, [], False)["runs"]
+    assert [(run["command"], run["status"]) for run in found] == [
+        ("a.service", "running"),
+        ("b.service", "lost"),
+        ("mine.service", "running"),
+        ("x@1.service", "running"),
+    ]
+    (asked,) = (tmp_path / "asked-systemctl").read_text().splitlines()
+    assert asked == "show --property=LoadState,ActiveState -- a.service b.service mine.service x@1.service"
+
+
+def test_a_systemd_that_does_not_answer_has_ended_nothing(program):
+    program("journalctl", f"cat <<'EOF'\n{service_runs('b.service')}\nEOF")
+    for text in ("exit 1", "echo ActiveState=inactive; echo; echo ActiveState=inactive"):
+        program("systemctl", text)
+        (run,) = rcron_info.logged(500, 10000.0, [], False)["runs"]
+        assert run["status"] == "running"
+
+
+FORGED = ("--image=/home/alice/x.service", "--host=192.0.2.1/x.service", "-H.service", "x@.service", "a b.service")
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_nobody_gives_root_s_systemctl_an_option_by_logging_a_service(program, tmp_path, monkeypatch, is_protected):
+    if not is_protected:
+        monkeypatch.setattr(rcron_info.job_log, "SERVICE", re.compile(r".*\.service"))
+    names = [*FORGED, *(f"forged{number}.service" for number in range(1000)), "b.service"]
+    program("journalctl", f"cat <<'EOF'\n{service_runs(*names)}\nEOF")
+    program("systemctl", SYSTEMCTL)
+    monkeypatch.setattr(rcron_info, "MOST_UNITS", 200 if is_protected else 2000)
+    found = rcron_info.logged(500, 10000.0, [], False)["runs"]
+    assert {run["command"]: run["status"] for run in found}["b.service"] == "lost"
+    (asked,) = (tmp_path / "asked-systemctl").read_text().splitlines()
+    words = asked.split()
+    assert words[:3] == ["show", "--property=LoadState,ActiveState", "--"]
+    assert any(word in words for word in FORGED) == (not is_protected)
+    assert (len(words) > 1000) == (not is_protected)
 
 
 def test_a_host_without_a_journal_has_no_runs(monkeypatch):
