@@ -54,7 +54,7 @@ RUN_BY = {
     ),
     "ansible-doc --type role rcron.cluster.rcron": ("tests/unit/test_readme.py", "ansible-doc.*role"),
     "make test-long PARTS=faults": ("tests/long.sh", r"faults\) run faults .* make cluster"),
-    "make soak": ("tests/all.sh", "make soak SECONDS"),
+    "make soak": ("tests/long.sh", r"soak\) run soak make soak SECONDS"),
     "make help": ("tests/unit/test_readme.py", "make.*help"),
     "ansible-galaxy collection build": ("tests/tarball.sh", "ansible-galaxy collection build"),
     "ansible-galaxy collection install": ("tests/tarball.sh", "ansible-galaxy collection install"),

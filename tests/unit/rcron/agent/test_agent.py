@@ -367,13 +367,16 @@ def test_no_room_for_one_cluster_s_socket_ends_no_agent_that_serves_others(
     def listen(_path: str, _owner: "tuple[int, int]") -> socket.socket:
         raise OSError(28, "No space left on device")
 
+    def fail(_name: str, why: str) -> None:
+        raise OSError(why)
+
     said: "list[str]" = []
     served = loop.Loop(str(agent.clusters))
     with monkeypatch.context() as patched:
         patched.setattr(loop, "_listen", listen)
         patched.setattr(loop.log, "warning", lambda _config, text: said.append(text))
         if not is_protected:
-            patched.setattr(served, "_refuse", lambda _name, why: (_ for _ in ()).throw(OSError(why)))
+            patched.setattr(served, "_refuse", fail)
             with pytest.raises(OSError, match="No space left"):
                 served._read_files(0.0)
             return

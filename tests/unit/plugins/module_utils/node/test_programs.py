@@ -93,7 +93,7 @@ def test_a_program_that_root_runs_has_not_his_terminal(tmp_path, monkeypatch, is
         monkeypatch.setattr(
             programs.subprocess,
             "run",
-            lambda *words, **options: real(*words, **{**options, "start_new_session": False}),
+            lambda *words, check, **options: real(*words, check=check, **{**options, "start_new_session": False}),
         )
     script = tmp_path / "script"
     script.write_text("#!/bin/sh\n: </dev/tty && echo typed\n")
