@@ -31,6 +31,7 @@ FILES = {
     ("keepalived", "part.conf"): "vrrp_instance VI_2 {\n}\n",
     ("keepalived", "hook.conf"): f"{MARK}\n",
     ("keepalived", "default"): "DAEMON_ARGS='-i here'\n",
+    ("lease", "agent.d/lease.conf"): f"{MARK}\n",
     ("pacemaker", "script"): f"#!/bin/sh\n{MARK}\n",
     ("pacemaker", "corosync.conf"): f"{MARK}\n",
     ("pacemaker", "cib.xml"): '<primitive id="a"/>',
@@ -80,6 +81,7 @@ def look(node: pathlib.Path, feeder: str) -> dict | str:
             "rcronctl": "/usr/bin/rcronctl",
             "follow": [{"kind": "instance", "name": "VI_1", "conf": "/c", "line": 'notify "x" root'}],
         },
+        "lease": {"own": [f"{node}/agent.d/lease.conf"]},
         "pacemaker": {
             "script": f"{node}/script",
             "corosync_conf": f"{node}/corosync.conf",
