@@ -49,7 +49,7 @@ for part in "${parts[@]}"; do
     soak) run soak make soak SECONDS="${SOAK:-1000}" SEED="${SEED:-13}" ;;
     fuzz) run fuzz make fuzz SECONDS="${FUZZ:-300}" ;;
     load) run load make load ;;
-    faults) run faults env RCRON_TRIES="${TRIES:-3}" make cluster SCENARIOS="keepalived pacemaker patroni heartbeat ucarp" ;;
+    faults) run faults env RCRON_TRIES="${TRIES:-3}" make cluster SCENARIOS="keepalived pacemaker patroni heartbeat ucarp lease" ;;
     alerts) run alerts make alerts ;;
     pythons) run pythons make pythons ;;
     esac
