@@ -27,7 +27,7 @@ EX_UNAVAILABLE = 69
 EX_CANTCREAT = 73
 EX_CONFIG = 78
 
-NO_USER = "there is no user {}; create it, or name another one with --user"
+NO_USER = "user {} does not exist; create it, or name another one with --user"
 
 #: For how long an engine that does not answer is tried, in seconds: a leader that has gone is replaced in less.
 PATIENCE = 15.0

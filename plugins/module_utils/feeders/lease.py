@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What the role rcron_lease asks a node before it changes anything there.
 
-There is no daemon to look at, and rcron_engine_info tries the engine. What is left is whether the role's own file is.
+A lease has no daemon, and rcron_engine_info tries the engine. What is left is whether the file is the role's own.
 """
 
 from __future__ import annotations

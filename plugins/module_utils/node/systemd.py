@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What systemd says of a node's units. Each function raises ProgramError if systemctl is missing or does not answer.
 
-A unit's name may come from a log, which anybody writes into: after `--`, it is no option of systemctl's.
+A unit's name may come from a log, which anybody can write to. systemctl takes nothing that follows `--` for an option.
 """
 
 from __future__ import annotations

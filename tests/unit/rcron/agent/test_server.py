@@ -325,7 +325,7 @@ def test_a_user_that_is_not_there_asks_nothing(agent: Any) -> None:
     command = [agent.program, "--agent-conf", agent.conf, "--user", "no-such-user", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 67
-    assert done.stderr == "rcron-agent: there is no user no-such-user; create it, or name another one with --user\n"
+    assert done.stderr == "rcron-agent: user no-such-user does not exist; create it, or name another one with --user\n"
 
 
 def test_a_clusters_claims_can_be_deleted(served: Any) -> None:
