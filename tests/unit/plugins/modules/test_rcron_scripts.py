@@ -20,7 +20,8 @@ for path; do :; done
 place={folder}/overrides/$(echo "$path" | tr / _)
 case $1 in
 --list) [ -e "$place" ] && cat "$place" ;;
---update) [ ! -e "$place" ] && echo "$3 $4 $5 $path" >"$place" && chmod "$5" "$path" ;;
+--update) [ ! -e "$place" ] && echo "$3 $4 $5 $path" >"$place" && chmod "$5" "$path"
+    [ "$(id -u)" -ne 0 ] || chown "$3:$4" "$path" ;;
 --remove) rm "$place" ;;
 esac
 """
@@ -116,6 +117,22 @@ def test_removal_restores_the_mode_and_takes_all_else_away(host: Host) -> None:
     assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
     assert list(host.overrides.iterdir()) == []
     assert not host.run(state="absent")["changed"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_removal_restores_the_owner(host: Host) -> None:
+    os.chown(host.script, 65534, 65534)
+    host.run()
+    assert (host.script.stat().st_uid, host.script.stat().st_gid) == (0, 0)
+    host.run(state="absent")
+    assert (host.script.stat().st_uid, host.script.stat().st_gid) == (65534, 65534)
+
+
+def test_a_mode_that_somebody_gave_back_is_taken_again(host: Host) -> None:
+    host.run()
+    host.script.chmod(0o755)
+    assert host.run()["changed"]
+    assert host.modes() == {"report": "0644", "report-rcron": "0755"}
 
 
 def test_what_was_interrupted_is_completed(host: Host) -> None:

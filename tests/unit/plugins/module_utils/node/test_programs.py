@@ -63,6 +63,16 @@ def test_units_are_active_enabled_or_neither(systemctl):
     assert [systemd.is_enabled(unit) for unit in ("a", "b", "c")] == [False, True, False]
 
 
+def test_no_unit_is_an_option_of_systemctl_s(program, tmp_path):
+    program("systemctl", f'echo "$*" >>{tmp_path}/asked')
+    systemd.is_active("-H.service")
+    systemd.is_enabled("-H.service")
+    systemd.properties("-H.service", "Id")
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert len(asked) == 3
+    assert [line.endswith(" -- -H.service") for line in asked] == [True] * 3
+
+
 def test_properties_may_hold_what_separates_them(systemctl):
     systemctl(shown="ExecStart={ argv[]=/bin/x a=b }\nUser=\nMainPID=42")
     assert systemd.properties("a", "ExecStart", "User") == {
