@@ -257,7 +257,8 @@ def test_a_read_only_folder_is_passive_by_the_agent_until_it_is_writable(
     assert node.run("echo", "ran").stdout == ""
     read_only(node.state_file.parent)
     wait_until(lambda: node.state_file.read_text() == "passive\n", "written")
-    assert not os.path.exists(served.config.agent_file("passive"))
+    # Only then is what stood in for it taken away.
+    wait_until(lambda: not os.path.exists(served.config.agent_file("passive")), "the veto is lifted")
 
 
 def test_a_read_only_folder_without_an_agent_fails(node: Any, read_only: "Callable[[pathlib.Path], None]") -> None:
