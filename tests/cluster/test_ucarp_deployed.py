@@ -196,6 +196,9 @@ def test_a_ucarp_that_hangs_is_passive_before_another_takes_over(cluster: Cluste
     start = time.time()
     node.run("kill -STOP $(pidof ucarp)")
     try:
+        # It stays active until its agent has missed an answer, for longer than `settle` waits for a change.
+        others = [each for each in cluster.nodes if each is not node]
+        wait_until(lambda: any(each.state() == "active" for each in others), f"not {node} is active", TAKEOVER)
         new = settle(cluster)
         flip = next(change.time for change in new.changes() if change.time > start and change.state == "active")
         passive = passive_since(node, start)
