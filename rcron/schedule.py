@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""When an entry was last due, by the rules of cron: Debian's cron 3.0pl1 and cronie 1.5 agree on them.
+"""When an entry was last due, and is due next, by rules on which Debian's cron 3.0pl1 and cronie 1.5 agree.
 
 - Day of month and day of week: both must fit if one of the fields begins with `*`; otherwise one is enough.
 - When clocks go forward, an entry whose minute and hour do not begin with `*` and whose time is left out is run right
@@ -41,7 +41,7 @@ _RANGE = re.compile(
     r"(?:\*|(?P<first>[0-9]{1,2}|[a-z]{3})(?:-(?P<last>[0-9]{1,2}|[a-z]{3}))?)(?:/(?P<step>[0-9]{1,2}))?"
 )
 
-#: How far back a fitting day is looked for, in years: 29 February comes after eight years at most, on a given weekday
+#: How far a fitting day is looked for, in years: 29 February comes after eight years at most, on a given weekday
 #: in 40.
 _FARTHEST = 41
 
@@ -143,7 +143,7 @@ def last_due(schedule: Schedule, now: float, zone: "Optional[datetime.tzinfo]" =
         Seconds since the epoch; None if it never is (30 February).
     """
     here = datetime.datetime.fromtimestamp(now, zone)
-    for day in _days(schedule, here.date()):
+    for day in _days(schedule, here.date(), -1):
         hours = sorted(schedule.hours, reverse=True)
         if _clocks_stay(day, zone):
             hours = [hour for hour in hours if day < here.date() or hour <= here.hour]
@@ -156,26 +156,49 @@ def last_due(schedule: Schedule, now: float, zone: "Optional[datetime.tzinfo]" =
     return None
 
 
-def _days(schedule: Schedule, last: datetime.date) -> "Iterator[datetime.date]":
-    """Yield the days that fit, the latest first.
+def next_due(schedule: Schedule, now: float, zone: "Optional[datetime.tzinfo]" = None) -> "float | None":
+    """Return when an entry is due next.
+
+    Args:
+        schedule: its times.
+        now: after when, in seconds since the epoch.
+        zone: the time zone; None for this machine's.
+
+    Returns:
+        Seconds since the epoch; None if it never is (30 February).
+    """
+    here = datetime.datetime.fromtimestamp(now, zone)
+    for day in _days(schedule, here.date(), 1):
+        hours = sorted(schedule.hours, reverse=True)
+        if day == here.date() and _clocks_stay(day, zone):
+            hours = [hour for hour in hours if hour >= here.hour]
+        coming = min((each for each in _moments(schedule, day, hours, zone) if each > now), default=None)
+        if coming is not None:
+            return coming
+    return None
+
+
+def _days(schedule: Schedule, first: datetime.date, step: int) -> "Iterator[datetime.date]":
+    """Yield the days that fit, one after the other.
 
     Looks at as few others as it can: any user's crontab may have ten thousand entries for 30 February.
 
     Args:
         schedule: the entry's times.
-        last: the latest day.
+        first: the day to begin with.
+        step: 1 to go forward, -1 to go back.
     """
-    numbers = sorted(schedule.days, reverse=True) if schedule.both_days else range(31, 0, -1)
-    for year in range(last.year, last.year - _FARTHEST, -1):
-        for month in sorted(schedule.months, reverse=True):
-            for number in numbers:
+    numbers = sorted(schedule.days) if schedule.both_days else range(1, 32)
+    for year in range(first.year, first.year + step * _FARTHEST, step):
+        for month in sorted(schedule.months)[::step]:
+            for number in numbers[::step]:
                 if number > _LENGTHS[month - 1]:
                     continue
                 try:
                     day = datetime.date(year, month, number)
                 except ValueError:
                     continue  # 29 February
-                if day <= last and schedule.is_day(day):
+                if (day - first).days * step >= 0 and schedule.is_day(day):
                     yield day
 
 

@@ -66,6 +66,7 @@ class Entry(NamedTuple):
     guard: Guard | None  # None: not prefixed
     start: int  # crontab[start:end] is the command as it stands, prefix included
     end: int
+    zone: bytes = b""  # what CRON_TZ is above it, which cronie obeys
 
 
 class Selector(NamedTuple):
@@ -196,6 +197,7 @@ def _lines(crontab: bytes, system: bool, anacron: bool) -> Iterator[_Line]:
             "take the byte out first"
         )
     name, shell, shell_line = None, b"/bin/sh", 0
+    zone = b""
     hiding: set[bytes] = set()
     printing: dict[bytes, int] = {}
     offset = 0
@@ -212,6 +214,8 @@ def _lines(crontab: bytes, system: bool, anacron: bool) -> Iterator[_Line]:
             what, value = variable
             if what == b"SHELL":
                 shell, shell_line = value.strip(), number
+            if what == b"CRON_TZ":
+                zone = value.strip()
             if (value and (what in _HIDING or what.startswith(b"BASH_FUNC_"))) or (what == b"PATH" and b"~" in value):
                 hiding.add(what)
             else:
@@ -226,7 +230,7 @@ def _lines(crontab: bytes, system: bool, anacron: bool) -> Iterator[_Line]:
             continue
         command, guard = unprefix(text[place.command :])
         above, user = (place.user, b"root") if anacron else (name_above, place.user)
-        entry = Entry(number, above, user, command, guard, start + place.command, start + len(text))
+        entry = Entry(number, above, user, command, guard, start + place.command, start + len(text), zone)
         prints = next(iter(printing.items()), None)
         yield _Line(entry, place.padding, shell, shell_line, bool(hiding), prints)
 
@@ -468,7 +472,7 @@ def rewrite(
             after = _present(line, before, guard._replace(job=job), max_command)
         elif entry.guard is not None and configuration(entry.guard.conf) == configuration(conf):
             after = entry.command
-        times = b"" if anacron else _times(crontab, entry)
+        times = b"" if anacron else times_of(crontab, entry)
         at_boot = times.lower() in (b"@reboot", b"@boot")
         entries.append(Change(entry.line, entry.user, before, after, selected_by, at_boot, entry.name, times))
         if after != before:
@@ -478,8 +482,13 @@ def rewrite(
     return Rewritten(b"".join(pieces), entries, [selector for selector in selectors if selector not in matched])
 
 
-def _times(crontab: bytes, entry: Entry) -> bytes:
-    """Return when an entry runs: its five fields with one blank in between, or its word."""
+def times_of(crontab: bytes, entry: Entry) -> bytes:
+    """Return when an entry runs: its five fields with one blank in between, or its word.
+
+    Args:
+        crontab: The crontab's text, which is not an anacrontab.
+        entry: One of its entries.
+    """
     line = crontab[crontab.rfind(b"\n", 0, entry.start) + 1 : entry.start]
     words = line.lstrip(_WHITE_SPACE + b"-").split()
     return b" ".join(words[:1] if words[0].startswith(b"@") else words[:5])

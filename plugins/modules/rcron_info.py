@@ -189,6 +189,14 @@ entries:
       description: The name that M(ansible.builtin.cron) wrote above it; null if there is none.
       type: str
       sample: nightly backup
+    schedule:
+      description: Its five fields, or a word such as V(@daily); null in an anacrontab.
+      type: str
+      sample: "5 4 * * *"
+    zone:
+      description: The time zone of its schedule, if it is not the host's (cronie's C(CRON_TZ)); null otherwise.
+      type: str
+      sample: null
     user:
       description: The user that it runs as.
       type: str
@@ -493,6 +501,16 @@ time:
   returned: success
   type: float
   sample: 1767323985.125
+timezone:
+  description: The name of the host's time zone; null if C(/etc/localtime) is not a link to a file that has one.
+  returned: success
+  type: str
+  sample: Europe/Berlin
+utc_offset:
+  description: By how many seconds the host's local time is ahead of UTC now.
+  returned: success
+  type: int
+  sample: 3600
 clock_offset:
   description:
     - By how many seconds the host's clock is ahead of the controller's, give or take RV(clock_uncertainty).
@@ -524,6 +542,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.crontab import (
     parse,
     printable,
     seconds,
+    times_of,
 )
 from ansible_collections.rcron.cluster.plugins.module_utils.crontab_store import (
     CrontabCommand,
@@ -539,6 +558,8 @@ from ansible_collections.rcron.cluster.plugins.module_utils.timers import beside
 HOUR = 3600
 AGENT_CONF = "agent.conf"  # which engine keeps the ledger: rcron-agent(8)
 ADVERT = re.compile(r"[Rr]eceived advert from ([0-9A-Fa-f.:]{3,45})")
+CRONIE = "/usr/sbin/crond"  # Debian's cron, which does not know CRON_TZ, is not called so
+ZONE = re.compile(r".*/zoneinfo/(?:posix/|right/)?([A-Za-z0-9_+/-]{1,64})")
 COROSYNC = "/etc/corosync/corosync.conf"
 COROSYNC_MARK = "# Written by Ansible, role rcron.cluster.rcron_pacemaker: changes made here are lost at its next run."
 MEMBER = re.compile(r"^runtime\.members\.(\d+)\.status \(str\) = joined$", re.MULTILINE)
@@ -606,7 +627,8 @@ def entries() -> tuple[list[dict], list[str]]:
     for store in all_crontabs(command):
         owner = store.user if isinstance(store, UserCrontab) else store.path
         try:
-            listed = parse(store.read() or b"", system=store.system, anacron=store.anacron)
+            text = store.read() or b""
+            listed = parse(text, system=store.system, anacron=store.anacron)
         except StoreError as error:
             unreadable.append(to_native(error))
             continue
@@ -632,6 +654,8 @@ def entries() -> tuple[list[dict], list[str]]:
                     "crontab": owner,
                     "line": entry.line,
                     "name": _shown(entry.name),
+                    "schedule": None if store.anacron else printable(times_of(text, entry)),
+                    "zone": printable(entry.zone) if entry.zone and os.path.exists(CRONIE) else None,
                     "user": owner if entry.user is None else _shown(entry.user),
                     "command": _shown(entry.command),
                     "guarded": guard is not None,
@@ -644,6 +668,16 @@ def entries() -> tuple[list[dict], list[str]]:
                 }
             )
     return found, unreadable
+
+
+def timezone(path: str = "/etc/localtime") -> str | None:
+    """Return the name of the host's time zone; None if it is not known.
+
+    Args:
+        path: What libc reads the time zone from.
+    """
+    found = ZONE.fullmatch(os.path.realpath(path))
+    return found[1] if found else None
 
 
 def heard() -> list[str]:
@@ -808,6 +842,8 @@ def main() -> None:
                 "addresses": network.own_addresses(),
                 "heard": heard(),
                 "members": members(),
+                "timezone": timezone(),
+                "utc_offset": time.localtime(now).tm_gmtoff,
                 "time": now,
             }
             if given["ledger"]:

@@ -146,6 +146,8 @@ WELL = {
             "crontab": "root",
             "line": 1,
             "name": "billing",
+            "schedule": "5 4 * * *",
+            "zone": None,
             "user": "root",
             "command": "/usr/local/bin/billing",
             "guarded": True,

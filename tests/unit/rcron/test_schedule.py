@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""When an entry was last due: held against a cron that goes through the minutes one by one, as the daemons do."""
+"""When an entry was last due, and is due next: held against a cron that goes through all minutes, as the daemons do."""
 
 import datetime
 import random
@@ -55,8 +55,32 @@ def test_last_due(fields: str, now: str, expected: str) -> None:
     assert last(fields, now) == expected
 
 
+@pytest.mark.parametrize(
+    ("fields", "now", "expected"),
+    [
+        ("* * * * *", "2026-11-28 10:15", "2026-11-28 10:16"),
+        ("*/20 * * * *", "2026-11-28 10:45", "2026-11-28 11:00"),
+        ("15 10 * * *", "2026-11-28 10:14:59", "2026-11-28 10:15"),
+        ("15 10 * * *", "2026-11-28 10:15", "2026-11-29 10:15"),
+        ("0 0 1 * *", "2026-12-28 10:15", "2027-01-01 00:00"),
+        ("0 0 13 * fri", "2026-11-28 10:15", "2026-12-04 00:00"),  # the 13th, or a Friday
+        ("0 0 */2 * fri", "2026-11-28 10:15", "2026-12-11 00:00"),  # an odd day, and a Friday
+        ("0 0 29 2 *", "2026-11-28 10:15", "2028-02-29 00:00"),
+        ("@yearly", "2026-11-28 10:15", "2027-01-01 00:00"),
+    ],
+)
+def test_next_due(fields: str, now: str, expected: str) -> None:
+    times = schedule.parse(fields)
+    assert times is not None
+    found = schedule.next_due(times, at(now), UTC)
+    assert found == at(expected)
+
+
 def test_a_day_that_never_comes() -> None:
     assert last("0 0 30 2 *", "2026-11-28 10:15") is None
+    times = schedule.parse("0 0 30 2 *")
+    assert times is not None
+    assert schedule.next_due(times, at("2026-11-28 10:15"), UTC) is None
 
 
 @pytest.mark.parametrize(
@@ -167,6 +191,9 @@ def test_it_is_what_a_cron_does_minute_by_minute(name: str, day: str) -> None:
             expected = max((moment for moment in due if moment <= now), default=None)
             if expected is not None:
                 assert schedule.last_due(times, now, zone) == expected, f"{fields} at {now}"
+            coming = min((moment for moment in due if moment > now), default=None)
+            if coming is not None:
+                assert schedule.next_due(times, now, zone) == coming, f"{fields} after {now}"
 
 
 def test_without_a_zone_it_is_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,6 +223,8 @@ def test_thousands_of_entries_that_are_hardly_ever_due_cost_little(
     assert times is not None
     schedule.last_due(times, at("2026-11-28 10:15"), UTC)
     assert len(looked) <= 41
+    schedule.next_due(times, at("2026-11-28 10:15"), UTC)
+    assert len(looked) <= 82
     # Without the protection, day by day.
     day = datetime.date(2026, 11, 28)
     for _turn in range(41 * 366):

@@ -134,6 +134,29 @@ def test_every_entry_of_every_crontab_is_told(crontabs):
     ]
 
 
+@pytest.mark.parametrize("is_cronie", [True, False])
+def test_each_entry_has_its_schedule(crontabs, monkeypatch, tmp_path, is_cronie):
+    (crontabs / "crontab").unlink()
+    text = "1\t2 * * MON root /bin/a\nCRON_TZ=Asia/Tokyo\n@daily root /bin/b\n"
+    (crontabs / "cron.d" / "app").write_text(text)
+    crond = tmp_path / "crond"
+    monkeypatch.setattr(rcron_info, "CRONIE", str(crond))
+    if is_cronie:
+        crond.touch()
+    found, _unreadable = rcron_info.entries()
+    zone = "Asia/Tokyo" if is_cronie else None
+    assert [(entry["schedule"], entry["zone"]) for entry in found[-2:]] == [("1 2 * * MON", None), ("@daily", zone)]
+
+
+def test_the_time_zone_has_a_name_if_localtime_is_a_link_to_it(tmp_path):
+    path = tmp_path / "localtime"
+    path.symlink_to("/usr/share/zoneinfo/America/Argentina/Buenos_Aires")
+    assert rcron_info.timezone(str(path)) == "America/Argentina/Buenos_Aires"
+    path.unlink()
+    path.write_bytes(b"TZif")
+    assert rcron_info.timezone(str(path)) is None
+
+
 def test_a_crontab_that_cannot_be_read_is_told(crontabs):
     (crontabs / "crontab").unlink()
     (crontabs / "crontab").mkdir()
