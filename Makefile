@@ -30,14 +30,15 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 # What a cluster of containers needs of this machine, and what some tests need besides: WHAT:PACKAGE (system_packages.sh).
 FOR_CONTAINERS := podman:podman runc:runc nft:nftables iptables:iptables mmdebstrap:mmdebstrap \
     /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /usr/lib*/podman/netavark:netavark
-FOR_TESTS := python=ensurepip:python3-venv shellcheck:shellcheck chronic:moreutils perl:perl groff:groff-base promtool:prometheus
+FOR_TESTS := python=ensurepip:python3-venv shellcheck:shellcheck chronic:moreutils perl:perl groff:groff-base promtool:prometheus \
+    lintian:lintian
 
 # The longest first, so that the last two end at about the same time.
 LONGEST := default suites ucarp pacemaker
 FOUND := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 # The lease's faults take longer than there is room for: `make test-long` tries them, with those of the other feeders.
 SCENARIOS := $(LONGEST) $(filter-out $(LONGEST) lease,$(FOUND))
-SHELL_SCRIPTS = .ci/run .ci/release molecule/shared/files/record molecule/shared/files/list-files $(shell git ls-files '*.sh')
+SHELL_SCRIPTS = .ci/run .ci/release $(wildcard packaging/debian/*/p*) molecule/shared/files/record molecule/shared/files/list-files $(shell git ls-files '*.sh')
 
 .PHONY: help
 help: ## This list
@@ -166,6 +167,11 @@ tarball: ## rcron-VERSION.tar.gz in .build: rcron for hosts without Ansible, wit
 	@packaging/tarball.sh $(BUILD)
 	@echo "tarball: $(BUILD)/rcron-$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' rcron/__init__.py).tar.gz"
 
+.PHONY: packages
+packages: ## Debian packages in .build: rcron, rcron-agent and rcron-metrics
+	@packaging/deb.sh $(BUILD)
+	@echo "packages: $$(ls $(BUILD)/rcron*_$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' rcron/__init__.py)_all.deb | paste -sd' ')"
+
 # Checks everything that a release must be before it makes it; the tag is pushed by hand.
 .PHONY: release
 release: $(INSTALLED) $(COLLECTION) ## VERSION=1.2.3: set the version, write the changelog, check all, build, commit, tag
@@ -173,7 +179,7 @@ release: $(INSTALLED) $(COLLECTION) ## VERSION=1.2.3: set the version, write the
 
 .PHONY: clean
 clean: demo-stop ## Remove .venv, caches and build output
-	rm -rf $(VENV) $(BUILD) .ansible .hypothesis .*_cache *.egg-info rcron-cluster-*.tar.gz rcron-[0-9]*.tar.gz rcron-*.sha256
+	rm -rf $(VENV) $(BUILD) .ansible .hypothesis .*_cache *.egg-info rcron-cluster-*.tar.gz rcron-[0-9]*.tar.gz rcron*.deb rcron-*.sha256
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: containers

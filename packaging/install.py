@@ -41,6 +41,10 @@ from module_utils.node.time_limit import TimeLimitError, within  # noqa: E402
 from rcron import settings  # noqa: E402
 from rcron.agent import clusters  # noqa: E402
 
+#: A package has this file beside this one. Its maintainer scripts run this one, and remove the configuration at purge.
+PACKAGED = os.path.exists(os.path.join(TOP, "packaging", "packaged"))
+INSTALLER = installer.PACKAGE if PACKAGED else installer.SCRIPT
+
 #: Exit statuses. argparse ends with FAILED, too.
 DONE, DIFFERS, FAILED = 0, 1, 2
 
@@ -170,19 +174,21 @@ def planned(options: argparse.Namespace) -> tuple[Places, Plan]:
     )
     if options.state == "absent":
         return places, removal(places, options.take_over)
-    by = installer.SCRIPT + as_words(kept)
+    by = INSTALLER + as_words(kept)
     files = package(kept["python"])
+    if PACKAGED:  # rcron-agent is a package of its own, which has the unit
+        return places, present(places, Wanted(files, text, kept["state_user"], by, options.take_over))
     unit = agent_unit(f"{kept['prefix']}/bin/rcron-agent", f"{kept['prefix']}/lib/rcron/{files.name}/bin/rcron-agent")
     return places, present(places, Wanted(files, text, kept["state_user"], by, options.take_over, unit))
 
 
 def removal(places: Places, takes_over: bool) -> Plan:
-    """Plan a removal, unless Ansible looks after rcron, or the agent or a crontab entry needs it.
+    """Plan a removal, unless another installer looks after rcron, or the agent or a crontab entry needs it.
 
     Raises:
         InstallError: One of them.
     """
-    refusals = [] if takes_over else installer.refusals(places, installer.SCRIPT)
+    refusals = installer.refusals(places, INSTALLER, takes_over)
     if refusals:
         raise RefusedError(refusals)
     for path in sorted(glob.glob(glob.escape(places.agent_clusters) + "/*.conf")):
@@ -190,6 +196,8 @@ def removal(places: Places, takes_over: bool) -> Plan:
         if lines.get("conf", (0, ""))[1] == places.on_host(places.conf):
             raise InstallError(f"{path} has rcron-agent serve this cluster: disconnect the feeder, then remove {path}")
     plan = absent(places)
+    if PACKAGED:
+        plan.steps = [step for step in plan.steps if step.path not in (places.conf, os.path.dirname(places.conf))]
     found = [] if places.destdir else callers(places, plan.steps, released=False)
     if found:
         raise InstallError(sentence(found))
@@ -222,10 +230,10 @@ def take_kept(options: argparse.Namespace, record: dict[str, str]) -> dict[str, 
 
 def kept_words(said: str) -> dict[str, str]:
     """Return the kept options out of an installer's line; of another installer's, none."""
-    name, *words = shlex.split(said) if said.startswith(installer.SCRIPT) else [""]
-    if name != installer.SCRIPT:
+    words = installer.given(said)
+    if words is None:
         return {}
-    found = dict(word[2:].partition("=")[::2] for word in words)
+    found = dict(word[2:].partition("=")[::2] for word in shlex.split(words))
     return {option: found.get(option.replace("_", "-"), default) for option, default in KEPT.items()}
 
 

@@ -189,6 +189,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
 from ansible_collections.rcron.cluster.plugins.module_utils.feeder_traces import traces
+from ansible_collections.rcron.cluster.plugins.module_utils.installation import installer
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.callers import callers, sentence
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.errors import (
     InstallError,
@@ -256,6 +257,9 @@ def planned(given: dict) -> Plan:
     """
     places = Places(**{name: given[name] for name in PLACES})
     if given["state"] == "absent":
+        refusals = installer.refusals(places, installer.ROLE)
+        if refusals:
+            raise RefusedError(refusals)
         return absent(places)
     package = Package({path: str(text) for path, text in given["package"].items()}, given["python"])
     wanted = Wanted(package, given["conf_content"], given["state_user"])

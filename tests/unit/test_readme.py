@@ -36,6 +36,7 @@ RUN_BY = {
     "make fuzz-short": ("tests/all.sh", "make fuzz-short"),
     "make cluster SCENARIOS=attack": ("tests/all.sh", "cluster"),
     "make tarball": ("tests/unit/packaging/test_install.py", '"make", "tarball"'),
+    "make packages": ("tests/unit/packaging/test_packages.py", '"make", "packages"'),
     # test_the_commands_of_the_page runs the block of them that the page shows.
     "tar -xzf && cd rcron-VERSION": ("tests/unit/packaging/test_install.py", r'startswith\("tar'),
     "printf 'cluster_name = billing\\ndefault_state = passive\\nstate_max_age = 10\\n' > billing.conf": (
@@ -79,6 +80,7 @@ RUN_BY = {
     "ansible-playbook rcron.cluster.remove": ("molecule/default/remove.yml", "rcron.cluster.remove"),
     "rcronctl status": ("tests/cluster/test_suites_keepalived.py", "rcronctl status"),
     "rcronctl status --json": ("tests/unit/rcron/test_ctl.py", '"status", "--json"'),
+    "rcronctl check": ("tests/unit/rcron/test_ctl.py", '"check"'),
     "rcronctl is-active": ("molecule/shared/nodes.py", "rcronctl is-active"),
     "rcronctl health": ("tests/unit/rcron/test_health.py", '"health", "--no-clock"'),
     "rcronctl metrics": ("tests/unit/rcron/test_metrics.py", '"metrics", "--counters"'),

@@ -4,7 +4,7 @@
 """Who has installed the wrapper on a host: the first line of the file for systemd-tmpfiles says so.
 
 Two installers of one wrapper would undo each other's work: the role overwrites an rcron.conf that was written by hand,
-and a script removes what the next run of the playbook installs again.
+a script removes what the next run of the playbook installs again, and a package's removal takes away the programs only.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import re
 from .errors import Refusal
 from .places import Places, entries
 
-#: The two installers.
+#: The installers: the role, the script, and the script as the maintainer scripts of a package run it.
 ROLE = "Ansible, role rcron.cluster.rcron"
 SCRIPT = "packaging/install.py"
+PACKAGE = "the package rcron"
 
 #: The first line of the script's file for systemd, by which the script and the roles know it.
 UNIT_MARK = f"# Written by {SCRIPT}: changes made here are lost at its next run."
@@ -29,7 +30,7 @@ def line(installer: str, places: Places) -> str:
     """Return the line that names the installer.
 
     Args:
-        installer: ROLE, or SCRIPT with the options that it was given.
+        installer: ROLE, or SCRIPT or PACKAGE with the options that were given.
         places: The cluster's.
     """
     return f"# Written by {installer}, for {places.on_host(places.conf)}."
@@ -63,13 +64,50 @@ def has_unit(places: Places) -> bool:
         return False
 
 
-def refusals(places: Places, installer: str) -> list[Refusal]:
-    """Refuse to let the script change what Ansible's role keeps as it is. The role may take over from the script."""
-    if installer == ROLE or ROLE not in recorded(places).values():
-        return []
-    message = (
+def given(said: str) -> str | None:
+    """Return the options in an installer's line; None if it is the role's, which has none."""
+    return next((said[len(name) :] for name in (SCRIPT, PACKAGE) if f"{said} ".startswith(f"{name} ")), None)
+
+
+#: Whose work an installer leaves alone, why, and how to go on. The role may take over from the script.
+_REFUSED = {
+    (SCRIPT, ROLE): (
         "the role rcron.cluster.rcron has installed rcron on this host, and its next run would undo this one: use the "
         "playbooks rcron.cluster.site and rcron.cluster.remove; or, if Ansible is not to look after this host any "
         "more, give --take-over"
-    )
-    return [Refusal("", message)]
+    ),
+    (PACKAGE, ROLE): (
+        "the role rcron.cluster.rcron has installed rcron on this host, and its next run would undo this one: go on "
+        "with the role, or run the playbook rcron.cluster.remove before you install the package"
+    ),
+    (PACKAGE, SCRIPT): (
+        "packaging/install.py of an archive has installed rcron on this host: upgrade it in the same way, or run "
+        "install.py absent before you install the package"
+    ),
+    (ROLE, PACKAGE): (
+        "the package rcron has installed rcron on this host, and its next upgrade would undo this: purge the package "
+        "first (apt-get purge rcron)"
+    ),
+    (SCRIPT, PACKAGE): (
+        "the package rcron has installed rcron on this host, and its next upgrade would undo this: upgrade or purge "
+        "the package (apt-get purge rcron)"
+    ),
+}
+
+
+def refusals(places: Places, installer: str, takes_over: bool = False) -> list[Refusal]:
+    """Refuse to change what another installer keeps as it is.
+
+    Args:
+        places: The cluster's.
+        installer: Who wants to change it, as it is given to `line`.
+        takes_over: Whether to take over all the same. Nobody takes over from a package, which would still be installed.
+    """
+    there = recorded(places).values()
+    return [
+        Refusal("", message)
+        for (me, other), message in _REFUSED.items()
+        if installer.startswith(me)
+        and any(said.startswith(other) for said in there)
+        and not (takes_over and other != PACKAGE)
+    ]

@@ -35,7 +35,7 @@ def examine(places: Places, wanted: Wanted) -> tuple[str, list[Refusal]]:
         return cache_tag, refusals + relative  # where the others would be, nobody can say
     return cache_tag, [
         *refusals,
-        *([] if wanted.takes_over else installer.refusals(places, wanted.installer)),
+        *installer.refusals(places, wanted.installer, wanted.takes_over),
         *_state_refusals(places, wanted.state_user),
         *_foreign_files(places),
         *(_foreign_unit(places) if wanted.agent_unit and not wanted.takes_over else []),

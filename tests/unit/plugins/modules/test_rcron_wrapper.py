@@ -143,6 +143,17 @@ def test_the_packages_own_parser_decides(run):
     assert "broken" in failed["msg"]
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_what_a_package_has_installed_is_left_to_it(run, tmp_path, state):
+    run()
+    tmpfiles = tmp_path / "tmpfiles_dir" / "rcron-rcron.conf"
+    tmpfiles.write_text(tmpfiles.read_text().replace("Ansible, role rcron.cluster.rcron", "the package rcron"))
+    message = run(state=state)["msg"]
+    assert message.startswith("the package rcron has installed rcron on this host")
+    assert "purge the package first (apt-get purge rcron)" in message
+    assert (tmp_path / "bin_dir" / "rcron").exists()
+
+
 @pytest.fixture
 def crontab(tmp_path, monkeypatch):
     """The host's only crontab, a system one."""
