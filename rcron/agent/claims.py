@@ -143,6 +143,8 @@ class Claims:
         self._chores = Chores("chores")
         #: Apart from these, because a user may claim for thousands of clusters of other names.
         self._cleanings = Chores("cleanings")
+        #: Likewise: thousands of ends may wait for an engine that does not answer, which root wants to know.
+        self._statuses = Chores("status")
         self._users = Users()
         #: How many threads are at work for which user.
         self._working: "collections.Counter[int]" = collections.Counter()
@@ -153,7 +155,9 @@ class Claims:
         self._settling: "collections.Counter[int]" = collections.Counter()
         self._cleaned: "collections.OrderedDict[str, float]" = collections.OrderedDict()
         self._questions: "queue.SimpleQueue[Callable[[], None]]" = queue.SimpleQueue()
+        #: When it was last logged that the engine does not answer, and that a user has no name.
         self._complained: "float | None" = None
+        self._complained_of_name: "float | None" = None
 
     def start(self) -> None:
         """Start the threads, which end with the process."""
@@ -161,6 +165,7 @@ class Claims:
             threading.Thread(target=self._work, name=f"claims {number}", daemon=True).start()
         self._chores.start()
         self._cleanings.start()
+        self._statuses.start()
         threading.Thread(target=self._answer_questions, name="questions", daemon=True).start()
 
     def stop(self, seconds: float) -> None:
@@ -176,6 +181,8 @@ class Claims:
     def put(self, task: Task) -> None:
         """Have a claim made. Its `done` will be called, unless its deadline passes first."""
         with self._condition:
+            if task.is_given_up:
+                return
             self._queues.setdefault(task.uid, collections.deque()).append(task)
             self._condition.notify()
 
@@ -185,7 +192,14 @@ class Claims:
         Args:
             task: The claim's.
         """
-        task.is_given_up = True
+        with self._condition:
+            task.is_given_up = True
+            # What nobody waits for must not fill the memory until a thread comes to it.
+            waiting = self._queues.get(task.uid)
+            if waiting is not None and task in waiting:
+                waiting.remove(task)
+                if not waiting:
+                    del self._queues[task.uid]
         if task.is_tried:
             self.abandoned(task)
 
@@ -222,7 +236,7 @@ class Claims:
         """Look for a claim that nobody runs. Returns the turn in which to look again; None for never."""
         claim = task.claim
         try:
-            if self.engine.ended(claim._replace(user=self.user(task.uid)), None, 0.0):
+            if self._record(claim, task.uid, None, 0.0):
                 log.warning(None, f"claims: {claim.job} {claim.fire}: claimed after rcron had given up: not run")
                 return None
         except EngineError:
@@ -249,7 +263,7 @@ class Claims:
 
         def record() -> None:
             try:
-                self.engine.ended(claim._replace(user=self.user(uid)), exit_status, duration)
+                self._record(claim, uid, exit_status, duration)
             except EngineError as error:
                 if time.monotonic() < until:
                     self.chore(record, 1.0)
@@ -276,6 +290,18 @@ class Claims:
             self.question(look_up)
         return True
 
+    def _record(self, claim: Claim, uid: int, exit_status: "int | None", duration: float) -> bool:
+        """Have the engine record an end, as its `ended` does. Whatever it answers, EngineError is all that is raised.
+
+        Who waits here is counted, and has to be counted out again.
+        """
+        try:
+            return self.engine.ended(claim._replace(user=self.user(uid)), exit_status, duration)
+        except EngineError:
+            raise
+        except Exception as error:
+            raise EngineError(f"{type(error).__name__}: {error}") from error
+
     def _has_room(self, uid: int) -> bool:
         """Return whether one more end of a user other than root may wait. The caller has the lock."""
         if sum(self._ends.values()) >= MOST_ENDS or self._ends[uid] >= MOST_ENDS_OF_ONE:
@@ -292,6 +318,14 @@ class Claims:
             seconds: When, counted from now.
         """
         self._chores.add(what, seconds)
+
+    def status(self, what: "Callable[[], None]") -> None:
+        """Have the engine asked how it is, before all that waits for it.
+
+        Args:
+            what: What does it; it raises nothing.
+        """
+        self._statuses.add(what)
 
     def clean(self, cluster: str) -> None:
         """Have old claims of a cluster cleaned away if that was not done in the last hour.
@@ -347,7 +381,7 @@ class Claims:
         """
         try:
             return self._users.name(uid)
-        except KeyError:
+        except (KeyError, OverflowError):
             raise EngineError(f"user {uid} has no name on this node: see `getent passwd {uid}`") from None
 
     def _next(self) -> Task:
@@ -393,9 +427,13 @@ class Claims:
                 self._leave(task.uid)
 
     def _make(self, task: Task) -> None:
+        is_new = not self.is_known(task.uid)
         try:
-            is_new = not self.is_known(task.uid)
             claim = task.claim._replace(user=self.user(task.uid))
+        except EngineError as error:
+            self._failed(task, str(error), of_name=True)
+            return
+        try:
             if is_new:
                 with self._condition:
                     self._condition.notify_all()  # more of this user's claims may begin
@@ -409,9 +447,12 @@ class Claims:
             self._complained = None
             task.done(task, holder)
 
-    def _failed(self, task: Task, reason: str) -> None:
+    def _failed(self, task: Task, reason: str, of_name: bool = False) -> None:
         task.reason = reason
-        self._complain(reason)
+        if of_name:
+            self._complained_of_name = self._complain_after(self._complained_of_name, reason)
+        else:
+            self._complain(reason)
         if task.is_given_up:
             self.abandoned(task)
             return
@@ -420,7 +461,16 @@ class Claims:
 
     def _complain(self, reason: str) -> None:
         """Log a failure of the engine's, unless that was done a moment ago."""
+        self._complained = self._complain_after(self._complained, reason)
+
+    @staticmethod
+    def _complain_after(before: "float | None", reason: str) -> float:
+        """Log a failure, unless one was logged a moment ago. Returns when one was logged last.
+
+        Whoever may be many users without a name must not keep an engine's failure out of the log.
+        """
         now = time.monotonic()
-        if self._complained is None or now - self._complained >= COMPLAIN:
-            self._complained = now
-            log.warning(None, f"claims: {reason}")
+        if before is not None and now - before < COMPLAIN:
+            return before
+        log.warning(None, f"claims: {reason}")
+        return now

@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import time
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from rcron import claim, log
@@ -63,7 +64,7 @@ LOOK = 1.0
 #: What a status and the ledger may take, in seconds.
 QUESTION = 30.0
 
-_CREDENTIALS = struct.Struct("3i")  # struct ucred: unix(7)
+_CREDENTIALS = struct.Struct("iII")  # struct ucred: unix(7). A user's number may be above 2^31.
 
 
 class Client:
@@ -78,10 +79,22 @@ class Client:
         task: Its claim, while nobody has answered, and afterwards if it was won: the answer may not have been read.
         is_answered: Whether there is an answer, or somebody looks for one.
         is_question: Whether it is a question for the ledger, whose answer may be long.
+        is_asked: Whether the ledger is being asked, also if the client has gone meanwhile.
         is_sent: Whether all of the answer has been sent.
     """
 
-    __slots__ = ("connection", "data", "deadline", "is_answered", "is_question", "is_sent", "reply", "task", "uid")
+    __slots__ = (
+        "connection",
+        "data",
+        "deadline",
+        "is_answered",
+        "is_asked",
+        "is_question",
+        "is_sent",
+        "reply",
+        "task",
+        "uid",
+    )
 
     def __init__(self, connection: socket.socket, uid: int, deadline: float) -> None:
         self.connection = connection
@@ -92,6 +105,7 @@ class Client:
         self.task: "Task | None" = None
         self.is_answered = False
         self.is_question = False
+        self.is_asked = False
         self.is_sent = False
 
     @property
@@ -117,7 +131,8 @@ class Server:
         self._clients: "dict[int, Client]" = {}
         self._of_user: "dict[int, dict[int, Client]]" = {}
         self._waiting: "dict[Task, Client]" = {}
-        self._answers: "collections.deque[tuple[Task | Client, Holder | bytes]]" = collections.deque()
+        #: To a claim, to a question for the ledger, or (None) what the status is.
+        self._answers: "collections.deque[tuple[Task | Client | None, Holder | bytes]]" = collections.deque()
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
@@ -127,7 +142,10 @@ class Server:
         self._looked = 0.0
         self._notifier = Notifier()
         self._status: "tuple[float, bytes]" = (0.0, b"")
-        self._status_askers: "list[Client]" = []
+        self._status_askers: "dict[Client, None]" = {}
+        self._is_status_asked = False
+        #: Whose questions are being answered, or whose answers are being read: each may hold megabytes.
+        self._questions: "set[Client]" = set()
         #: How many claims and ends each user had left, and when.
         self._left: "dict[int, tuple[float, float]]" = {}
         self._won: "collections.OrderedDict[tuple[int, str, str, str], Claim]" = collections.OrderedDict()
@@ -218,6 +236,9 @@ class Server:
             self._of_user.pop(client.uid, None)
         self._poll.unregister(fd)
         client.connection.close()
+        self._status_askers.pop(client, None)
+        if not client.is_asked:
+            self._questions.discard(client)
         if client.task is not None:
             self._waiting.pop(client.task, None)
             if not client.is_answered:
@@ -251,8 +272,7 @@ class Server:
             self._handle(client, line.decode("utf-8", "replace").split("\0"))
 
     def _reply(self, client: Client, *parts: str) -> None:
-        line = "\0".join(log.one_line(part) for part in parts)
-        self._send(client, line.encode("utf-8", "backslashreplace")[: MAX_LINE - 1] + b"\n")
+        self._send(client, _line(parts))
 
     def _send(self, client: Client, reply: bytes) -> None:
         if client.connection.fileno() not in self._clients:
@@ -338,7 +358,13 @@ class Server:
     def _take_answers(self) -> None:
         while self._answers:
             whose, answer = self._answers.popleft()
+            if whose is None:
+                self._tell_status(answer if isinstance(answer, bytes) else b"\n")
+                continue
             if isinstance(whose, Client):
+                whose.is_asked = False
+                if whose.connection.fileno() < 0:
+                    self._questions.discard(whose)
                 self._send(whose, answer if isinstance(answer, bytes) else b"\n")
                 continue
             client = self._waiting.pop(whose, None)
@@ -383,9 +409,10 @@ class Server:
             return
         client.deadline = time.monotonic() + QUESTION
         client.is_answered = True
-        self._status_askers.append(client)
-        if len(self._status_askers) > 1:
+        self._status_askers[client] = None
+        if self._is_status_asked:
             return  # somebody asks already
+        self._is_status_asked = True
 
         def ask() -> None:
             began = time.monotonic()
@@ -395,20 +422,26 @@ class Server:
                 parts = ["ok", f"{self._engine_name}, {words}, {took}"]
             except EngineError as error:
                 parts = ["failed", f"{self._engine_name}: {error}"]
-            line = "\0".join(log.one_line(part) for part in parts).encode("utf-8", "backslashreplace") + b"\n"
-            self._status = (time.monotonic(), line)
-            askers, self._status_askers = self._status_askers, []
-            self._answers.extend((asker, line) for asker in askers)
+            except Exception as error:  # of whatever the engine has answered: those who ask must be told
+                parts = ["failed", f"{self._engine_name}: {type(error).__name__}: {error}"]
+            self._answers.append((None, _line(parts)))
             self._wake_up()
 
-        self._claims.chore(ask)
+        self._claims.status(ask)
+
+    def _tell_status(self, line: bytes) -> None:
+        self._status = (time.monotonic(), line)
+        self._is_status_asked = False
+        askers, self._status_askers = self._status_askers, {}
+        for asker in askers:
+            self._send(asker, line)
 
     def _history(self, client: Client, fields: "dict[str, str]") -> None:
         limit = int(_number(fields.get("limit", "100"), 1, MOST_RUNS))
         cluster, job, before = (fields.get(name, "") for name in ("cluster", "job", "before"))
         if not cluster:
             raise ValueError("no cluster")
-        asked = [each.uid for each in self._clients.values() if each.is_question]
+        asked = [each.uid for each in self._questions]
         if asked.count(client.uid) >= MOST_QUESTIONS:
             self._reply(client, UNKNOWN, f"{MOST_QUESTIONS} questions of this user are being answered; ask again")
             return
@@ -416,19 +449,25 @@ class Server:
             self._reply(client, UNKNOWN, f"{MOST_QUESTIONS_OF_ALL} questions are being answered; ask again")
             return
         client.deadline = time.monotonic() + QUESTION
-        client.is_answered = client.is_question = True
+        client.is_answered = client.is_question = client.is_asked = True
+        self._questions.add(client)
 
         def ask() -> None:
             try:
+                if client.connection.fileno() < 0:
+                    raise EngineError("nobody waits for it any more")
                 user = "" if client.uid == 0 else self._claims.user(client.uid)
                 runs = self._claims.engine.history(cluster, user, job, limit, before)
-                rows = [run._asdict() for run in runs if _is_shown(run, user, job)]
+                rows = [_row(run) for run in runs if _is_shown(run, user, job)]
                 # The last cursor is that of a run which may not be shown.
                 head = {"rows": len(rows), "more": runs[-1].cursor if len(runs) >= limit else ""}
-                reply = "".join(json.dumps(row) + "\n" for row in [head, *rows])
+                # As it stands, a letter takes 4 bytes at most; as an escape up to 12, and a page has room for so many.
+                reply = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in [head, *rows])
             except EngineError as error:
                 reply = json.dumps({"error": str(error)}) + "\n"
-            self._answers.append((client, reply.encode()))
+            except Exception as error:  # of whatever the engine has answered: whoever asks must be told
+                reply = json.dumps({"error": f"{type(error).__name__}: {error}"}) + "\n"
+            self._answers.append((client, reply.encode("utf-8", "backslashreplace")))
             self._wake_up()
 
         self._claims.question(ask)
@@ -442,6 +481,17 @@ class Server:
                 self._reply(client, UNKNOWN, task.reason)
             else:
                 self._drop(client)
+
+
+def _line(parts: "Iterable[str]") -> bytes:
+    """Return the parts of an answer as the one line that a client takes."""
+    line = "\0".join(log.one_line(part) for part in parts)
+    return line.encode("utf-8", "backslashreplace")[: MAX_LINE - 1] + b"\n"
+
+
+def _row(run: Run) -> "dict[str, object]":
+    """Return what is shown of a run: no more of each text than an agent takes, whoever has written it."""
+    return {name: value[:MAX_TEXT] if isinstance(value, str) else value for name, value in run._asdict().items()}
 
 
 def _is_shown(run: Run, user: str, job: str) -> bool:
@@ -465,7 +515,7 @@ class Place(NamedTuple):
     def is_there(self) -> bool:
         """Return whether it is still there, or this process may not know."""
         try:
-            found = os.stat(self.path)
+            found = os.lstat(self.path)  # the folder's owner may put a link there, to a server that does not answer
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
@@ -509,6 +559,6 @@ def listen(folder: str) -> "tuple[socket.socket, Place]":
     finally:
         os.umask(before)
     listener.listen(MOST)
-    found = os.stat(new)
+    found = os.lstat(new)
     os.rename(new, path)
     return listener, Place(path, found.st_dev, found.st_ino)
