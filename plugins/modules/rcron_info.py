@@ -566,8 +566,35 @@ MEMBER = re.compile(r"^runtime\.members\.(\d+)\.status \(str\) = joined$", re.MU
 MEMBER_ADDRESS = re.compile(r"^runtime\.members\.(\d+)\.ip \(str\) = .*?\bip\(([0-9A-Fa-f.:]{3,45})\)", re.MULTILINE)
 MOST_UNITS = 200
 MOST_EVENTS = 50000  # ten minutes of 500 jobs are 10,000 lines on an active node
+LATEST = 10**11  # seconds since the epoch: what is later, the controller takes for no time
 EARLIER = 50  # lines of the log, for the state that a host is in when the history begins
 LONGEST = 300  # characters of what an event tells
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    # Neither nan nor a number without an end.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LATEST
+
+
+def _is_number_or_none(value: object) -> bool:
+    return value is None or _is_number(value)
+
+
+#: A claimed run, and what each part must be: the controller takes no answer that holds another one.
+RUN = {
+    "cluster": _is_text,
+    "user": _is_text,
+    "job": _is_text,
+    "node": _is_text,
+    "at": _is_number,
+    "exit": lambda value: _is_number_or_none(value) and not isinstance(value, float),
+    "duration": _is_number_or_none,
+    "gave_up": lambda value: isinstance(value, bool),
+}
 
 
 def configurations(folder: str = "/etc/rcron") -> list[str]:
@@ -588,7 +615,20 @@ def cluster(rcronctl: str, conf: str) -> dict:
         return {"conf": conf, "error": str(error)}
     if answer.returncode != 0:
         return {"conf": conf, "error": answer.stderr.strip() or f"{rcronctl} ended with {answer.returncode}"}
-    return {"error": "", **json.loads(answer.stdout)}
+    try:
+        found = json.loads(answer.stdout)
+        _with_times(found, "since")
+        for feeder in ("feeder", "second_feeder"):
+            _with_times(found.get(feeder) or {}, "spoke")
+    except (AttributeError, RecursionError, ValueError):
+        return {"conf": conf, "error": f"{rcronctl} does not answer as rcronctl does: deploy rcron there"}
+    return {"error": "", **found}
+
+
+def _with_times(found: dict, name: str) -> None:
+    """Have a time that the controller takes for one. It is that of a file of the feeder's user's, who may set it."""
+    if isinstance(found.get(name), (int, float)):
+        found[name] = max(0, min(found[name], LATEST - 1))
 
 
 def last_runs(rcronctl: str, cluster: dict) -> list[dict]:
@@ -599,16 +639,17 @@ def last_runs(rcronctl: str, cluster: dict) -> list[dict]:
         answer = programs.run(rcronctl, "--conf", cluster["conf"], "history", "--last", "--json")
     except programs.ProgramError:
         return []
-    names = ("cluster", "user", "job", "node", "at", "exit", "duration", "gave_up")
     found = []
-    try:
-        for line in answer.stdout.splitlines():
+    for line in answer.stdout.splitlines():
+        # Another host wrote it into the ledger, or whoever owns the state's folder has put an agent of his own there.
+        try:
             run = json.loads(line)
             if run["job"].startswith("~") and run["command"]:
                 run["job"] = run["command"]
-            found.append({name: run[name] for name in names})
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
-        return []  # whoever owns the state's folder may have put an agent of his own there
+            if all(is_valid(run[name]) for name, is_valid in RUN.items()):
+                found.append({name: run[name] for name in RUN})
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+            continue
     return found
 
 

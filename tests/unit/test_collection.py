@@ -84,6 +84,27 @@ def test_no_hosts_answer_sets_variables_of_the_others() -> None:
     assert checked > 5
 
 
+#: Modules that only look, whatever the task says.
+LOOKS = ("stat", "find", "slurp", "raw")
+
+
+def test_every_question_to_a_host_has_a_time_limit() -> None:
+    """A host that somebody has taken over may take a question and never answer, and the others would wait for it."""
+    checked = 0
+    for path in sorted([*CHECKOUT.glob("roles/*/tasks/*.yml"), *CHECKOUT.glob("playbooks/**/*.yml")]):
+        for task in tasks_of(yaml.safe_load(path.read_text())):
+            modules = [name.removeprefix("ansible.builtin.") for name in task if "." in name]
+            is_module = any(name.startswith("rcron.cluster.") for name in modules)
+            is_look = bool(set(modules) & set(LOOKS)) or (
+                (is_module or "command" in modules) and task.get("changed_when") is False
+            )
+            if is_look:
+                checked += 1
+                limit = "{{ __rcron_patience_for_answers | default(300) }}"
+                assert task.get("timeout") == limit, (path.name, task["name"])
+    assert checked > 20
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_variables_carry_their_roles_name(role: str) -> None:
     # The wrapper's own variables (rcron_conf, rcron_group) are everybody's.

@@ -360,7 +360,7 @@ SILENT = "#!/bin/sh\nexec sleep 240\n"
 PATIENCE = "__rcron_patience_for_answers"
 
 
-@pytest.mark.parametrize("playbook", ["status", "check", "timeline", "site"])
+@pytest.mark.parametrize("playbook", ["status", "check", "timeline", "site", "remove"])
 def test_a_host_that_never_answers_holds_no_run_up(cluster, playbook):
     entries = {"rcron_crontab_entries": [{"user": "root", "entries": [{"job": "a"}]}]}
     cluster.add("well", entries, rcron_info=WELL, rcron_crontab=TRIED, rcron_wrapper=EXAMINED, any={"changed": False})
@@ -384,6 +384,8 @@ def test_a_host_that_never_answers_holds_no_run_up(cluster, playbook):
     assert re.search(r"silent\W.*Timed out after 3 ", ran.stdout), ran.stdout
     if playbook == "site":
         assert "Deploy rcron" not in ran.stdout
+    if playbook == "remove":
+        assert "Remove the feeder's hooks and the wrapper" not in ran.stdout
 
 
 def test_a_host_that_never_answers_holds_a_run_up_without_a_time_limit(cluster):

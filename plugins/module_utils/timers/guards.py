@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
+import pwd
 import re
 import stat
 import tempfile
@@ -316,20 +317,23 @@ def _reload_users() -> list[str]:
             continue  # it has just ended
         if not is_theirs:
             continue
+        # As that user, who may have put anything into that folder, and may look into the process: so what it says is
+        # cut off, and is shown to the administrator without what a terminal would obey.
         try:
-            # As that user, who may have put anything into that folder.
-            programs.output(
-                "setpriv", f"--reuid={uid}", "--clear-groups", f"--regid={os.lstat(runtime).st_gid}", "--reset-env",
+            done = programs.run(
                 "env", f"XDG_RUNTIME_DIR={runtime}", "systemctl", "--user", "daemon-reload",
-                time_limit=USER_TIME_LIMIT,
+                time_limit=USER_TIME_LIMIT, user=pwd.getpwuid(int(uid)).pw_name,
             )  # fmt: skip
-        except (OSError, programs.ProgramError) as error:
-            # What he has it say is shown to the administrator.
-            said = "".join(filter(str.isprintable, str(error).partition("daemon-reload")[2]))[:200].strip(": ")
-            problems.append(
-                f"the service manager of the user {uid} has not read its units again ({said}): what is guarded there "
-                f"holds from its next start on, or after systemctl --user daemon-reload as that user"
-            )
+            if done.returncode == 0:
+                continue
+            said = done.stderr or done.stdout or f"exit status {done.returncode}"
+        except (KeyError, programs.ProgramError) as error:
+            said = str(error).partition("daemon-reload")[2]
+        said = "".join(filter(str.isprintable, said))[:200].strip(": ")
+        problems.append(
+            f"the service manager of the user {uid} has not read its units again ({said}): what is guarded there "
+            f"holds from its next start on, or after systemctl --user daemon-reload as that user"
+        )
     return problems
 
 

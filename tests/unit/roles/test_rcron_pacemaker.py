@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""The resource agent's script, as the role rcron_pacemaker installs it."""
+"""The role rcron_pacemaker: the resource agent's script, and how a node forgets its cluster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import subprocess
 import threading
 
 import pytest
+import yaml
 
+ROLE = pathlib.Path(__file__).parents[3] / "roles/rcron_pacemaker"
 TEMPLATE = pathlib.Path(__file__).parents[3] / "roles/rcron_pacemaker/templates/rcron.j2"
 
 #: A stand-in for Python: it notes what it is called with.
@@ -85,3 +87,38 @@ def test_without_rcronctl_it_is_stopped_and_cannot_be_started(agent, tmp_path):
     ran = agent("start")
     assert ran.returncode == 5
     assert ran.stderr.startswith(f"ocf-exit-reason:{tmp_path}/rcronctl is not there: ")
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_node_forgets_its_cluster_and_nothing_that_a_link_of_hacluster_s_leads_to(tmp_path, is_link, is_protected):
+    folder = tmp_path / "cib"
+    real = tmp_path / "etc" if is_link else folder
+    (real / "folder").mkdir(parents=True)
+    for name in ("cib.xml", "cib-1.raw", "folder/x"):
+        (real / name).touch()
+    if is_link:
+        folder.symlink_to(real)
+    command = yaml.safe_load((ROLE / "vars/main/names.yml").read_text())["__rcron_pacemaker_forget"]
+    command = command.replace("{{ __rcron_pacemaker_cib }}", str(folder))
+    assert "{{" not in command
+    if not is_protected:
+        command = f"rm -f {folder}/*"
+    ran = subprocess.run(["sh", "-euc", command], check=False, capture_output=True, text=True)
+    left = sorted(path.name for path in real.iterdir())
+    assert left == (["cib-1.raw", "cib.xml", "folder"] if is_link and is_protected else ["folder"])
+    # A folder of hacluster's does not keep the cluster from being taken down.
+    assert (ran.returncode == 0) == is_protected, ran.stderr
+
+
+def test_a_node_without_a_cluster_has_nothing_to_forget(tmp_path):
+    command = yaml.safe_load((ROLE / "vars/main/names.yml").read_text())["__rcron_pacemaker_forget"]
+    command = command.replace("{{ __rcron_pacemaker_cib }}", str(tmp_path / "none"))
+    assert subprocess.run(["sh", "-euc", command], check=False, capture_output=True, text=True).stderr == ""
+
+
+def test_no_task_removes_files_of_hacluster_s_by_their_path():
+    for name in ("manage", "unhook"):
+        text = (ROLE / f"tasks/{name}.yml").read_text()
+        assert "__rcron_pacemaker_forget" in text
+        assert "rm " not in text

@@ -11,12 +11,14 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 import yaml
 from ansible_collections.rcron.cluster.plugins.module_utils import crontab_store
 from ansible_collections.rcron.cluster.plugins.modules import rcron_info
+from ansible_collections.rcron.cluster.plugins.plugin_utils import answer
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
 
@@ -92,6 +94,65 @@ def test_an_agent_of_the_feeder_s_user_s_hides_no_other_part_of_the_answer(progr
     (tmp_path / "runs").write_text(line + "\n")
     rcronctl = program("rcronctl", f"cat {tmp_path}/runs")
     assert rcron_info.last_runs(rcronctl, {"conf": "c", "claims": {"ok": True, "words": ""}}) == []
+
+
+#: What another host may have written of a run into the ledger, or an agent that is not rcron's.
+ODD_RUNS = [
+    {"cluster": 7},
+    {"user": ["root"]},
+    {"node": None},
+    {"at": "5"},
+    {"at": True},
+    {"at": 1e300},
+    {"at": float("nan")},
+    {"exit": 1.5},
+    {"exit": {}},
+    {"duration": "1"},
+    {"duration": float("inf")},
+    {"gave_up": 0},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_RUNS)
+def test_an_odd_run_of_the_ledger_hides_no_other(program, tmp_path, odd):
+    good = {"cluster": "c", "user": "root", "job": "a", "node": "n1", "at": 5, "exit": 0, "duration": 1.5}
+    good = {**good, "gave_up": False}
+    lines = [{**good, "command": "", **odd}, {**good, "command": ""}]
+    (tmp_path / "runs").write_text("[\n" + "\n".join(json.dumps(line) for line in lines))
+    rcronctl = program("rcronctl", f"cat {tmp_path}/runs")
+    found = rcron_info.last_runs(rcronctl, {"conf": "c", "claims": {"ok": True, "words": ""}})
+    assert found == [good]
+    # Without this, the controller would refuse all that the host says.
+    assert answer.mismatch({**good, **odd}, answer.CLAIMED)
+
+
+@pytest.mark.usefixtures("patience")
+@pytest.mark.parametrize("modified", [2 * 10**11, 5 * 10**15, -(2 * 10**11)])
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_the_time_of_a_file_of_the_feeder_s_user_s_hides_no_part_of_the_answer(
+    program, monkeypatch, modified, is_protected
+):
+    if not is_protected:
+        monkeypatch.setattr(rcron_info, "_with_times", lambda found, name: None)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # others than tmpfs keep fewer years
+        conf = pathlib.Path(folder, "rcron.conf")
+        conf.write_text(f"state_file = {folder}/run/state\ncluster_name = billing\n")
+        state = pathlib.Path(folder, "run", "state")
+        state.parent.mkdir()
+        state.write_text("passive\n")
+        os.utime(state, (modified, modified))
+        rcronctl = program("rcronctl", f'PYTHONPATH={CHECKOUT} exec {sys.executable} -m rcron.ctl "$@"')
+        found = rcron_info.cluster(rcronctl, str(conf))
+    assert found["error"] == ""
+    assert (answer.mismatch(found, answer.CLUSTER) is None) == is_protected
+
+
+@pytest.mark.parametrize("line", ["", "x", "[]", "7", "null", "[" * 9999, '{"feeder": 7}'])
+def test_a_rcronctl_that_is_another_program_is_an_error_of_its_cluster(program, tmp_path, line):
+    (tmp_path / "said").write_text(line)
+    found = rcron_info.cluster(program("rcronctl", f"cat {tmp_path}/said"), "c")
+    assert set(found) == {"conf", "error"}
+    assert "does not answer as rcronctl does" in found["error"]
 
 
 # --- crontabs ---

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import pwd
 import shlex
 import stat
 import subprocess
@@ -66,6 +67,10 @@ class Host:
         self.asked.append(words)
         return f"Id={words[-1]}\nExecCondition={self.condition}\n" if "show" in words else ""
 
+    def run(self, *words: str, user: str, **_options: float) -> subprocess.CompletedProcess[str]:
+        self.asked.append((*words, user))
+        return subprocess.CompletedProcess(words, 0, "", "")
+
     def present(self, *requests: Request, conf: str = CONF) -> guards.Plan:
         return plan_present(list(requests), RCRONCTL, conf, {"system": self.units, "user": self.units})
 
@@ -79,6 +84,7 @@ def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     folders = {"system": str(tmp_path / "system"), "user": str(tmp_path / "user")}
     monkeypatch.setattr(drop_in, "FOLDERS", folders)
     monkeypatch.setattr(programs, "output", host.output)
+    monkeypatch.setattr(programs, "run", host.run)
     monkeypatch.setattr(guards, "USER_SOCKETS", str(tmp_path / "run" / "[0-9]*" / "systemd" / "private"))
     return host
 
@@ -185,8 +191,8 @@ class TestPresent:
             host.present(Request("a.timer", "user")).apply()
         assert list(host.files()) == ["user/a.service.d/50-rcron.conf"]
         (words,) = host.asked
-        assert words[:2] == ("setpriv", f"--reuid={uid}")
-        assert words[-4:] == (f"XDG_RUNTIME_DIR={host.folder}/run/{uid}", "systemctl", "--user", "daemon-reload")
+        runtime = f"XDG_RUNTIME_DIR={host.folder}/run/{uid}"
+        assert words == ("env", runtime, "systemctl", "--user", "daemon-reload", pwd.getpwuid(uid).pw_name)
 
     @pytest.mark.parametrize(
         ("request_", "refusal"),
@@ -351,14 +357,12 @@ def test_a_user_whose_service_manager_does_not_answer_takes_nothing_from_the_adm
     """It is a socket in a folder of his."""
     import socket
 
-    def output(*words: str, time_limit: float = 20.0) -> str:
-        if words[0] == "setpriv":
-            raise programs.ProgramError(f"{' '.join(words)} did not end within {time_limit:g} s\x1b[2J")
-        return host.output(*words)
+    def run(*words: str, time_limit: float = 20.0, user: str = "") -> subprocess.CompletedProcess[str]:
+        raise programs.ProgramError(f"{' '.join(words)} did not end within {time_limit:g} s\x1b[2J")
 
-    monkeypatch.setattr(programs, "output", output)
+    monkeypatch.setattr(programs, "run", run)
     if not is_protected:
-        monkeypatch.setattr(guards, "_reload_users", lambda: programs.output("setpriv"))
+        monkeypatch.setattr(guards, "_reload_users", lambda: programs.run("systemctl"))
     monkeypatch.chdir(host.folder)
     uid = os.getuid()
     os.makedirs(f"run/{uid}/systemd")
@@ -375,3 +379,31 @@ def test_a_user_whose_service_manager_does_not_answer_takes_nothing_from_the_adm
         f"the service manager of the user {uid} has not read its units again (did not end within 5 s[2J): what is"
     )
     assert sorted(host.files()) == ["system/b.service.d/50-rcron.conf", "user/a.service.d/50-rcron.conf"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root asks another user's service manager")
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_user_who_answers_in_his_managers_place_does_not_decide_how_much_memory_root_needs(
+    program, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """The process that asks runs as him, so that he may have it write whatever he likes."""
+    import socket
+
+    program("systemctl", "head -c 8000000 /dev/zero >&2; exit 1")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(guards, "USER_SOCKETS", str(tmp_path / "run" / "[0-9]*" / "systemd" / "private"))
+    monkeypatch.setattr(programs, "DAEMON_PATH", os.environ["PATH"])
+    heard = []
+    real = programs.run
+
+    def run(*words: str, user: str = "", **options: float) -> subprocess.CompletedProcess[str]:
+        heard.append(real(*words, user=user if is_protected else "", **options))
+        return heard[-1]
+
+    monkeypatch.setattr(programs, "run", run)
+    os.makedirs("run/0/systemd")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("run/0/systemd/private")
+        (problem,) = guards._reload_users()
+    assert "the user 0 has not read its units again" in problem
+    assert len(heard[0].stderr) == (programs.MOST_BYTES if is_protected else 8000000)
