@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rcron import claim, entries, log, metrics, schedule, status
+from rcron.agent.engines import FARTHEST
 from rcron.settings import OFF, Config
 
 #: How many runs are asked for at a time, and how many are shown if no time is given.
@@ -27,8 +28,16 @@ CLOCKS = 3600
 #: How long the agent may take for a page, in seconds.
 PATIENCE = 35.0
 
-#: The longest page, in bytes.
+#: The longest page, in bytes, and about so much all pages: the socket may be that of the state's folder's owner.
 MAX_PAGE = 1 << 22
+MAX_ALL = 1 << 29
+
+#: How many times are looked at, at which entries of one user other than root were due: of whoever has thousands, due
+#: each minute, not all are.
+MOST_DUE = 200_000
+
+#: How much of what is not an answer is shown, in characters.
+SHOWN = 200
 
 
 class NoAnswerError(Exception):
@@ -94,19 +103,25 @@ def missed(config: Config, job: str, seconds: "int | None", as_json: bool) -> "I
     """
     now = time.time()
     begin = now - (KEPT if seconds is None else seconds)
-    fires: "dict[tuple[str, str], dict[str, dict[str, Any]]]" = {}
+    #: When each run was claimed, and whether nobody has run it.
+    fires: "dict[tuple[str, str], dict[str, tuple[int, bool]]]" = {}
     for run in _runs(config, job, _page(config, job, "")):
-        fires.setdefault((run["user"], run["job"]), {})[run["fire"]] = run
+        fires.setdefault((run["user"], run["job"]), {})[run["fire"]] = run["at"], run["gave_up"]
         if run["at"] < begin - CLOCKS:
             break
     found: "list[tuple[float, entries.Entry, bool]]" = []
+    left: "dict[int, int]" = {}
     conf = os.path.abspath(config.path)
     for entry in entries.find():
         if entry.conf == conf and entry.job and job in ("", entry.job) and (entry.claim or config.claim) != OFF:
             runs = fires.get((entry.user, entry.job), {})
-            for due in _times(config, entry, begin, now, min((run["at"] for run in runs.values()), default=now)):
+            for due in _times(config, entry, begin, now, min((at for at, _gave_up in runs.values()), default=now)):
+                if entry.uid and left.setdefault(entry.uid, MOST_DUE) <= 0:
+                    log.warning(config, f"history: {entry.user} has too many entries: not all are looked at")
+                    break
+                left[entry.uid] = left.get(entry.uid, 0) - 1
                 started = runs.get(str(int(due)))
-                if started is None or started["gave_up"]:
+                if started is None or started[1]:
                     found.append((due, entry, started is not None))
     if not as_json:
         yield f"{'DUE':<25} {'USER':<10} {'OUTCOME':<22} JOB"
@@ -132,7 +147,10 @@ def _times(config: Config, entry: entries.Entry, begin: float, now: float, oldes
     known = metrics.times(entry)
     if known is None:
         return
-    changed = max(os.stat(path).st_mtime for path in (entry.crontab, config.path))
+    try:
+        changed = max(os.stat(path).st_mtime for path in (entry.crontab, config.path))
+    except FileNotFoundError:
+        return  # removed since
     begin = max(begin, changed, min(now - KEPT, oldest))
     wait = config.takeover_wait if entry.takeover_wait is None else entry.takeover_wait
     moment = now - metrics.GRACE - wait - config.claim_wait
@@ -170,12 +188,16 @@ def _row(run: "dict[str, Any]") -> str:
 
 def _runs(config: Config, job: str, page: "list[dict[str, Any]]") -> "Iterator[dict[str, Any]]":
     """Return the runs of a page, and of those that follow it."""
+    left = MAX_ALL
     while True:
         head, *runs = page
         yield from runs
         before = str(head.get("more") or "")
         if not before:
             return
+        left -= sum(len(text) for run in runs for text in run.values() if isinstance(text, str)) + len(before) + 100
+        if left <= 0:
+            raise NoAnswerError("rcron-agent: an answer that does not end")
         page = _page(config, job, before)
 
 
@@ -203,19 +225,32 @@ def _page(config: Config, job: str, before: str) -> "list[dict[str, Any]]":
         found = [json.loads(line) for line in data.splitlines()]
     except OSError as error:
         raise NoAnswerError(f"rcron-agent: {error.strerror or error}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         words = data.decode("utf-8", "replace").rstrip("\n").split("\0")
-        raise NoAnswerError(f"rcron-agent: {words[-1]}") from None
+        raise NoAnswerError(f"rcron-agent: {words[-1][:SHOWN]}") from None
     if not found or not all(isinstance(row, dict) for row in found):
         raise NoAnswerError("rcron-agent: no answer")
     if "error" in found[0]:
-        raise NoAnswerError(str(found[0]["error"]))
+        raise NoAnswerError(str(found[0]["error"])[:SHOWN])
+    if not all(map(_is_run, found[1:])):
+        raise NoAnswerError("rcron-agent: an answer that is not the ledger's")
     return found
+
+
+def _is_run(row: "dict[str, Any]") -> bool:
+    """Return whether a line of an answer is what an agent says of a run. Not everybody who answers is one."""
+    words = [row.get(name) for name in ("user", "job", "fire", "node", "command")]
+    numbers = [row.get("at"), *(row[name] for name in ("exit", "duration") if row.get(name) is not None)]
+    return (
+        all(isinstance(word, str) for word in words)
+        and all(isinstance(number, (int, float)) and abs(number) <= FARTHEST for number in numbers)
+        and isinstance(row.get("gave_up"), bool)
+    )
 
 
 def _rows(head: bytes) -> int:
     """Return how many lines follow the first one, which is the agent's own."""
     try:
         return int(json.loads(head).get("rows", 0))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
         return 0

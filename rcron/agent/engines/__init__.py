@@ -21,6 +21,9 @@ LEASE_ATTEMPT = 1.0
 KEEP = 86400
 KEEP_EACH = 100
 
+#: The last second of the year 9999 since the epoch: what is beyond is no moment, and no job takes longer.
+FARTHEST = 253402300799
+
 
 class Claim(NamedTuple):
     """What is to be claimed.
@@ -239,8 +242,18 @@ def text_of(value: Any, default: str = "") -> str:
 
 
 def number_of(value: Any) -> int:
-    """Return a value from the ledger if it is a whole number, else 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    """Return a value from the ledger if it is a whole number, and not one that no moment has; else 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= FARTHEST else 0
+
+
+def exit_of(value: Any) -> "int | None":
+    """Return a value from the ledger if it is an exit status, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255 else None
+
+
+def duration_of(value: Any) -> "float | None":
+    """Return a value from the ledger if it is a length of time in seconds, else None; nan and infinity are none."""
+    return float(value) if isinstance(value, (int, float)) and 0 <= value <= FARTHEST else None
 
 
 def run_of(key: "tuple[str, str, str, str]", value: Any) -> Run:
@@ -253,15 +266,14 @@ def run_of(key: "tuple[str, str, str, str]", value: Any) -> Run:
     value = value if isinstance(value, dict) else {}
     end = value.get("end")
     end = end if isinstance(end, dict) else {}
-    exit_status, duration = end.get("exit"), end.get("dur")
     return Run(
         *key,
         node=text_of(value.get("node")),
         at=number_of(value.get("at")),
         command=text_of(value.get("cmd")),
-        exit=exit_status if isinstance(exit_status, int) else None,
-        duration=float(duration) if isinstance(duration, (int, float)) else None,
-        gave_up="exit" in end and exit_status is None,
+        exit=exit_of(end.get("exit")),
+        duration=duration_of(end.get("dur")),
+        gave_up="exit" in end and end["exit"] is None,
     )
 
 

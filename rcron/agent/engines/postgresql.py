@@ -13,7 +13,18 @@ import threading
 from typing import Any
 
 from rcron.agent.conf import AgentConf
-from rcron.agent.engines import ATTEMPT, Claim, Engine, EngineError, Holder, Lease, Run
+from rcron.agent.engines import (
+    ATTEMPT,
+    Claim,
+    Engine,
+    EngineError,
+    Holder,
+    Lease,
+    Run,
+    duration_of,
+    exit_of,
+    number_of,
+)
 from rcron.agent.engines.distribution import module
 
 #: What an administrator runs once. The agent's role needs USAGE on the schema and the rights that GRANTS names.
@@ -192,7 +203,12 @@ class PostgreSQL(Engine):
         """See Engine.history."""
         first = int(before) if before.isdecimal() and len(before) < 19 else 0
         rows = self._run(_HISTORY, (cluster, user, user, job, job, first, first, limit))[1]
-        return [Run(*row[:10])._replace(cursor=str(row[10])) for row in rows]
+        return [
+            Run(*row[:10])._replace(
+                at=number_of(row[5]), exit=exit_of(row[7]), duration=duration_of(row[8]), cursor=str(row[10])
+            )
+            for row in rows
+        ]
 
     def check(self) -> str:
         """See Engine.check."""

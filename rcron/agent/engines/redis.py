@@ -15,7 +15,19 @@ import urllib.parse
 from typing import Any
 
 from rcron.agent.conf import AgentConf
-from rcron.agent.engines import ATTEMPT, KEEP, KEEP_EACH, Claim, Engine, EngineError, Holder, Run
+from rcron.agent.engines import (
+    ATTEMPT,
+    KEEP,
+    KEEP_EACH,
+    Claim,
+    Engine,
+    EngineError,
+    Holder,
+    Run,
+    duration_of,
+    exit_of,
+    number_of,
+)
 from rcron.agent.engines.distribution import module
 
 #: How long the server's settings are not looked at again, in seconds.
@@ -187,7 +199,7 @@ class Redis(Engine):
             claim.window,
         )
         token, node, at = (_text(part) for part in answer)
-        return Holder(token, node, int(at) if at.isdecimal() else 0)
+        return Holder(token, node, _number(at))
 
     def ended(self, claim: Claim, exit_status: "int | None", duration: float) -> bool:
         """See Engine.ended."""
@@ -201,19 +213,21 @@ class Redis(Engine):
         top = f"({before}" if before.isdecimal() else "+inf"
         runs = []
         for key, score, *values in self._call("EVAL", _HISTORY, 1, index, top, limit, is_write=False):
-            whose, user_of, job_of, fire = (urllib.parse.unquote(part) for part in _text(key).rsplit("/", 4)[1:])
+            parts = [urllib.parse.unquote(part) for part in _text(key).rsplit("/", 4)[1:]]
+            if len(parts) != 4 or len(values) != 5:
+                continue  # not ours
             node, at, command, end, duration = (_text(value) for value in values)
             runs.append(
                 Run(
-                    whose,
-                    user_of,
-                    job_of,
-                    fire,
+                    parts[0],
+                    parts[1],
+                    parts[2],
+                    parts[3],
                     node=node,
-                    at=int(at) if at.isdecimal() else 0,
+                    at=_number(at),
                     command=command,
-                    exit=int(end) if end.isdecimal() else None,
-                    duration=float(duration) if duration else None,
+                    exit=exit_of(_number(end)) if end.isdecimal() else None,
+                    duration=_duration(duration),
                     gave_up=end == "" and values[3] is not None,
                     cursor=_text(score),
                 )
@@ -274,6 +288,17 @@ def _address(endpoint: str) -> "tuple[str, int]":
     if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f'"{endpoint.strip()}" is not HOST:PORT')
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _number(text: str) -> int:
+    return number_of(int(text)) if text.isdecimal() and len(text) <= 15 else 0
+
+
+def _duration(text: str) -> "float | None":
+    try:
+        return duration_of(float(text))
+    except ValueError:
+        return None
 
 
 def _text(value: Any) -> str:

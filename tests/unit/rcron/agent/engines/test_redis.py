@@ -208,3 +208,18 @@ def test_a_ca_has_the_connection_encrypted(library: Library) -> None:
 def test_a_wrong_endpoint_is_an_error(endpoints: str) -> None:
     with pytest.raises(ValueError, match="is not HOST:PORT"):
         engine_of(endpoints)
+
+
+def test_no_value_in_the_ledger_hides_the_others(library: Library) -> None:
+    """As whoever may write there has made it."""
+    key = b"/rcron/claims/c1/root/a/1"
+    library.answers[1, "EVAL"] = [
+        [key, b"17", b"node1", b"9" * 5000, b"c", b"9" * 5000, b"much"],
+        [b"what", b"16", b"node1", b"5", b"c", b"0", b"1"],
+        [key, b"15", b"node1", b"5", b"c", b"0", b"inf"],
+        [key, b"14", b"node1", b"5", b"c", b"0", b"nan"],
+    ]
+    runs = engine_of().history("c1", "", "", 4)
+    assert [(run.at, run.exit, run.duration) for run in runs] == [(0, 0, None), (5, 0, None), (5, 0, None)]
+    library.answers[1, "EVAL"] = [b"t1", b"node1", b"9" * 5000]
+    assert engine_of().claim(CLAIM) == Holder("t1", "node1", 0)
