@@ -49,7 +49,7 @@ test: all-packages $(INSTALLED) $(COLLECTION) ## All checks, more than an hour o
 	@RCRON_REQUIRE_ALL=1 tests/all.sh $(SCENARIOS)
 
 .PHONY: test-long
-test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, hours (PARTS="soak fuzz load faults alerts pythons"); writes tests/long/*.txt
+test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, hours (PARTS="soak claims fuzz load faults alerts pythons"); writes tests/long/*.txt
 	@tests/long.sh $(PARTS)
 
 .PHONY: lint
@@ -139,11 +139,11 @@ lock: $(INSTALLED) ## The .lock files: all packages that the pinned ones need, w
 bench: $(INSTALLED) $(COLLECTION) ## Time and size of rcron beside a bare Python, of the agent, of prefixing, and of a deployment
 	@failed=0; for report in wrapper agent crontab deployment; do python tests/bench/$$report.py || failed=1; done; exit $$failed
 
-# One fault every few seconds; SECONDS= of them, and SEED= says which. Results of long runs: tests/soak/README.md
+# One fault every few seconds; SECONDS= of them, and SEED= says which. CLAIMS=yes has each run claimed in an etcd on the nodes. Results of long runs: tests/soak/README.md
 soak: SECONDS ?= 600
 .PHONY: soak
-soak: $(INSTALLED) $(COLLECTION) containers ## SECONDS=600 SEED=…: three nodes in faults: no run lost or doubled without a known cause
-	@python tests/soak/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+soak: $(INSTALLED) $(COLLECTION) containers ## SECONDS=600 SEED=… CLAIMS=yes: three nodes in faults: no run lost or doubled without a known cause
+	@python tests/soak/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(CLAIMS),--claims)
 
 .PHONY: load
 load: $(INSTALLED) $(COLLECTION) containers ## 500 entries due in one minute on three nodes, 2,000 waiting jobs: half an hour

@@ -189,14 +189,42 @@ KINDS = {
     "pinned active": Kind("and unpinned", shell("rcronctl pin active"), shell("rcronctl unpin"), (1.0, 4.0), 0.4),
 }
 
+#: What happens to claims besides, in a soak that has them (claims.yml).
+CLAIM_KINDS = {
+    "etcd hung": Kind(
+        "STOP and CONT",
+        shell("systemctl kill --signal=STOP etcd"),
+        shell("systemctl kill --signal=CONT etcd"),
+        (0.5, 8.0),
+        1.5,
+    ),
+    "etcd killed": Kind(
+        "and started later",
+        shell("systemctl kill --signal=KILL etcd"),
+        shell("systemctl reset-failed etcd; systemctl start --no-block etcd"),
+        (0.2, 5.0),
+        1.5,
+    ),
+    "claims' agent hung": Kind(
+        "STOP and CONT",
+        shell("systemctl kill --signal=STOP rcron-claims"),
+        shell("systemctl kill --signal=CONT rcron-claims"),
+        (0.5, 5.0),
+        1.0,
+    ),
+    "claims' agent killed": Kind("systemd restarts it", shell("systemctl kill --signal=KILL rcron-claims"), weight=1.5),
+}
+
 #: What soak.py does to the whole cluster with Ansible, and every how many seconds.
 DEPLOYMENTS = {"redeployed": 240.0, "upgraded": 420.0}
 
 
-def draw(seed: int, seconds: float) -> list[Planned]:
-    """Draw the list of faults for a run. seed: identifies the list. seconds: how long the run is to last."""
+def draw(seed: int, seconds: float, claims: bool = False) -> list[Planned]:
+    """Draw the list of faults for a run. seed: identifies the list. seconds: how long the run is to last. claims:
+    whether what serves claims fails, too."""
     chance = random.Random(seed)  # noqa: S311 - not for secrets: the same seed is to give the same faults
-    names, weights = list(KINDS), [kind.weight for kind in KINDS.values()]
+    kinds = {**KINDS, **(CLAIM_KINDS if claims else {})}
+    names, weights = list(kinds), [kind.weight for kind in kinds.values()]
     planned: list[Planned] = []
     now = 0.0
     due = {name: every * 0.2 for name, every in DEPLOYMENTS.items()}
@@ -210,5 +238,5 @@ def draw(seed: int, seconds: float) -> list[Planned]:
             continue
         name = chance.choices(names, weights)[0]
         whom = ACTIVE if chance.random() < 0.85 else PASSIVE
-        planned.append(Planned(after, name, whom, round(chance.uniform(*KINDS[name].seconds), 2)))
+        planned.append(Planned(after, name, whom, round(chance.uniform(*kinds[name].seconds), 2)))
     return planned

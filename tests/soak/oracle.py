@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from faults import HANG_KINDS, KEEPALIVED_KINDS, NETWORK_KINDS, STATE_FILE_KINDS
-from record import Fault, Line, Record, Run
+from faults import CLAIM_KINDS, HANG_KINDS, KEEPALIVED_KINDS, NETWORK_KINDS, STATE_FILE_KINDS
+from record import REFUSED, Fault, Line, Record, Run
 
 ACTIVE, PASSIVE, DOWN = "active", "passive", "down"
 
@@ -337,7 +337,7 @@ def _last_fault(record: Record, when: float) -> str:
         (moment, fault.kind)
         for fault in record.faults
         for moment in (fault.begun, fault.ended)
-        if when - record.settings.state_max_age - SLACK <= moment <= when + BLUR
+        if fault.kind not in CLAIM_KINDS and when - record.settings.state_max_age - SLACK <= moment <= when + BLUR
     ]
     return max(near)[1] if near else "no fault"
 
@@ -364,6 +364,14 @@ def _count(judged: Judgement) -> None:
         "jobs started": sum(run.ran is not None for run in record.runs),
         "log lines": len(record.lines),
     }
+    if record.settings.claim_wait:
+        others = [run for run in record.runs if run.ran is None and run.status == 0 and _is_others(record, run)]
+        late = [run for run in others if judged.lanes[run.node].ever(ACTIVE, run.begun, run.left or run.begun)]
+        judged.counts |= {
+            "claims in the ledger": len(record.claims),
+            "runs of an active node that another one had claimed": len(late),
+            "runs that nobody could claim in time": sum(run.status == REFUSED for run in record.runs),
+        }
 
 
 def _files(judged: Judgement) -> None:
@@ -401,6 +409,10 @@ def _runs(judged: Judgement) -> None:
     for run in judged.record.runs:
         lane = judged.lanes[run.node]
         who = f"{run.node}: tick {run.tick} of {run.kind}"
+        if run.ran is not None and judged.record.settings.claim_wait:
+            claimed = judged.record.claimed(run)
+            if claimed is None or claimed.node != run.node:
+                judged.broken(run.begun, f"{who} was run, and the ledger says {claimed}")
         if run.ran is not None:
             if not lane.ever(ACTIVE, run.begun - BLUR, run.ran + BLUR) and not _dies(
                 judged, run.node, run.begun, run.ran
@@ -415,8 +427,13 @@ def _runs(judged: Judgement) -> None:
                 expected |= {126}  # rcron had started, and its job's Python was not there
             if run.left is not None and run.status not in expected:
                 judged.broken(run.begun, f"{who}: exit status {run.status}, and not {sorted(expected)}")
+        elif run.status == REFUSED:
+            if not _why_refused(judged, run):
+                judged.broken(run.begun, f"{who} could not be claimed, and etcd had no reason for that")
         elif run.left is not None:
-            if run.kind == "wait":
+            if _is_others(judged.record, run):
+                pass  # promoted, it had asked, and another node had it
+            elif run.kind == "wait":
                 last = run.begun + judged.record.settings.takeover_wait
                 if run.left < last - BLUR and not _meets(judged, run.node, "pinned passive", run.begun, run.left):
                     judged.broken(run.begun, f"{who} waited for {run.left - run.begun:.2f} s only")
@@ -427,8 +444,56 @@ def _runs(judged: Judgement) -> None:
                     judged.broken(run.begun, f"{who} waited, and was not run when the node was active")
             elif lane.always(ACTIVE, run.begun - BLUR, run.left) and not _is_stale_there(judged, run.node, run.left):
                 judged.broken(run.begun, f"{who} was ignored, and the node was active")
-        elif not _dies(judged, run.node, run.begun, judged.record.end) and run.begun < judged.record.end - 9:
+        elif not _dies(judged, run.node, run.begun, judged.record.end) and not _is_late(judged.record, run.begun):
             judged.broken(run.begun, f"{who} never came to an end")
+
+
+def _is_late(record: Record, begun: float) -> bool:
+    """Whether a run may not have come to its end by the end of the record."""
+    return begun > record.end - record.settings.longest
+
+
+def _is_others(record: Record, run: Run) -> bool:
+    """Whether another node than a run's has claimed its tick."""
+    claimed = record.claimed(run)
+    return claimed is not None and claimed.node != run.node
+
+
+#: What takes a member of etcd away, and what cuts a node's rcron off from etcd besides.
+MEMBER_KINDS = (*NETWORK_KINDS, "machine killed", "node paused", "etcd hung", "etcd killed")
+AGENT_KINDS = ("claims' agent hung", "claims' agent killed", "folder removed", "folder read-only", "python3 away")
+
+#: How long a member of etcd takes after such a fault to serve again, in seconds, with an election in it.
+SERVES_AGAIN = 8.0
+
+
+def _why_refused(judged: Judgement, run: Run) -> str:
+    """Why a run could not be claimed in time; nothing if no fault explains it. One member of three that is away does
+    not, wherever it is."""
+    end = run.left or run.begun
+    hit = [
+        fault
+        for fault in judged.record.faults
+        if fault.kind in (*MEMBER_KINDS, *AGENT_KINDS) and fault.begun <= end and run.begun <= fault.over + SERVES_AGAIN
+    ]
+    if len({fault.node for fault in hit if fault.kind in MEMBER_KINDS}) > 1:
+        return "no quorum"
+    cut_off = (*NETWORK_KINDS, "machine killed", "node paused", *AGENT_KINDS)
+    return next(
+        (f"cut off from etcd: {fault.kind}" for fault in hit if fault.node == run.node and fault.kind in cut_off), ""
+    )
+
+
+def _why_claimed_in_vain(judged: Judgement, runs: list[Run]) -> str:
+    """Why a tick that is claimed ran nowhere: its node died with it, or had given up; nothing if neither is so."""
+    claimed = judged.record.claimed(runs[0])
+    if claimed is None:
+        return ""
+    if claimed.gave_up or any(run.node == claimed.node and run.status == REFUSED for run in runs):
+        return "claimed too late"
+    (own,) = [run for run in runs if run.node == claimed.node] or [None]
+    died = own is not None and own.left is None and _dies(judged, own.node, own.begun, judged.record.end)
+    return "its node died after the claim" if died else ""
 
 
 def _is_stale_there(judged: Judgement, node: str, when: float) -> bool:
@@ -467,7 +532,12 @@ def _ticks(judged: Judgement, overlaps: list[Span], gaps: list[Span]) -> None:
         ran = [run for run in runs if run.ran is not None]
         # Those first whose node was active when the tick came.
         ran.sort(key=lambda run: (not judged.lanes[run.node].ever(ACTIVE, begun, begun), run.ran))
-        if kind != "wait" and len(ran) > 1:
+        if settings.claim_wait and len(ran) > 1:
+            judged.twice(kind, tick, begun, ran, "claimed")
+            judged.broken(
+                begun, f"tick {tick} of {kind} ran on {' and '.join(run.node for run in ran)}, though claimed"
+            )
+        elif kind != "wait" and len(ran) > 1:
             last = max(run.ran or begun for run in ran)
             causes = [span.what for span in overlaps if span.meets(begun - BLUR, last + BLUR)]
             if not causes and all(_promotion(judged, run, begun) is not None for run in ran[1:]):
@@ -478,8 +548,14 @@ def _ticks(judged: Judgement, overlaps: list[Span], gaps: list[Span]) -> None:
                 judged.broken(begun, f"tick {tick} of {kind} ran on {' and '.join(run.node for run in ran)}")
         elif len(ran) > 1:
             judged.twice(kind, tick, begun, ran, _why_again(judged, overlaps, ran, begun))
-        if ran or begun > record.end - 9:
+        if ran or _is_late(record, begun):
             continue
+        refused = next((_why_refused(judged, run) for run in runs if run.status == REFUSED), "")
+        if settings.claim_wait and (why := _why_claimed_in_vain(judged, runs) or refused):
+            judged.nowhere(kind, tick, begun, why)
+            continue
+        if record.claimed(runs[0]):
+            judged.broken(begun, f"tick {tick} of {kind} was run by nobody, and claimed by {record.claimed(runs[0])}")
         wait = settings.takeover_wait if kind == "wait" else 0.0
         if not wait and any(run.left is None and _dies(judged, run.node, run.begun, record.end) for run in runs):
             judged.nowhere(kind, tick, begun, "died with its machine, before the job could speak")
@@ -556,8 +632,9 @@ def _demotions(judged: Judgement) -> None:
 
 
 JOB = re.compile(
-    r"cluster=soak state=(active|passive)(?: pin=\S+)? status=(start|ok|fail|demoted|ignore|stale)(?: dur=(\d+))?"
-    r"(?: reason=stale)?(?: exit=(\d+))? cmd=/usr/bin/python3 -IS /usr/local/lib/soak/tick\.py (\w+) (\d+)$"
+    r"cluster=soak state=(active|passive)(?: pin=\S+)?(?: claim=unknown)? status=(start|ok|fail|demoted|ignore|stale)"
+    r"(?: by=\S+)?(?: dur=(\d+))?(?: reason=stale)?(?: exit=(\d+))?(?: job=\w+)?"
+    r" cmd=/usr/bin/python3 -IS /usr/local/lib/soak/tick\.py (\w+) (\d+)$"
 )
 #: The fault that lets nobody log, and how long after its end lines may come late, in seconds.
 FROZEN, LATE = "log daemon frozen", 2.0
@@ -596,7 +673,7 @@ def _log(judged: Judgement) -> None:
             judged.broken(line.time, f"{line.node}: logged, and no such pin was seen: {line.text}")
     for run in record.runs:
         lines = said.pop((run.node, run.kind, run.tick), [])
-        if _dies(judged, run.node, run.begun, (run.left or record.end) + UNWRITTEN) or run.begun > record.end - 9:
+        if _dies(judged, run.node, run.begun, (run.left or record.end) + UNWRITTEN) or _is_late(record, run.begun):
             continue
         if _meets(judged, run.node, FROZEN, run.begun - BLUR, run.left or record.end, LATE):
             continue
@@ -604,7 +681,10 @@ def _log(judged: Judgement) -> None:
         codes = [code for status, _state, code in lines if status in ("ok", "fail")]
         where = f"{run.node}: tick {run.tick} of {run.kind}"
         if run.ran is None and run.left is not None:
-            right = words in (["ignore"], ["stale"]) and lines[0][1] == PASSIVE
+            if run.status == REFUSED:
+                right = words == ["fail"] and codes == [REFUSED]
+            else:
+                right = words in (["ignore"], ["stale"]) and (lines[0][1] == PASSIVE or _is_others(record, run))
         else:
             status = -1 if run.status is None else run.status
             expected = ["start", *(["demoted"] if "demoted" in words else []), "fail" if status else "ok"]

@@ -3,8 +3,8 @@
 """The record of a soak: every job's begin and end, every change of a state file, every fault, every log line.
 
 A record is a folder: `NODE.jobs` and `NODE.states` (as in_node/ticker.py and in_node/watcher.py write them),
-`NODE.syslog`, `faults` (JSON lines) and `run.json`. All times are seconds of CLOCK_MONOTONIC; log lines have the wall
-clock's, which `run.json` ties to it.
+`NODE.syslog`, `faults` (JSON lines), `run.json`, and with claims `history`, which is the ledger as rcronctl(8) shows
+it. All times are seconds of CLOCK_MONOTONIC; log lines have the wall clock's, which `run.json` ties to it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 class Settings:
     """The settings of the deployment (inventory/hosts.yml), in seconds, and which node is active by default.
 
-    detection: how long keepalived takes to notice a master that is gone, at the most: keepalived.conf(5), advert_int,
-    three of them and the skew, which is less than one.
+    claim_wait: 0 if nothing is claimed. detection: how long keepalived takes to notice a master that is gone, at the
+    most: keepalived.conf(5), advert_int, three of them and the skew, which is less than one.
     """
 
     interval: float = 0.5
@@ -29,6 +29,7 @@ class Settings:
     state_max_age: float = 4.0
     takeover_wait: float = 3.0
     kill_after: float = 2.0
+    claim_wait: float = 0.0
     default_active: str = "node1"
 
     @property
@@ -36,9 +37,18 @@ class Settings:
         return 4 * self.advert_int
 
     @property
+    def longest(self) -> float:
+        """How long a tick's jobs may take in all; what begins later than that before the end is not judged."""
+        return 9.0 + self.claim_wait
+
+    @property
     def notice(self) -> float:
         """How long a node that hung distrusts keepalived, and the agent's own quarter of a second."""
         return 3 * self.advert_int + 1.25
+
+
+#: The exit status of a run that nobody could claim: rcron(8).
+REFUSED = 75
 
 
 @dataclass
@@ -61,7 +71,7 @@ class Run:
     def ran(self) -> float | None:
         """When the job started, or the latest that it can have: one that was ended before it spoke has an exit status
         that an ignored one has not."""
-        return self.left if self.started is None and self.status else self.started
+        return self.left if self.started is None and self.status not in (None, 0, REFUSED) else self.started
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,16 @@ class Line:
     text: str
 
 
+@dataclass(frozen=True)
+class Claimed:
+    """What the ledger says of a tick's job: which node has it, and its exit status; None if no end is known. gave_up:
+    its rcron had given up before the claim was known."""
+
+    node: str
+    status: int | None
+    gave_up: bool
+
+
 @dataclass
 class Record:
     """All of it, in the order of time. begin, end: of the run. wall: the wall clock's time at 0 of CLOCK_MONOTONIC.
@@ -115,6 +135,11 @@ class Record:
     lines: list[Line] = field(default_factory=list)
     failed: list[tuple[float, str]] = field(default_factory=list)
     checked: list[tuple[float, str, str, str]] = field(default_factory=list)
+    claims: dict[tuple[str, int], Claimed] = field(default_factory=dict)
+
+    def claimed(self, run: Run) -> Claimed | None:
+        """What the ledger says of a run's tick."""
+        return self.claims.get((run.kind, run.tick))
 
 
 LOG_LINE = re.compile(r"^(\S+) \S+ (?:rcron|rcronctl)\[\d+\]: (.*)$")
@@ -132,6 +157,11 @@ def read(folder: Path) -> Record:
         record.lines += _lines(node, (folder / f"{node}.syslog").read_text(errors="replace"), record.wall)
     for line in (folder / "faults").read_text().splitlines():
         record.faults.append(Fault(**json.loads(line)))
+    if record.settings.claim_wait:
+        for line in (folder / "history").read_text().splitlines():
+            run = json.loads(line)
+            key = run["job"], int(run["fire"].removeprefix("="))
+            record.claims[key] = Claimed(run["node"], run["exit"], run["gave_up"])
     record.runs.sort(key=lambda run: (run.tick, run.kind, run.node))
     record.seen.sort(key=lambda seen: seen.time)
     record.faults.sort(key=lambda fault: fault.begun)

@@ -3,7 +3,7 @@
 """`make soak`: three nodes, keepalived, a job on all of them at the same instant twice a second, and one fault after
 another.
 
-    soak.py [--seconds N] [--seed N] [--list] [--keep] [--judge FOLDER]
+    soak.py [--seconds N] [--seed N] [--claims] [--list] [--keep] [--judge FOLDER]
 
 Deploys to containers of its own with playbooks/site.yml, starts in_node/ticker.py in the place of cron, does the
 faults that the seed gives (faults.py), writes all down (record.py), and has oracle.py go through the record. Prints
@@ -45,6 +45,9 @@ from nodes import Cluster, Node  # noqa: E402
 
 #: The ticker's entries: KIND=EVERY+OFFSET:OPTIONS.
 ENTRIES = ("plain=1+0:", "wait=1+0:--takeover-wait 3", "long=4+1:", "stubborn=8+3:")
+#: What claims add to each: the tick is the run's name.
+CLAIMED = "--job {kind} --fire {tick}"
+
 STATE_FILE, PIN = "/run/rcron/state", "/var/lib/rcron/state.pin"
 KEPT, FORBIDDEN = "/run/rcron-agent/run-rcron-state.ask", "/run/rcron-agent/run-rcron-state.passive"
 
@@ -54,17 +57,23 @@ CHECKED = 20
 #: How much is drawn, in seconds.
 PICTURE = 60.0
 
+#: Seconds for which a run waits for its claim. A leader of etcd that hangs is replaced in half of that.
+CLAIM_WAIT = 10
+
 #: Seconds without a fault at the end: what was begun comes to its end, takeover_wait included.
 CALM = 12.0
 
 
 class Soak:
-    """One run. seconds: for how long faults are done. seed: which."""
+    """One run. seconds: for how long faults are done. seed: which. claims: whether the jobs' runs are claimed."""
 
-    def __init__(self, seconds: float, seed: int) -> None:
+    def __init__(self, seconds: float, seed: int, claims: bool) -> None:
         self.seconds = seconds
         self.seed = seed
-        self.settings = record.Settings()
+        self.claims = claims
+        self.settings = record.Settings(claim_wait=CLAIM_WAIT if claims else 0.0)
+        #: What ansible-playbook is given besides.
+        self.options: list[str] = []
         run = hashlib.sha1(str(INVENTORY).encode(), usedforsecurity=False).hexdigest()[:6]  # as in inventory/hosts.yml
         self.cluster = Cluster([f"rcron-{run}-node{number}" for number in (1, 2, 3)])
         self.nodes = self.cluster.nodes
@@ -87,7 +96,7 @@ class Soak:
         log = FOLDER / "ansible.log"
         with log.open("a") as stream:
             ran = subprocess.run(
-                ["nice", "ansible-playbook", "--inventory", str(INVENTORY), playbook, *options],
+                ["nice", "ansible-playbook", "--inventory", str(INVENTORY), playbook, *self.options, *options],
                 check=False,
                 stdout=stream,
                 stderr=stream,
@@ -104,7 +113,13 @@ class Soak:
         FOLDER.mkdir(parents=True)
         self.begin = time.monotonic()
         self.say("starts three nodes and deploys to them")
+        if self.claims:
+            self.options = [f"--extra-vars=@{HERE / 'claims.yml'}", f"--extra-vars=rcron_claim_wait={CLAIM_WAIT}"]
         self.play(str(CHECKOUT / "molecule" / "shared" / "create.yml"))
+        if self.claims:
+            # By their addresses, which a node keeps: podman writes a node's /etc/hosts anew when that boots.
+            addresses = [node.run("hostname -I").split()[0] for node in self.nodes]
+            self.options.append(f"--extra-vars={json.dumps({'soak_addresses': addresses})}")
         self.play(str(HERE / "prepare.yml"))
         self.play("rcron.cluster.site")
         for node in self.nodes:
@@ -115,10 +130,11 @@ class Soak:
         """Start what watches a node and what stands in for its cron. It ends with the node."""
         alice = ["setpriv", "--reuid=alice", "--regid=alice", "--clear-groups"]
         python = ["/usr/bin/python3", "-IS"]
+        entries = [f"{entry} {CLAIMED if self.claims else ''}" for entry in ENTRIES]
         commands = {
             "states": [*alice, *python, "/usr/local/lib/soak/watcher.py", STATE_FILE, PIN, KEPT, FORBIDDEN],
             "jobs": [
-                *python, "/usr/local/lib/soak/ticker.py", f"{self.start:.4f}", str(self.settings.interval), *ENTRIES
+                *python, "/usr/local/lib/soak/ticker.py", f"{self.start:.4f}", str(self.settings.interval), *entries
             ],
         }  # fmt: skip
         for name, command in commands.items():
@@ -182,7 +198,7 @@ class Soak:
             else:
                 (node,) = nodes
                 name = node.name
-                kind = faults.KINDS[planned.kind]
+                kind = {**faults.KINDS, **faults.CLAIM_KINDS}[planned.kind]
                 self.say(f"{name} ({planned.whom}) {planned.kind}" + (f" for {planned.seconds} s" if kind.end else ""))
                 kind.begin(node)
                 if planned.kind == "node paused":
@@ -248,7 +264,7 @@ class Soak:
         time.sleep(4)
         threads: list[threading.Thread] = []
         last = time.monotonic()
-        for number, planned in enumerate(faults.draw(self.seed, self.seconds)):
+        for number, planned in enumerate(faults.draw(self.seed, self.seconds, self.claims)):
             time.sleep(max(0.0, last + planned.after - time.monotonic()))
             nodes = self.pick(planned)
             last = time.monotonic()
@@ -260,7 +276,7 @@ class Soak:
                 break
         if not self.failed:
             self.settled(threads)
-        time.sleep(CALM - 4)
+        time.sleep(CALM + self.settings.claim_wait - 4)
 
     def settled(self, threads: list[threading.Thread]) -> bool:
         """Let all faults end and the cluster settle, and check each node."""
@@ -281,6 +297,9 @@ class Soak:
             self.unwatch(node)
             log = node.try_run("cat /var/log/syslog").stdout
             (FOLDER / f"{node.name}.syslog").write_text(log, errors="surrogateescape")
+        if self.claims:
+            found = self.nodes[0].run("rcronctl history --since 1d --json")
+            (FOLDER / "history").write_text(found)
         about = {
             "seed": self.seed,
             "seconds": self.seconds,
@@ -316,13 +335,14 @@ def main() -> None:
         "--seconds", type=float, default=600.0, help="for how long faults are injected (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, help="which faults; the same number gives the same ones (default: random)")
+    parser.add_argument("--claims", action="store_true", help="have each run claimed, in an etcd on the nodes")
     parser.add_argument("--list", action="store_true", help="print the faults of the run, and do nothing")
     parser.add_argument("--keep", action="store_true", help="leave the nodes up")
     parser.add_argument("--judge", type=Path, metavar="FOLDER", help="judge the record of a run again")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     if options.list:
-        for planned in faults.draw(seed, options.seconds):
+        for planned in faults.draw(seed, options.seconds, options.claims):
             print(f"{planned.after:6.2f} s later  {planned.kind} ({planned.whom}) {planned.seconds or ''}")
         return
     if options.judge:
@@ -340,7 +360,7 @@ def main() -> None:
         except BlockingIOError:
             sys.exit("soak: another soak runs in this checkout; wait for its end, or use another checkout")
         with containers(options.keep):
-            soak = Soak(options.seconds, seed)
+            soak = Soak(options.seconds, seed, options.claims)
             soak.prepare()
             soak.run()
             found = soak.collect()

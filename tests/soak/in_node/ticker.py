@@ -3,8 +3,9 @@
 """Stands in for cron on one node: starts the prefixed jobs of each tick, on all nodes at the same instant.
 
 Arguments: the moment of tick 0 and the interval, in seconds of CLOCK_MONOTONIC, which the nodes share; then, for each
-kind of job, KIND=EVERY+OFFSET:OPTIONS, the ticks at which it is started and rcron's own options. Standard output, a
-file that only grows, gets a line for each job that is begun and for each that has left, with its exit status.
+kind of job, KIND=EVERY+OFFSET:OPTIONS, the ticks at which it is started and rcron's own options, in which `{kind}` and
+`{tick}` stand for these. Standard output, a file that only grows, gets a line for each job that is begun and for each
+that has left, with its exit status.
 """
 
 import os
@@ -73,7 +74,7 @@ while True:
         if tick % every == offset:
             words = [
                 "/usr/bin/rcron",
-                *options,
+                *(option.format(kind=kind, tick=tick) for option in options),
                 "/usr/bin/python3",
                 "-IS",
                 "/usr/local/lib/soak/tick.py",

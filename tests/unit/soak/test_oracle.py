@@ -9,7 +9,7 @@ from pathlib import Path
 import faults
 import oracle
 import pytest
-from record import Fault, Line, Record, Run, Seen, Settings, read
+from record import REFUSED, Claimed, Fault, Line, Record, Run, Seen, Settings, read
 
 NODES = ["node1", "node2", "node3"]
 END = 60.0
@@ -76,6 +76,13 @@ class Story:
         word = "fail" if run.status else "ok"
         lasted = int(run.left - start)
         self.says(node, run.left, f"state=active status={word} dur={lasted} exit={run.status} {job}")
+
+    def relogs(self, run: Run, text: str) -> None:
+        """Have the log say something else of a run."""
+        ending = f" {run.kind} {run.tick}"
+        lines = self.record.lines
+        lines[:] = [line for line in lines if line.node != run.node or not line.text.endswith(ending)]
+        self.says(run.node, run.begun + 0.05, f"{text} job={run.kind} {COMMAND}{ending}")
 
     def run(self, node: str, kind: str, tick: int) -> Run:
         return next(run for run in self.record.runs if (run.node, run.kind, run.tick) == (node, kind, tick))
@@ -404,10 +411,104 @@ def test_what_died_with_its_machine_is_excused() -> None:
     assert story.broken() == []
 
 
+def claimed(story: Story) -> Story:
+    """The same with each run claimed by the node that ran it first; another active node found it claimed."""
+    story.record.settings = Settings(claim_wait=10.0)
+    for run in sorted(story.record.runs, key=lambda run: run.ran or END):
+        if run.ran is None:
+            continue
+        holder = story.record.claims.setdefault((run.kind, run.tick), Claimed(run.node, run.status, False))
+        if holder.node != run.node:
+            story.relogs(run, f"state=active status=ignore by={holder.node}")
+            run.started, run.ended, run.left, run.status = None, None, run.begun + 0.05, 0
+    return story
+
+
+def refuse(story: Story, node: str, tick: int) -> None:
+    """Have a tick claimed by nobody, after 10 s."""
+    run = story.run(node, "plain", tick)
+    run.started, run.ended, run.left, run.status = None, None, run.begun + 10.0, REFUSED
+    story.relogs(run, f"state=active claim=unknown status=fail dur=10 exit={REFUSED}")
+    story.record.claims.pop(("plain", tick))
+
+
+def test_with_claims_no_tick_runs_twice_and_what_another_node_has_is_ignored() -> None:
+    story = claimed(Story(("node1", 0.0, END), ("node2", 20.0, 21.0)))
+    story.fails("node2", "network cut", 19.0, 21.0)
+    judged = story.judge()
+    assert judged.violations == []
+    assert judged.doubled == {}
+    assert judged.counts["runs of an active node that another one had claimed"] > 4
+
+
+def test_with_claims_a_tick_that_ran_twice_is_told_whatever_the_cause() -> None:
+    story = claimed(Story(("node1", 0.0, END), ("node2", 20.0, 21.0)))
+    story.fails("node2", "network cut", 19.0, 21.0)
+    run = story.run("node2", "plain", 41)
+    run.started = run.begun + 0.1
+    assert "tick 41 of plain ran on node1 and node2, though claimed" in story.broken()
+
+
+def test_with_claims_takeover_wait_costs_nothing() -> None:
+    judged = claimed(failover()).judge()
+    assert judged.violations == []
+    assert judged.doubled == {}
+    assert ("wait", "keepalived killed") not in judged.lost
+
+
+@pytest.mark.parametrize(
+    ("hit", "cause"),
+    [
+        ([("node2", "etcd killed"), ("node3", "machine killed")], "no quorum"),
+        ([("node1", "network cut")], "cut off from etcd"),
+        ([("node2", "etcd hung")], None),
+        ([("node1", "etcd hung")], None),
+        ([("node1", "keepalived hung"), ("node2", "keepalived hung")], None),
+        ([], None),
+    ],
+)
+def test_a_run_that_nobody_could_claim_needs_a_reason(hit: list[tuple[str, str]], cause: str | None) -> None:
+    story = claimed(Story())
+    refuse(story, "node1", 40)
+    for node, kind in hit:
+        story.fails(node, kind, 19.0, 19.9)
+    judged = story.judge()
+    told = "node1: tick 40 of plain could not be claimed, and etcd had no reason for that"
+    assert (told in [text for _when, text in judged.violations]) is (cause is None)
+    assert cause is None or judged.lost == {("plain", cause): 1}
+
+
+def test_a_tick_that_was_claimed_and_run_by_nobody_is_told_unless_its_node_died() -> None:
+    story = claimed(Story())
+    run = story.run("node1", "plain", 40)
+    run.started = run.ended = None
+    run.left, run.status = run.begun + 0.05, 0
+    assert any("tick 40 of plain was run by nobody, and claimed by" in text for text in story.broken())
+    story.fails("node1", "machine killed", 20.0, 20.5)
+    run.left = run.status = None
+    assert story.judge().lost["plain", "its node died after the claim"] == 1
+
+
+def test_a_claim_that_was_found_too_late_is_no_run() -> None:
+    story = claimed(Story())
+    refuse(story, "node1", 40)
+    story.fails("node1", "network cut", 19.0, 25.0)
+    story.record.claims["plain", 40] = Claimed("node1", None, True)
+    assert story.judge().lost == {("plain", "claimed too late"): 1}
+
+
+def test_a_run_that_the_ledger_does_not_have_is_told() -> None:
+    story = claimed(Story())
+    story.record.claims["plain", 40] = Claimed("node2", 0, False)
+    assert any(text.startswith("node1: tick 40 of plain was run, and the ledger says") for text in story.broken())
+
+
 def test_the_same_seed_gives_the_same_faults() -> None:
     assert faults.draw(7, 600) == faults.draw(7, 600)
     assert faults.draw(7, 600) != faults.draw(8, 600)
     assert {planned.kind for planned in faults.draw(7, 3600)} == {*faults.KINDS, *faults.DEPLOYMENTS}
+    with_claims = {planned.kind for planned in faults.draw(7, 3600, claims=True)}
+    assert with_claims == {*faults.KINDS, *faults.CLAIM_KINDS, *faults.DEPLOYMENTS}
 
 
 def test_a_record_is_read_as_the_nodes_wrote_it(tmp_path: Path) -> None:
