@@ -8,6 +8,7 @@ an entry's words as a shell would, with a gap for what only a shell knows.
 
 import errno
 import hashlib
+import itertools
 import os
 import pwd
 import re
@@ -38,6 +39,11 @@ MOST_COMPARED = 1_000_000
 
 #: What a line costs beside its comparisons: it is kept.
 _COST = 100
+
+#: How many entries of a user's own crontab count, root's excepted, and how much of a name, in characters: what is known
+#: of all entries has to fit into one file of counters.
+MOST_OF_ONE = 2000
+_LONGEST_NAME = 200
 
 #: Stands for what only a shell knows. A crontab cannot hold it.
 GAP = "\0"
@@ -93,7 +99,8 @@ def find(spools: "Iterable[str]" = SPOOLS, etc: str = "/etc") -> "list[Entry]":
     """
     found: "list[Entry]" = []
     for path, user in crontabs(spools, etc):
-        found += entries(read(path), path, user)
+        own = entries(read(path), path, user)
+        found += own if user in (None, "root") else itertools.islice(own, MOST_OF_ONE)
     users: "dict[tuple[str, str], set[str]]" = {}
     for entry in found:
         if not entry.name.endswith(f" ({entry.user})"):
@@ -131,9 +138,16 @@ def crontabs(spools: "Iterable[str]", etc: str) -> "Iterator[tuple[str, str | No
 def _names(folder: str) -> "list[str]":
     try:
         with os.scandir(folder) as found:
-            return sorted(each.name for each in found if each.is_file())
+            return sorted(each.name for each in found if _is_file(each))
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False  # a link into another user's folder, who has it lead in a circle, or to a file system of his own
 
 
 def read(path: str) -> str:
@@ -149,13 +163,14 @@ def read(path: str) -> str:
         OSError: it cannot be read.
     """
     try:
-        fd = files.open_regular(path)
+        with open(files.open_regular(path), "rb") as stream:
+            return stream.read(MAX_BYTES).decode("utf-8", "surrogateescape")
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.EINVAL):
-            return ""  # removed since, or replaced by something else: a link may lead into another user's folder
+        # Removed since, or replaced by something else: a link may lead into another user's folder, and whatever he puts
+        # there must not keep the administrator from all other crontabs.
+        if error.errno in (errno.ENOENT, errno.EINVAL) or os.path.islink(path):
+            return ""
         raise
-    with open(fd, "rb") as stream:
-        return stream.read(MAX_BYTES).decode("utf-8", "surrogateescape")
 
 
 class Line(NamedTuple):
@@ -230,7 +245,7 @@ def entries(text: str, path: str, user: "str | None") -> "Iterator[Entry]":
             continue
         logged = _logged(request.words)
         digest = hashlib.sha256(logged.encode("utf-8", "backslashreplace")).hexdigest()[:8]
-        label = log.one_line(line.name)
+        label = log.one_line(line.name[:_LONGEST_NAME])
         if label and user is not None and uid != 0:
             label += f" ({line.user})"  # what a user writes is not to be taken for another's entry
         label = label or f"{line.user}-{digest}"
@@ -400,6 +415,8 @@ class Index:
             if uid in (None, entry.uid):
                 return entry
         gapped = self._gapped.get((cluster, uid), ())
+        if not gapped or len(command) > log.MAX_COMMAND:
+            return None  # nothing to compare with, or nothing that rcron has logged: it is not kept, whoever wrote it
         asked = (cluster, command, uid)
         if asked not in self._known:
             left = self._left.get(uid, MOST_COMPARED) - len(gapped) - _COST

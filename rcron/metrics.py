@@ -373,11 +373,13 @@ def _entry_samples(
         # A new entry was due before it was there, and so was one whose schedule was changed.
         if moment is not None and moment >= counted.seen_since(cluster, entry, now):
             due[entry.name] = max(moment, due.get(entry.name, 0.0))
-    for name in sorted({entry.name for entry in found}):
+    of_name: "dict[str, list[entries.Entry]]" = {}
+    for entry in found:
+        of_name.setdefault(entry.name, []).append(entry)
+    for name, those in sorted(of_name.items()):
         labels = {"cluster_name": cluster, "entry": name}
-        for entry in found:
-            if entry.name == name:
-                yield Sample("rcron_entry_info", {**labels, "crontab": entry.crontab, "line": str(entry.line)}, 1)
+        for entry in those:
+            yield Sample("rcron_entry_info", {**labels, "crontab": entry.crontab, "line": str(entry.line)}, 1)
         if name in due:
             yield Sample("rcron_entry_due_timestamp_seconds", labels, due[name])
         job = counted.jobs.get(f"{cluster}\n{name}", {})

@@ -11,6 +11,7 @@ tests/unit/rcron/c_rcron.json holds what it did, and test_migrate.py compares. T
   ends with the low byte of what system(3) returns, which is 0 unless a signal ended the job.
 """
 
+import itertools
 import os
 import re
 import shlex
@@ -24,8 +25,11 @@ FIX = "fix"
 #: It may make a difference, which only a person can tell.
 LOOK = "look"
 
-#: The most mistakes of one configuration that are shown: beyond, they are one, in the wrong file.
+#: The most mistakes of one configuration, or of one entry, that are shown: beyond, they are one, in the wrong file.
 MOST = 50
+
+#: How much of a finding is shown, in characters: a line may hold ten thousand calls, each of which quotes the rest.
+MAX_TEXT = 2000
 
 #: What the C rcron makes of a state file: fgets(3) with room for 9 bytes.
 _C_BYTES = 9
@@ -94,7 +98,10 @@ def findings(
     for path, user in entries.crontabs(spools, etc):
         for line in entries.lines(entries.read(path), user):
             calls += 1
-            found += [Finding(level, f"{path}:{line.number}", text) for level, text in in_command(line.command)]
+            found += [
+                Finding(level, f"{path}:{line.number}", text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…")
+                for level, text in itertools.islice(in_command(line.command), MOST)
+            ]
     return found, [*examined, f"{calls} crontab {'entry' if calls == 1 else 'entries'}"]
 
 

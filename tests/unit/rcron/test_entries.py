@@ -167,8 +167,11 @@ def test_a_crontab_that_is_exchanged_for_a_fifo_holds_nobody_up(
     if not is_protected:
         monkeypatch.setattr(entries.files, "open_regular", lambda path: os.open(path, os.O_RDONLY))
 
+    class LateError(Exception):
+        """Not an OSError, which a crontab that cannot be read is, too."""
+
     def late(_number: int, _frame: object) -> None:
-        raise TimeoutError
+        raise LateError
 
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, 5 if is_protected else 0.5)
@@ -176,7 +179,7 @@ def test_a_crontab_that_is_exchanged_for_a_fifo_holds_nobody_up(
         if is_protected:
             assert [entry.command for entry in entries.find([], str(tmp_path))] == ["other"]
         else:
-            with pytest.raises(TimeoutError):
+            with pytest.raises(LateError):
                 entries.find([], str(tmp_path))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -219,3 +222,58 @@ def test_a_user_s_thousands_of_entries_and_lines_cost_only_his_own_counts(
         assert index.entry("c1", f"job {number} x", mine.uid + 1) is None
     assert (len(compared) > 10_000) == (not is_protected)
     assert index.entry("c1", "mine x", mine.uid) == rooted
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+@pytest.mark.parametrize("how", ["circle", "folder", "silent"])
+def test_a_link_into_a_user_s_folder_keeps_nobody_from_the_other_crontabs(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, how: str, is_protected: bool
+) -> None:
+    """He has it lead in a circle, to a name that is too long, or to a file system of his own, which refuses root."""
+    (tmp_path / "cron.d").mkdir()
+    (tmp_path / "cron.d" / "app").symlink_to(tmp_path / "his" / "file")
+    (tmp_path / "cron.d" / "other").write_text(f"* * * * * {ME} rcron other\n")
+    (tmp_path / "his").mkdir()
+    if how == "circle":
+        (tmp_path / "his" / "file").symlink_to("file")
+    elif how == "folder":
+        (tmp_path / "his" / "file").symlink_to("x" * 1000)
+    else:
+        (tmp_path / "his" / "file").touch()
+        real = entries.files.open_regular
+
+        def refuse(path: str) -> int:
+            if path.endswith("app"):
+                raise PermissionError(13, "Permission denied", path)
+            return real(path)
+
+        monkeypatch.setattr(entries.files, "open_regular", refuse)
+    if not is_protected:
+        monkeypatch.setattr(entries, "_is_file", lambda each: each.is_file())
+        monkeypatch.setattr(os.path, "islink", lambda _path: False)
+        with pytest.raises(OSError, match="app"):
+            entries.find([], str(tmp_path))
+    else:
+        assert [entry.command for entry in entries.find([], str(tmp_path))] == ["other"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root knows two users' crontabs")
+def test_a_user_s_thousands_of_entries_and_long_names_leave_room_for_the_others(tmp_path: pathlib.Path) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (spool / "daemon").write_text("* * * * * rcron a\n" * 3000 + f"#Ansible: {'x' * 900_000}\n* * * * * rcron a\n")
+    (spool / "root").write_text("* * * * * rcron b\n" * 3000)
+    found_of = [entry.user for entry in entries.find([str(spool)], str(tmp_path))]
+    assert (found_of.count("daemon"), found_of.count("root")) == (2000, 3000)
+    (spool / "daemon").write_text(f"#Ansible: {'x' * 900_000}\n* * * * * rcron a\n")
+    assert [len(entry.name) for entry in entries.find([str(spool)], "/nonexistent")][:1] == [200 + len(" (daemon)")]
+
+
+def test_lines_of_users_who_have_no_entry_are_not_kept() -> None:
+    (mine,) = found('* * * * * rcron mine "$A"')
+    index = entries.Index([mine], {mine.conf: "c1"})
+    for uid in range(mine.uid + 1, mine.uid + 1000):
+        assert index.entry("c1", "mine " + "x" * 2000, uid) is None
+    assert index.entry("c1", "mine " + "x" * 100_000, mine.uid) is None
+    assert not index._known
+    assert index.entry("c1", "mine x", mine.uid) == mine

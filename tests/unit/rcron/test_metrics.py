@@ -689,3 +689,23 @@ def test_a_run_ends_whatever_has_been_logged_and_the_next_one_goes_on(
         syslog.write_text(syslog_line(OK) * 7)
     series = 'rcron_entry_runs_total{cluster_name="c1",entry="nightly backup",status="ok"}'
     assert [host.samples([str(syslog)])[series] for _turn in range(4)] == ["3", "6", "7", "7"]
+
+
+def test_ten_thousand_entries_take_no_longer_for_each_of_them(host: Host) -> None:
+    """A user may have so many, and more; each was compared with all others."""
+    compared = []
+
+    class Name(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            compared.append(1)
+            return str.__eq__(self, other)
+
+    host.crontab = "* * * * * /usr/bin/rcron a\n"
+    (one,) = host.entries()
+    found = [one._replace(name=Name(f"his {number}")) for number in range(1000)]
+    counted = metrics.Counted({}, {}, {})
+    assert len(list(metrics._entry_samples("c1", found, counted, 0, {}))) > 1000
+    assert len(compared) < 50_000

@@ -223,3 +223,13 @@ def test_the_command_reports_all_of_it_and_changes_nothing(tmp_path: pathlib.Pat
     (etc / "cron.d" / "app").unlink()
     assert ctl.main(["migrate-check", str(conf)]) == 0
     assert capsys.readouterr().out == f"0 to fix, 0 to look at in {conf}, {path}, 0 crontab entries\n"
+
+
+def test_a_line_of_ten_thousand_calls_is_not_quoted_ten_thousand_times(tmp_path: pathlib.Path) -> None:
+    """Each finding quotes the rest of the line: it would take root gigabytes."""
+    conf = tmp_path / "rcron.conf"
+    conf.write_text(f"state_file = {tmp_path}/state\n")
+    (tmp_path / "crontab").write_text(f"* * * * * root {'rcron cd /x;' * 10_000}\n* * * * * root rcron cd /y\n")
+    found, _examined = migrate.findings(str(conf), [], str(tmp_path))
+    assert sum(len(finding.text) for finding in found) < 200_000
+    assert found[-1].where.endswith(":2")
