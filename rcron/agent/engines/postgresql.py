@@ -9,6 +9,8 @@ asynchronously loses acknowledged claims: `check` says so.
 A cluster's lease is a row, and ends by the database's clock. The row stays, for the term.
 """
 
+import os
+import socket
 import threading
 from typing import Any
 
@@ -56,6 +58,10 @@ GRANTS = """\
 GRANT USAGE ON SCHEMA rcron TO "{role}";
 GRANT SELECT, INSERT, UPDATE, DELETE ON rcron.claims, rcron.windows, rcron.leases, rcron.wanted TO "{role}";
 """
+
+#: After how many seconds a statement's connection is cut. The server ends a statement after ATTEMPT, but not the wait
+#: for a synchronous standby that follows its commit, and if that is cancelled, it answers that all is well.
+CUT = 2 * ATTEMPT
 
 #: For how many days a claim is kept, and how many are deleted at a time.
 KEEP_DAYS = 90
@@ -170,10 +176,16 @@ class PostgreSQL(Engine):
             if connection is None or connection.closed:
                 connection = self._psycopg2.connect(**self._options)
                 connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(statement, values)
-                rows = cursor.fetchall() if cursor.description else []
-                count = int(cursor.rowcount)
+            timer = threading.Timer(CUT, _cut, (connection.fileno(),))
+            timer.daemon = True
+            timer.start()
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute(statement, values)
+                    rows = cursor.fetchall() if cursor.description else []
+                    count = int(cursor.rowcount)
+            finally:
+                timer.cancel()
         except self._psycopg2.Error as error:
             # Whatever it is, the next statement gets a new connection: the server may be another one by then.
             if connection is not None:
@@ -267,6 +279,19 @@ class PostgreSQL(Engine):
 def engine(conf: AgentConf) -> Engine:
     """Return the engine. Raises ValueError if it cannot be used."""
     return PostgreSQL(conf)
+
+
+def _cut(number: int) -> None:
+    """End the connection that another thread waits for.
+
+    Args:
+        number: Its file descriptor.
+    """
+    try:
+        with socket.socket(fileno=os.dup(number)) as same:
+            same.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it has ended
 
 
 def _line(error: Exception) -> str:

@@ -3,7 +3,9 @@
 """The engine PostgreSQL: its statements, run by SQLite, which takes the same `INSERT … ON CONFLICT … RETURNING`."""
 
 import pathlib
+import socket
 import sqlite3
+import time
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ WANTED = "CREATE TABLE rcron.wanted (cluster, place, until, PRIMARY KEY (cluster
 class Database:
     """psycopg2's place.
 
+    hangs: whether a commit waits for a standby that is away, for ever.
     lost: how many of the next answers get lost after what they answer has been done. options: what was connected with.
     now: the server's time, in seconds.
     """
@@ -45,6 +48,7 @@ class Database:
         self.now = 1000.0
         self.tables.create_function("clock_timestamp", 0, lambda: self.now)
         self.lost = 0
+        self.hangs = False
         self.connections = 0
         self.options: "dict[str, str]" = {}
 
@@ -71,7 +75,12 @@ class Connection:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._socket, self._server = socket.socketpair()
         self._rows: "list[Any]" = []
+
+    def fileno(self) -> int:
+        """Its file descriptor."""
+        return self._socket.fileno()
 
     def cursor(self) -> "Connection":
         """A cursor."""
@@ -90,6 +99,9 @@ class Connection:
         )
         self._rows = cursor.fetchall()
         self.description, self.rowcount = cursor.description, cursor.rowcount
+        if self._database.hangs:
+            assert self._socket.recv(1) == b"", "the connection is cut"
+            raise Database.Error("server closed the connection unexpectedly")
         if self._database.lost:
             self._database.lost -= 1
             raise Database.Error("server closed the connection unexpectedly\n\tThis probably means …")
@@ -108,6 +120,21 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Database:
     found = Database()
     monkeypatch.setattr(postgresql, "module", lambda _name, _package: found)
     return found
+
+
+def test_a_commit_that_waits_for_a_standby_is_given_up_and_can_be_repeated(
+    database: Database, engine: postgresql.PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "CUT", 0.1)
+    database.hangs = True
+    with pytest.raises(EngineError, match="closed the connection"):
+        engine.claim(CLAIM)
+    database.hangs = False
+    assert engine.claim(CLAIM).token == "t1"
+    assert database.connections == 2
+    time.sleep(0.2)
+    assert engine.claim(CLAIM).token == "t1"
+    assert database.connections == 2, "a connection whose statement has ended is kept"
 
 
 @pytest.fixture
