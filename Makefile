@@ -33,6 +33,11 @@ FOR_CONTAINERS := podman:podman runc:runc nft:nftables iptables:iptables mmdebst
 FOR_TESTS := python=ensurepip:python3-venv shellcheck:shellcheck chronic:moreutils perl:perl groff:groff-base promtool:prometheus \
     lintian:lintian
 
+# Real engines with their client libraries, for Debian's own Python.
+POSTGRESQL := /usr/lib/postgresql/*/bin
+FOR_RACES := etcd:etcd-server redis-server:redis-server redis-cli:redis-tools $(POSTGRESQL)/pg_basebackup:postgresql \
+    python=psycopg2:python3-psycopg2 python=redis:python3-redis
+
 # The longest first, so that the last two end at about the same time.
 LONGEST := default suites ucarp pacemaker
 FOUND := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
@@ -144,6 +149,11 @@ soak: SECONDS ?= 600
 .PHONY: soak
 soak: $(INSTALLED) $(COLLECTION) containers ## SECONDS=600 SEED=… CLAIMS=yes: three nodes in faults: no run lost or doubled without a known cause
 	@python tests/soak/soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(CLAIMS),--claims)
+
+.PHONY: races
+races: ## Real etcd, PostgreSQL and Redis (ENGINES="etcd redis"): claimers race while servers fail, ten minutes
+	@PYTHON=/usr/bin/python3 tests/system_packages.sh $(FOR_RACES)
+	@PATH="$$(printf '%s\n' $(POSTGRESQL) | tail -n 1):$$PATH" /usr/bin/python3 tests/engines/races.py $(ENGINES)
 
 .PHONY: load
 load: $(INSTALLED) $(COLLECTION) containers ## 500 entries due in one minute on three nodes, 2,000 waiting jobs: half an hour

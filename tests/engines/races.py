@@ -4,9 +4,10 @@
 
     python3 tests/engines/races.py [etcd] [postgresql] [redis]
 
-starts the servers itself, as processes of 127.0.0.1, from PATH (etcd; postgres and initdb; redis-server). Ends with
-status 1 if a run had two winners, or if one had none although the engine answered in the end. README.md has what was
-measured.
+starts the servers itself, as processes of 127.0.0.1, from PATH (etcd; postgres, initdb and pg_basebackup; redis-server
+and redis-cli). Ends with status 1 if a run had two winners, or if one had none although the engine answered in the end.
+What a failover of Redis or of an asynchronous PostgreSQL loses is printed, and is not counted as a failure. README.md
+has what was measured.
 """
 
 from __future__ import annotations
@@ -174,6 +175,44 @@ def race(name: str, engine: Callable[[int], Engine], faults: Callable[[threading
     return two == 0 and one == FIRES
 
 
+#: How many runs are claimed before a failover, and how long the other claimer waits for the new server, in seconds.
+BEFORE = 50
+BACK = 20.0
+
+
+def fail_over(name: str, before: Engine, switch: Callable[[], None], after: Engine) -> int:
+    """Have one claimer claim runs, then a failover, and then another one claim the same. Prints a line.
+
+    Args:
+        name: The race's name.
+        before: The engine of the first claimer.
+        switch: Puts another server in the place of the one that the first claimer has asked.
+        after: The engine of the second claimer.
+
+    Returns:
+        How many runs both have won.
+    """
+
+    def claim(number: int, fire: int) -> Claim:
+        return Claim("c1", "root", name, str(fire), f"t{number}", f"node{number}", int(time.time()))
+
+    won = [fire for fire in range(BEFORE) if before.claim(claim(1, fire)).token == "t1"]
+    switch()
+    again = 0
+    for fire in won:
+        until = time.monotonic() + BACK
+        while True:
+            try:
+                again += after.claim(claim(2, fire)).token == "t2"
+                break
+            except EngineError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+    print(f"{name:<34} {len(won)} runs claimed before a failover, {again} of them claimed again after it", flush=True)
+    return again
+
+
 def conf_of(engine: str, endpoints: str) -> AgentConf:
     """An agent.conf."""
     conf = AgentConf("races")
@@ -333,6 +372,91 @@ def postgres(folder: pathlib.Path) -> Iterator[bool]:
                 server.start()
 
         yield race("PostgreSQL, killed and started", lambda _number: database_at(port), crash)
+    for name, synchronous in (("asynchronous", False), ("synchronous", True)):
+        place = folder / name
+        place.mkdir()
+        again = postgres_failover(place, synchronous)
+        # An asynchronous standby that was away has none of the claims.
+        yield again == 0 or not synchronous
+
+
+def stand_alone(engine: Engine, standby: Program) -> None:
+    """Have a run claimed while the synchronous standby is away: nobody can tell whose it is until it is there again."""
+    claim = Claim("c1", "root", "alone", "1", "t1", "node1", int(time.time()))
+    standby.kill()
+    began = time.monotonic()
+    with contextlib.suppress(EngineError):
+        raise AssertionError(f"claimed without the standby: {engine.claim(claim)}")
+    waited = time.monotonic() - began
+    standby.start()
+    while True:
+        try:
+            assert engine.claim(claim).token == "t1"
+            break
+        except EngineError:
+            assert time.monotonic() < began + BACK, "the standby does not come back"
+    print(f"PostgreSQL, its synchronous standby is away: could not tell after {waited:.1f} s, and won when it was back")
+
+
+def postgres_failover(folder: pathlib.Path, synchronous: bool) -> int:
+    """Have a standby take over, which was away meanwhile unless it replicates synchronously. Returns how many runs were
+    claimed twice."""
+    with postgres_server(folder) as (port, server):
+        make_tables(port)
+        first = database_at(port)
+        assert isinstance(first, postgresql.PostgreSQL)
+        user = "nobody" if os.geteuid() == 0 else ""
+        options = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+        copy = pathlib.Path(shutil.which("initdb") or "initdb").resolve().with_name("pg_basebackup")
+        source = ["-h", "127.0.0.1", "-p", str(port), "-U", "postgres"]
+        command = [copy, *source, "-D", f"{folder}/standby", "-R", "--checkpoint=fast"]
+        subprocess.run(command, check=True, capture_output=True, cwd="/", **options)  # type: ignore[call-overload]
+        other = free_port()
+        settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
+        postgres = shutil.which("postgres") or "postgres"
+        standby = Program([postgres, "-D", f"{folder}/standby", "-p", str(other), *settings], user)
+        try:
+            until = time.monotonic() + BACK
+            while not first._run("SELECT pid FROM pg_stat_replication WHERE state = 'streaming'")[1]:
+                assert time.monotonic() < until, "the standby does not replicate"
+                time.sleep(0.1)
+            if synchronous:
+                first._run("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                first._run("SELECT pg_reload_conf()")
+                time.sleep(1)
+            else:
+                standby.kill()
+            name = f"PostgreSQL, {'synchronous' if synchronous else 'asynchronous, standby was away'}"
+
+            def switch() -> None:
+                server.kill()
+                if not synchronous:
+                    standby.start()
+                promoted = database_at(other)
+                # It may be read only yet, which the engine does not ask for.
+                promoted._options["target_session_attrs"] = "any"  # type: ignore[attr-defined]
+                until = time.monotonic() + BACK
+                while True:
+                    try:
+                        promoted._run("SELECT pg_promote()")  # type: ignore[attr-defined]
+                        return
+                    except EngineError:
+                        assert time.monotonic() < until, "the standby does not answer"
+                        time.sleep(0.2)
+
+            if synchronous:
+                stand_alone(first, standby)
+            return fail_over(name, first, switch, database_at(other))
+        finally:
+            standby.signal(signal.SIGINT)
+            time.sleep(1)
+            standby.kill()
+
+
+def tell(port: int, *words: str) -> str:
+    """Send a command to a Redis server. Returns its answer."""
+    command = ["redis-cli", "-p", str(port), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def redis(folder: pathlib.Path) -> Iterator[bool]:
@@ -363,6 +487,28 @@ def redis(folder: pathlib.Path) -> Iterator[bool]:
                 servers[0].start()
 
         yield race("Redis, killed and started, AOF", engine, crash)
+        for name, is_away in (("with its replica", False), ("replica was away", True)):
+            tell(ports[0], "REPLICAOF", "NO", "ONE")
+            tell(ports[1], "REPLICAOF", "127.0.0.1", str(ports[0]))
+            while "state=online" not in tell(ports[0], "INFO", "replication"):
+                time.sleep(0.1)
+            if is_away:
+                # It hangs, and its master gives it up.
+                servers[1].signal(signal.SIGSTOP)
+                tell(ports[0], "CONFIG", "SET", "repl-timeout", "2")
+                while "connected_slaves:0" not in tell(ports[0], "INFO", "replication"):
+                    time.sleep(0.1)
+
+            def switch() -> None:
+                servers[0].kill()
+                servers[1].signal(signal.SIGCONT)
+                time.sleep(0.5)
+                tell(ports[1], "REPLICAOF", "NO", "ONE")
+
+            fail_over(f"Redis, {name}", engine(0), switch, engine_of(conf_of("redis", f"127.0.0.1:{ports[1]}")))
+            servers[0].start()
+            time.sleep(1)
+            yield True
     finally:
         for server in servers:
             server.kill()
