@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import stat
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from . import installer
@@ -22,7 +24,7 @@ from .package import Wanted
 from .places import PROGRAMS, SHARED, Places, entries, is_our_link
 from .preflight import examine
 from .processes import run, users_of
-from .steps import Remove, RemoveFolder, RemoveLauncher, RemoveUnit, RemoveUnused, Step, owner_of_all
+from .steps import GiveAway, Remove, RemoveFolder, RemoveLauncher, RemoveUnit, RemoveUnused, Step, owner_of_all
 from .trust import exposure
 
 #: The mode of the folders for state and pin: rcron.files.FOLDER_MODE says why.
@@ -86,7 +88,7 @@ def present(places: Places, wanted: Wanted) -> Plan:
         folder_step(os.path.dirname(places.conf), 0o755, owner_of_all()),
         file_step(places.tmpfiles, _tmpfiles_text(places, wanted)),
         # An image has no state: systemd-tmpfiles creates the folder when the host boots.
-        *([] if places.destdir else [folder_step(states, SEARCHABLE, state_owner), _lock_step(places, state_owner[0])]),
+        *([] if places.destdir else [folder_step(states, SEARCHABLE, state_owner), *_state_steps(places, state_owner)]),
         # rcronctl creates it with the first pin.
         folder_step(pins, SEARCHABLE, owner_of_all()) if os.path.isdir(pins) and pins != states else None,
         *(folder_step(path) for path in [*places.man_folders, places.bin_dir]),
@@ -104,17 +106,26 @@ def present(places: Places, wanted: Wanted) -> Plan:
     return Plan(library, [step for step in steps if step is not None])
 
 
-def _lock_step(places: Places, uid: int) -> Step | None:
-    """Return the step that removes the lock of another state_user, who was: the new one could not open it.
+def _state_steps(places: Places, owner: tuple[int, int]) -> Iterator[Step]:
+    """Yield the steps that take another state_user's, who was, files away from him.
 
-    The next writer makes a new lock. It is not given away: it may be another file's second name.
+    He could go on writing the state and the record in their places, and hold the lock, which the new one could not even
+    open. The next writer makes a new lock. No file is given away as it is: it may be another file's second name.
     """
-    lock = f"{places.state_path}.lock"
-    try:
-        owner = os.lstat(lock).st_uid
-    except OSError:
-        return None
-    return None if owner == uid else Remove(lock, f"{lock}\n", "")
+    for kind in ("", ".feeder", ".refused", ".lock"):
+        path = f"{places.state_path}{kind}"
+        try:
+            found = os.lstat(path)
+        except OSError:
+            continue
+        if found.st_uid == owner[0]:
+            continue
+        if kind == ".lock":
+            yield Remove(path, f"{path}\n", "")
+        elif not stat.S_ISDIR(
+            found.st_mode
+        ):  # a writer replaces an empty folder, and a full one is the administrator's
+            yield GiveAway(path, f"{path} {found.st_uid}\n", f"{path} {owner[0]}\n", owner)
 
 
 def _are_launchers_first(places: Places, conf: Step | None, library: str) -> bool:

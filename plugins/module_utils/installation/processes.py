@@ -12,6 +12,10 @@ import subprocess
 #: Seconds that a program has: an interpreter that compiles the package on a slow host needs some.
 TIME_LIMIT = 60.0
 
+#: How much of a process's command line is read, in bytes. A process decides how long it seems (PR_SET_MM_MAP in
+#: prctl(2)), up to terabytes, and the folder is named before the words of the job.
+MOST_WORDS = 1 << 16
+
 
 def run(argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
     """Run a program to its end.
@@ -70,7 +74,7 @@ def users_of(library: str) -> list[int]:
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/cmdline", "rb") as line:
-                    words = line.read().split(b"\0")
+                    words = line.read(MOST_WORDS).split(b"\0")
             except OSError:
                 continue  # it has just ended
             if any(word.endswith(b"=" + folder) or word.startswith(folder + b"/") for word in words):

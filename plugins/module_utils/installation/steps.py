@@ -19,6 +19,9 @@ from .package import Package
 #: How many seconds after its start a process has surely read everything that it needs of a version's folder.
 LOADED = 5.0
 
+#: The largest state file and the largest record, in bytes (rcron/state.py, rcron/feed.py).
+MOST = 4096
+
 
 @dataclass
 class Step:
@@ -216,6 +219,66 @@ class Remove(Step):
         finally:
             os.close(folder)
         return True
+
+
+@dataclass
+class GiveAway(Step):
+    """Replace a small file of the state's folder by a copy that is another user's: whoever had it may have it open.
+
+    Attributes:
+        owner: The user and group IDs.
+    """
+
+    owner: tuple[int, int]
+
+    def do(self) -> bool:
+        """Copy it under another name, and rename that, within that very folder, as Remove does. Else remove it."""
+        above, name = os.path.split(self.path)
+        folder = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        draft = f".rcron-{os.urandom(8).hex()}"
+        try:
+            data, times = _content(name, folder)
+            if data is None:
+                os.unlink(name, dir_fd=folder)
+                return True
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with open(os.open(draft, flags, 0o600, dir_fd=folder), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fchmod(file.fileno(), 0o644)
+                os.fchown(file.fileno(), *self.owner)
+                os.utime(file.fileno(), ns=times)
+                os.fsync(file.fileno())
+            os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except FileNotFoundError:
+            return True  # a feeder has replaced it, or somebody removed it, meanwhile
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(draft, dir_fd=folder)
+            raise
+        finally:
+            os.close(folder)
+        return True
+
+
+def _content(name: str, folder: int) -> tuple[bytes | None, tuple[int, int]]:
+    """Return what a small file in a folder holds, and its times; None for anything else, which is not opened.
+
+    It must be one that everyone may read: it may be the second name of a file that only root may.
+
+    Raises:
+        OSError: It is not there.
+    """
+    nothing = None, (0, 0)
+    place = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        found = os.fstat(place)
+        if not stat.S_ISREG(found.st_mode) or not found.st_mode & stat.S_IROTH or found.st_size > MOST:
+            return nothing
+        with open(f"/proc/self/fd/{place}", "rb") as file:
+            return file.read(MOST), (found.st_atime_ns, found.st_mtime_ns)
+    finally:
+        os.close(place)
 
 
 @dataclass

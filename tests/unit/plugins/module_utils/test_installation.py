@@ -734,6 +734,71 @@ def test_the_lock_of_a_former_state_user_is_taken_away(root, places, wanted):
     assert os.path.exists("/etc/shadow")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_a_former_state_user_writes_neither_the_state_nor_the_record_any_more(root, places, wanted):
+    """He may have them open, and nobody replaces a state that is confirmed: the operator's may stay for months."""
+    install(places, wanted(package()))
+    files = {name: root / "run" / name for name in ("state", "state.feeder", "state.refused")}
+    held = {}
+    for name, path in files.items():
+        path.write_text(f"{name}\n")
+        held[name] = path.open("r+")
+    assert present(places, wanted(package())).steps == []
+    for path in files.values():
+        os.chown(path, 12345, 12345)
+        os.utime(path, (1000, 2000))
+    assert install(places, wanted(package())) == [str(path) for path in files.values()]
+    assert present(places, wanted(package())).steps == []
+    for name, path in files.items():
+        with held[name] as file:
+            file.write("his")
+        found = path.stat()
+        assert (path.read_text(), found.st_mtime, oct(found.st_mode)) == (f"{name}\n", 2000.0, "0o100644")
+        assert (found.st_uid, found.st_gid) == (os.geteuid(), os.getegid())
+    assert sorted(path.name for path in (root / "run").iterdir()) == sorted(files)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+@pytest.mark.parametrize("kind", ["link", "fifo", "secret", "large"])
+def test_nothing_of_root_s_is_given_to_a_state_user_in_the_place_of_the_state(root, places, wanted, kind):
+    """He may give any name in his folder to any file: a second one, too, with fs.protected_hardlinks=0."""
+    install(places, wanted(package()))
+    secret, path = root / "secret", root / "run" / "state"
+    secret.write_text("root's\n" if kind != "large" else "x" * 5000)
+    secret.chmod(0o600 if kind != "large" else 0o644)
+    if kind == "link":
+        path.symlink_to(secret)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        os.link(secret, path)
+    os.lchown(path, 12345, 12345)
+    assert install(places, wanted(package())) == [str(path)]
+    assert not os.path.lexists(path)
+    assert secret.exists()
+
+
+def test_a_state_that_is_gone_already_needs_no_new_owner(tmp_path):
+    assert steps.GiveAway(str(tmp_path / "state"), "", "", (os.geteuid(), os.getegid())).do()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_process_decides_how_much_of_its_command_line_is_read(tmp_path):
+    """One may seem to have terabytes of it: PR_SET_MM_MAP in prctl(2)."""
+    endless = ["x" * 120_000] * 10
+    waits = [sys.executable, "-c", "input()"]
+    running = [
+        subprocess.Popen([*waits, *words], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        for words in ([*endless, f"{tmp_path}/lib/bin/rcron"], [f"-ISXrcron={tmp_path}/lib", *endless])
+    ]
+    try:
+        assert processes.users_of(f"{tmp_path}/lib") == [running[1].pid]
+    finally:
+        for one in running:
+            one.kill()
+            one.communicate()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has state files of others")
 @pytest.mark.parametrize(("state_file", "is_refused"), [("", True), ("/var/run/rcron-theirs/state", False)])
 def test_a_pin_never_lies_in_a_folder_of_the_feeder_s_user(places, wanted, state_file, is_refused):
