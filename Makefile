@@ -31,7 +31,7 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 FOR_CONTAINERS := podman:podman runc:runc nft:nftables iptables:iptables mmdebstrap:mmdebstrap \
     /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /usr/lib*/podman/netavark:netavark
 FOR_TESTS := python=ensurepip:python3-venv shellcheck:shellcheck chronic:moreutils perl:perl groff:groff-base promtool:prometheus \
-    lintian:lintian
+    lintian:lintian chromium:chromium npm:npm
 
 # Real engines with their client libraries, for Debian's own Python.
 POSTGRESQL := /usr/lib/postgresql/*/bin
@@ -141,8 +141,8 @@ lock: $(INSTALLED) ## The .lock files: all packages that the pinned ones need, w
 	@tests/lock.sh
 
 .PHONY: bench
-bench: $(INSTALLED) $(COLLECTION) ## Time and size of rcron beside a bare Python, of the agent, of prefixing, and of a deployment
-	@failed=0; for report in wrapper agent crontab deployment; do python tests/bench/$$report.py || failed=1; done; exit $$failed
+bench: $(INSTALLED) $(COLLECTION) ## Time and size of rcron beside a bare Python, of the agent, of prefixing, of a deployment, and of a page
+	@failed=0; for report in wrapper agent crontab deployment page; do python tests/bench/$$report.py || failed=1; done; exit $$failed
 
 # One fault every few seconds; SECONDS= of them, and SEED= says which. CLAIMS=yes has each run claimed in an etcd on the nodes. Results of long runs: tests/soak/README.md
 soak: SECONDS ?= 600

@@ -301,7 +301,7 @@ def _checked_for_anacron(entry: Entry) -> None:
             f"{what} runs all scripts of a folder (run-parts), among them those that each host needs for itself, such "
             "as logrotate's; take this entry off the list, and put rcron in front of what a single script runs"
         )
-    simple = is_simple(_split_percent(entry.command)[0])
+    simple = is_simple(split_percent(entry.command)[0])
     if b"\\" in entry.command or b"%" in entry.command or (b"'" in entry.command and not simple):
         raise CrontabError(
             f"{what} has a backslash, a `%` or a quote in its command, and anacron, which drops all backslashes, would "
@@ -800,7 +800,7 @@ def prefix(
 def _prefixed(command: bytes, guard: Guard, *, bare: bool) -> bytes:
     """Do what `prefix` does. bare: a simple command needs no shell."""
     inner = _unprefixed(command)
-    text, stdin = _split_percent(inner.command)
+    text, stdin = split_percent(inner.command)
     bare = bare and is_simple(text)
     if inner.guard is not None:
         kept = {name: getattr(inner.guard, name) for name in KEPT if getattr(guard, name) is None}
@@ -844,7 +844,7 @@ def unprefix(command: bytes) -> tuple[bytes, Guard | None]:
 def _unprefixed(command: bytes) -> _Unprefixed:
     if b"rcron" not in command or len(command) > MOST_BYTES:
         return _Unprefixed(command, None, False)
-    text, stdin = _split_percent(command)
+    text, stdin = split_percent(command)
     match = _PREFIXED.fullmatch(text)
     if not match or _value(match["path"]).rpartition(b"/")[2] != b"rcron":
         return _Unprefixed(command, None, False)
@@ -858,7 +858,7 @@ def _unprefixed(command: bytes) -> _Unprefixed:
         single, double = string["single"], string["double"]
         line = (double.replace(b'\\"', b'"') if single is None else single.replace(b"'\\''", b"'")) + string["cr"]
         # A backslash at the string's end would escape the % once the quote between them is gone.
-        if _split_percent(line + stdin) == (line, stdin):
+        if split_percent(line + stdin) == (line, stdin):
             return _Unprefixed(line + stdin, guard, True)
     return _Unprefixed(b"$SHELL -c " + rest + stdin, guard, False)
 
@@ -1004,8 +1004,12 @@ def is_job_name(name: bytes) -> bool:
     )
 
 
-def _split_percent(command: bytes) -> tuple[bytes, bytes]:
-    """Return what cron gives the shell, and the rest from the first unescaped `%` on (crontab(5))."""
+def split_percent(command: bytes) -> tuple[bytes, bytes]:
+    """Return what cron gives the shell, and the rest from the first unescaped `%` on (crontab(5)).
+
+    Args:
+        command: An entry's command.
+    """
     end = _skip(_UP_TO_PERCENT, command, 0)
     return command[:end], command[end:]
 

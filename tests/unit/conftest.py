@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import settings
@@ -113,5 +114,76 @@ def playbook(tmp_path):
         whole = {"name": "Test", "hosts": "all", "gather_facts": False, **play}
         (folder / "play.yml").write_text(json.dumps([whole]))
         return run_playbook(folder / "play.yml", path, *options)
+
+    return run
+
+
+#: A connection to a host that is not there.
+GONE = """
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.connection import ConnectionBase
+
+DOCUMENTATION = "name: gone"
+
+
+class Connection(ConnectionBase):
+    transport = "gone"
+
+    def _connect(self):
+        raise AnsibleConnectionFailure("No route to host")
+
+    exec_command = put_file = fetch_file = close = lambda self, *words, **options: self._connect()
+"""
+
+
+@pytest.fixture
+def playbook_here(tmp_path):
+    """Return a function that runs one of our playbooks in tmp_path/here, and returns the process.
+
+    Its hosts are this machine, with a journal of the test's own, and one that is not there.
+    """
+    journal = tmp_path / "bin" / "journalctl"
+    journal.parent.mkdir()
+    (tmp_path / "here").mkdir()
+    (tmp_path / "connection").mkdir()
+    (tmp_path / "connection" / "gone.py").write_text(GONE)
+    since, when = time.time() - 9000, time.time() - 90
+    job = f"/bin/report <b> {{{{ lookup('pipe', 'touch {tmp_path}/template') }}}}"
+    lines = [
+        f"{since} node rcron[1]: cluster=billing state=active status=changed event=keepalived:MASTER",
+        f"{when} node rcron[2]: cluster=billing state=active status=start cmd={job}",
+        f"{when + 9} node rcron[2]: cluster=billing state=active status=fail dur=9 exit=3 cmd={job}",
+    ]
+    text = "\n".join(lines)
+    journal.write_text(f"#!/bin/sh\ncase $* in *--list-boots*) exit 1 ;; esac\ncat <<'EOF'\n{text}\nEOF\n")
+    journal.chmod(0o755)
+
+    def run(playbook: str, *words: str) -> subprocess.CompletedProcess[str]:
+        variables = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        variables |= {"ansible_become": False, "rcron_bin_dir": str(tmp_path)}
+        hosts = {"node1": {}, "gone": {"ansible_connection": "gone"}}
+        (tmp_path / "inventory.json").write_text(json.dumps({"rcron": {"hosts": hosts, "vars": variables}}))
+        return subprocess.run(
+            [
+                pathlib.Path(sys.executable).parent / "ansible-playbook",
+                f"--inventory={tmp_path / 'inventory.json'}",
+                f"rcron.cluster.{playbook}",
+                *words,
+            ],
+            cwd=tmp_path / "here",
+            env={
+                **os.environ,
+                "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"),
+                "ANSIBLE_CONNECTION_PLUGINS": str(tmp_path / "connection"),
+                "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
+                "ANSIBLE_NOCOLOR": "1",
+                "PATH": f"{journal.parent}:{os.environ['PATH']}",
+                "PWD": str(tmp_path / "here"),
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     return run

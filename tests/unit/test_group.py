@@ -28,6 +28,7 @@ def play(tmp_path):
             "rcron_feeder": "none",
             "rcron_bin_dir": str(tmp_path / "bin"),
             "rcron_timeline_file": str(tmp_path / "timeline.svg"),
+            "rcron_report_file": str(tmp_path / "report.html"),
         }
         groups = {
             "rcron": {"hosts": {"one": {}, "two": {}}, "vars": variables},

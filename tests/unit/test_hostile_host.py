@@ -309,6 +309,15 @@ def test_timeline_draws_what_it_can_and_nowhere_else(taken):
     assert "<script" not in (taken.folder / "timeline.svg").read_text()
 
 
+def test_the_report_shows_each_host_and_nothing_that_one_of_them_wants_run(taken):
+    ran = taken.play("report")
+    harmless(taken, ran)
+    assert ran.returncode == 0, ran.stdout
+    page = (taken.folder / "report.html").read_text()
+    assert page.count("<script") == 2
+    assert [name for name in taken.hosts if f">{name}<" not in page and f"! {name}<" not in page] == []
+
+
 #: What rcron_wrapper answers in check mode if all is well.
 EXAMINED = {"changed": True, "library": "/lib/x", "paths": [], "refusals": []}
 
@@ -360,7 +369,7 @@ SILENT = "#!/bin/sh\nexec sleep 240\n"
 PATIENCE = "__rcron_patience_for_answers"
 
 
-@pytest.mark.parametrize("playbook", ["status", "check", "timeline", "site", "remove"])
+@pytest.mark.parametrize("playbook", ["status", "check", "timeline", "report", "site", "remove"])
 def test_a_host_that_never_answers_holds_no_run_up(cluster, playbook):
     entries = {"rcron_crontab_entries": [{"user": "root", "entries": [{"job": "a"}]}]}
     cluster.add("well", entries, rcron_info=WELL, rcron_crontab=TRIED, rcron_wrapper=EXAMINED, any={"changed": False})
@@ -381,7 +390,8 @@ def test_a_host_that_never_answers_holds_no_run_up(cluster, playbook):
             ran = play(60)
         assert drawing.exists(), ran.stdout
         return
-    assert re.search(r"silent\W.*Timed out after 3 ", ran.stdout), ran.stdout
+    said = (cluster.folder / "report.html").read_text() if playbook == "report" else ran.stdout
+    assert re.search(r"silent\W.*Timed out after 3 ", said), said
     if playbook == "site":
         assert "Deploy rcron" not in ran.stdout
     if playbook == "remove":

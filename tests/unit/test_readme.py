@@ -77,6 +77,7 @@ RUN_BY = {
     "ansible-playbook rcron.cluster.check": ("tests/cluster/test_default_reports.py", "rcron.cluster.check"),
     "ansible-playbook rcron.cluster.status": ("tests/cluster/test_default_reports.py", "rcron.cluster.status"),
     "ansible-playbook rcron.cluster.timeline": ("tests/cluster/test_default_reports.py", "rcron.cluster.timeline"),
+    "ansible-playbook rcron.cluster.report": ("tests/unit/test_report.py", 'playbook_here\\("report"\\)'),
     "ansible-playbook rcron.cluster.remove": ("molecule/default/remove.yml", "rcron.cluster.remove"),
     "rcronctl status": ("tests/cluster/test_suites_keepalived.py", "rcronctl status"),
     "rcronctl status --json": ("tests/unit/rcron/test_ctl.py", '"status", "--json"'),

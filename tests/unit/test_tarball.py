@@ -18,7 +18,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = {
     "changelogs": "changelog.yaml",
     "LICENSES": ".txt",
-    "docs": (".md", ".svg", "/examples/consul.py"),
+    "docs": (".md", ".svg", ".png", "/examples/consul.py"),
     "library": ".py",
     "man": (".5", ".8"),
     "meta": "",

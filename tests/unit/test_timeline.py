@@ -4,85 +4,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import pathlib
-import subprocess
-import sys
-import time
+import functools
 import xml.etree.ElementTree as ET
 
 import pytest
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-
-
-#: A connection to a host that is not there.
-GONE = """
-from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.connection import ConnectionBase
-
-DOCUMENTATION = "name: gone"
-
-
-class Connection(ConnectionBase):
-    transport = "gone"
-
-    def _connect(self):
-        raise AnsibleConnectionFailure("No route to host")
-
-    exec_command = put_file = fetch_file = close = lambda self, *words, **options: self._connect()
-"""
-
 
 @pytest.fixture
-def draw(tmp_path):
+def draw(playbook_here):
     """Return a function that runs the playbook with some words, and returns the process."""
-    journal = tmp_path / "bin" / "journalctl"
-    journal.parent.mkdir()
-    (tmp_path / "here").mkdir()
-    (tmp_path / "connection").mkdir()
-    (tmp_path / "connection" / "gone.py").write_text(GONE)
-    since, when = time.time() - 9000, time.time() - 90
-    job = f"/bin/report <b> {{{{ lookup('pipe', 'touch {tmp_path}/template') }}}}"
-    lines = [
-        f"{since} node rcron[1]: cluster=billing state=active status=changed event=keepalived:MASTER",
-        f"{when} node rcron[2]: cluster=billing state=active status=start cmd={job}",
-        f"{when + 9} node rcron[2]: cluster=billing state=active status=fail dur=9 exit=3 cmd={job}",
-    ]
-    text = "\n".join(lines)
-    journal.write_text(f"#!/bin/sh\ncase $* in *--list-boots*) exit 1 ;; esac\ncat <<'EOF'\n{text}\nEOF\n")
-    journal.chmod(0o755)
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        variables = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        variables |= {"ansible_become": False, "rcron_bin_dir": str(tmp_path)}
-        hosts = {"node1": {}, "gone": {"ansible_connection": "gone"}}
-        (tmp_path / "inventory.json").write_text(json.dumps({"rcron": {"hosts": hosts, "vars": variables}}))
-        return subprocess.run(
-            [
-                pathlib.Path(sys.executable).parent / "ansible-playbook",
-                f"--inventory={tmp_path / 'inventory.json'}",
-                "rcron.cluster.timeline",
-                *words,
-            ],
-            cwd=tmp_path / "here",
-            env={
-                **os.environ,
-                "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"),
-                "ANSIBLE_CONNECTION_PLUGINS": str(tmp_path / "connection"),
-                "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
-                "ANSIBLE_NOCOLOR": "1",
-                "PATH": f"{journal.parent}:{os.environ['PATH']}",
-                "PWD": str(tmp_path / "here"),
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
+    return functools.partial(playbook_here, "timeline")
 
 
 def test_the_picture_is_written_where_the_playbook_was_started(draw, tmp_path):
