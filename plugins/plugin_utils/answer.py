@@ -133,6 +133,56 @@ GUARDED = {"units": [{"service": str, "path": str, "changed": bool}]}
 #: What rcron_scripts returns unless it fails, likewise.
 SCRIPTS_GUARDED = {"scripts": [{"script": str, "wrapper": str, "changed": bool}]}
 
+_TEXTS = [str]
+_BY_NAME = {...: str}
+
+#: What rcron_feeder_info returns of any feeder. Each must be there, and so must what the other hosts' checks read.
+LOOKED = {"uid": int, "foreign": _TEXTS, "exposed": str}
+LOOKED_FOR = {"heartbeat": {"name": str, "ours": bool, "owners": _BY_NAME}}
+#: What it returns of some feeders.
+SEEN = {
+    **dict.fromkeys(
+        """authkey backup enabled exists folder included managed ours perl running spoke unit untouched utf8""".split(),  # noqa: SIM905 - reads best word by word
+        bool,
+    ),
+    **dict.fromkeys(
+        """address conf control crm daemon default_interface error fifo file name quorum_policy times unheard url
+        user""".split(),  # noqa: SIM905 - likewise
+        str,
+    ),
+    **dict.fromkeys(
+        "groups instances lacks missing named_before notifies present silent there users".split(),  # noqa: SIM905 - likewise
+        _TEXTS,
+    ),
+    **dict.fromkeys("interfaces owners peers theirs tls wanted".split(), _BY_NAME),  # noqa: SIM905 - likewise
+    "advskew": int,
+    "before": ({"enabled": bool, "running": bool}, None),
+    "installed": (bool, str),
+    "nodes": {...: _BY_NAME},
+    "priorities": {...: int},
+}
+#: Commands of Patroni's user's, which go into a file as they are.
+COMMANDS = ("theirs", "wanted")
+
+#: What rcron_engine_info returns.
+ENGINE = {
+    "uid": int,
+    "user": (str, None),
+    "shared": _TEXTS,
+    "foreign": _TEXTS,
+    "exposed": str,
+    "words": str,
+    "remarks": _TEXTS,
+    "problem": str,
+    "lacks": str,
+}
+
+#: What a module's result may hold that Ansible would set variables or statistics by, also of other hosts.
+FACTS = ("ansible_facts", "ansible_stats")
+
+#: The most characters of what is known of a feeder or an engine on one host.
+MOST = 1_000_000
+
 #: What any module's result may hold as well. Not facts, which would take precedence over the inventory's variables.
 COMMON = frozenset(
     """changed deprecations exception failed invocation module_stderr module_stdout msg rc skipped unreachable
@@ -205,3 +255,67 @@ def checked(result: Mapping[str, Any]) -> dict[str, Any]:
         "failed": True,
         "msg": f"its answer is not one of rcron_info ({wrong}): find out who has changed what is run there",
     }
+
+
+def without_facts(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a module's result without anything by which Ansible would set variables."""
+    return {name: value for name, value in result.items() if name not in FACTS}
+
+
+def looked(result: Mapping[str, Any], feeder: object) -> dict[str, Any]:
+    """Check a result of rcron_feeder_info's module, of which much goes into other hosts' checks and files.
+
+    Args:
+        result: What the host returned for the module.
+        feeder: The feeder that was asked for.
+
+    Returns:
+        The result without anything that the module does not return, and with escapes in the place of what a terminal
+        would obey; a failure if it is not a result of rcron_feeder_info.
+    """
+    needed = {**LOOKED, **LOOKED_FOR.get(str(feeder), {})}
+    return _of_node("rcron_feeder_info", result, needed, SEEN)
+
+
+def tried(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a result of rcron_engine_info's module, as `looked` does."""
+    return _of_node("rcron_engine_info", result, ENGINE, {})
+
+
+def _of_node(
+    module: str, result: Mapping[str, Any], needed: dict[str, Shape], more: dict[str, Shape]
+) -> dict[str, Any]:
+    kept = {name: value for name, value in result.items() if name in COMMON}
+    if kept.get("failed") or kept.get("unreachable") or kept.get("skipped"):
+        # Ansible would show the exception in the place of the message, as the host sent it.
+        return {name: plain(value) for name, value in kept.items() if name != "exception"}
+    node = result.get("node")
+    shape = {**needed, **{name: each for name, each in more.items() if isinstance(node, Mapping) and name in node}}
+    wrong = mismatch(node, shape, "node")
+    if wrong is None and len(str(node)) > MOST:
+        wrong = f"node has more than {MOST} characters"
+    if wrong is None and isinstance(node, Mapping):
+        known = {name: plain(node[name], "\n\t" if name in COMMANDS else "") for name in shape}
+        return {**{name: plain(value) for name, value in kept.items()}, "node": known}
+    return {
+        "failed": True,
+        "msg": f"its answer is not one of {module} ({wrong}): find out who has changed what is run there",
+    }
+
+
+def plain(value: Any, keep: str = "") -> Any:
+    """Return a value with escapes in the place of all characters that a terminal would obey.
+
+    Args:
+        value: A string, or a list or dict of such values; anything else stays as it is.
+        keep: Characters that stay.
+    """
+    if isinstance(value, str):
+        return "".join(
+            char if char.isprintable() or char in keep else char.encode("unicode_escape").decode() for char in value
+        )
+    if isinstance(value, list):
+        return [plain(each, keep) for each in value]
+    if isinstance(value, Mapping):
+        return {plain(name, keep): plain(each, keep) for name, each in value.items()}
+    return value

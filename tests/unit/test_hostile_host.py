@@ -492,6 +492,66 @@ def test_no_host_writes_into_the_files_of_the_others(cluster, feeder, more):
     assert "Deploy rcron" not in ran.stdout
 
 
+#: What is of another type than the other hosts' checks and files expect.
+ODD = [
+    ("heartbeat", {"owners": "x"}),
+    ("keepalived", {"peers": [1]}),
+    ("pacemaker", {"nodes": "x"}),
+    ("keepalived", {"groups": ["x" * 1_100_000]}),
+]
+
+
+@pytest.mark.parametrize(("feeder", "more"), ODD)
+def test_an_odd_answer_is_an_error_of_the_host_that_gave_it(cluster, feeder, more):
+    variables = {"rcron_feeder": feeder, f"rcron_{feeder}_manage": True}
+    for name, change in (("well", {}), ("odd", more)):
+        answers = {"rcron_feeder_info": looked_at(feeder, **change), "rcron_wrapper": EXAMINED}
+        cluster.add(name, variables, any={"changed": False}, **answers)
+    ran = cluster.play("site")
+    harmless(cluster, ran)
+    assert "its answer is not one of rcron_feeder_info (node" in ran.stdout
+    assert re.findall(r"^fatal: \[(\w+)\]", ran.stdout, re.MULTILINE)[:1] == ["odd"], ran.stdout
+    assert len(ran.stdout) < 100_000
+    assert "Deploy rcron" not in ran.stdout
+
+
+#: Numbers of nodes, as one of two hosts says them. The other one says 1 for well, and 2 for taken.
+NUMBERS = [
+    {"well": "2", "taken": "1"},
+    {"well": "1", "taken": "1"},
+    {"well": "1", "taken": "x"},
+]
+
+
+@pytest.mark.parametrize("numbers", [*NUMBERS, {"well": "1", "taken": "2", "somebody": "1"}])
+def test_no_host_gives_the_others_new_numbers(cluster, numbers):
+    """A node whose nodeid changes while the cluster runs is lost to it."""
+    variables = {"rcron_feeder": "pacemaker", "rcron_pacemaker_manage": True}
+    for name, said in (("taken", numbers), ("well", {"well": "1", "taken": "2"})):
+        nodes = {each: {"name": each, "nodeid": number} for each, number in said.items()}
+        answers = {"rcron_feeder_info": looked_at("pacemaker", nodes=nodes), "rcron_wrapper": EXAMINED}
+        cluster.add(name, variables, any={"changed": False}, rcron_crontab=TRIED, **answers)
+    ran = cluster.play("site", "--tags", "never_any")  # the checks alone
+    refused = "has numbers (nodeid) that are not the same on all hosts, or that two nodes share: "
+    assert (refused in ran.stdout) == (numbers in NUMBERS), ran.stdout
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_host_s_facts_decide_what_check_says_of_the_others(cluster, is_protected):
+    """The first host's variables are those of what is done once for all."""
+    environment = {}
+    if not is_protected:
+        environment["ANSIBLE_COLLECTIONS_PATH"] = unprotected(cluster, {})
+        (pathlib.Path(environment["ANSIBLE_COLLECTIONS_PATH"]) / PARTS / "plugins/action/rcron_crontab.py").unlink()
+    well = {**WELL, "clusters": [{**WELL["clusters"][0], "feeder": {**WELL["clusters"][0]["feeder"], "name": "ucarp"}}]}
+    facts = {"ansible_facts": {"rcron_conf": "/etc/rcron/other.conf", "rcron_feeder": "ucarp"}}
+    entries = {"rcron_crontab_entries": [{"user": "root", "entries": [{"job": "a"}]}]}
+    cluster.add("facts", entries, rcron_info=WELL, rcron_crontab={**TRIED, **facts})
+    cluster.add("well", entries, rcron_info=well, rcron_crontab=TRIED)
+    ran = cluster.play("check", **environment)
+    assert ("its state was last set by ucarp" in ran.stdout) == is_protected, ran.stdout
+
+
 #: The first host's file with the cluster's key, by the feeder.
 KEYS = {
     "heartbeat": "# Written\nauth 1\n1 sha1 {}\n",
@@ -554,18 +614,29 @@ def test_a_key_would_be_lines_of_every_hosts_file_without_its_grammar(cluster, f
     assert re.search("^auth 2\n2 crc", sent, re.MULTILINE)
 
 
+PARTS = pathlib.Path("ansible_collections", "rcron", "cluster")
+
+
+def unprotected(cluster: Cluster, left_out: dict[str, str]) -> str:
+    """Copy the collection, with texts left out of some files. Returns the folder for ANSIBLE_COLLECTIONS_PATH."""
+    folder = cluster.folder / "unprotected"
+    (folder / PARTS).mkdir(parents=True)
+    for name in ("galaxy.yml", "meta", "playbooks", "plugins", "rcron", "roles"):
+        source = CHECKOUT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / PARTS / name)
+    for name, text in left_out.items():
+        file = folder / PARTS / name
+        assert text in file.read_text()
+        file.write_text(file.read_text().replace(text, ""))
+    return str(folder)
+
+
 @pytest.mark.parametrize("is_protected", [True, False])
 def test_a_host_whose_key_is_read_sets_no_variable_of_the_others(cluster, is_protected):
     environment = {}
     if not is_protected:
-        environment["ANSIBLE_COLLECTIONS_PATH"] = str(cluster.folder / "unprotected")
-        collection = cluster.folder / "unprotected" / "ansible_collections" / "rcron" / "cluster"
-        collection.mkdir(parents=True)
-        for name in ("galaxy.yml", "meta", "playbooks", "plugins", "rcron", "roles"):
-            source = CHECKOUT / name
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, collection / name)
-        tasks = collection / "roles" / "_feeder" / "tasks" / "key.yml"
-        tasks.write_text(tasks.read_text().replace("  delegate_facts: true\n", ""))
+        left_out = {"roles/_feeder/tasks/key.yml": "  delegate_facts: true\n"}
+        environment["ANSIBLE_COLLECTIONS_PATH"] = unprotected(cluster, left_out)
     facts = {"rcron_heartbeat_directives": ["respawn root /tmp/taken"]}
     ran, sent = with_key(cluster, "heartbeat", "plain", facts=facts, **environment)
     assert KEYS["heartbeat"].format(PLAIN_KEY).splitlines()[-1] in sent, ran.stdout
