@@ -6,8 +6,8 @@
 # nodes.sh down RUN               remove all of it; no error if there is nothing
 #
 # RUN distinguishes the clusters on one machine: the containers are called rcron-RUN-NODE, the network rcron-RUN.
-# A node keeps its address over a restart, as a machine does: the first is .11, the second .12, and so on. Each has the
-# tests' own tools (files/) and an ordinary user, alice.
+# A node keeps its address over a restart, as a machine does: the first is .11, the second .12, and so on. Each knows the
+# others' names, and has the tests' own tools (files/) and an ordinary user, alice.
 set -euo pipefail
 
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -64,7 +64,7 @@ down() {
 }
 
 up() {
-    local run=$1 node container options reach='' id subnet address=11
+    local run=$1 node container options reach='' id subnet address=11 hosts=()
     shift
     down "$run"
 
@@ -77,6 +77,10 @@ up() {
         reach=yes
         mkdir -p "$known"
     fi
+    # podman writes /etc/hosts anew at each start: what somebody has added there since is gone then.
+    for node in "$@"; do
+        hosts+=(--add-host "${node%%=*}:${subnet%.*}.$((address + ${#hosts[@]} / 2))")
+    done
     for node in "$@"; do
         container=rcron-$run-${node%%=*}
         # Corosync and Pacemaker speak to one another through /dev/shm, and leave that behind when they are killed.
@@ -87,7 +91,7 @@ up() {
             ${reach:+--pidfile "$known/$container.pid"} \
             "${options[@]}" --systemd always --shm-size 512m --pids-limit -1 \
             --sysctl net.unix.max_dgram_qlen=512 --cap-add NET_ADMIN,NET_RAW,NET_BROADCAST \
-            --network "rcron-$run" --ip "${subnet%.*}.$address" --mac-address "$(mac "$run" "$address")" \
+            --network "rcron-$run" "${hosts[@]}" --ip "${subnet%.*}.$address" --mac-address "$(mac "$run" "$address")" \
             "${node#*=}" /sbin/init)
         [[ -z $reach ]] || echo "$id" >"$known/$container.id"
         address=$((address + 1))
