@@ -66,14 +66,14 @@ class Tls:
             if os.path.isdir(self.ca_file):
                 for path in _certificates(self.ca_file):
                     try:
-                        _with_files(context.load_verify_locations, path)
+                        with_files(context.load_verify_locations, path)
                     except OSError:
                         pass  # as OpenSSL does: a link to nowhere, or something else
             else:
-                _with_files(context.load_verify_locations, self.ca_file)
+                with_files(context.load_verify_locations, self.ca_file)
         if self.cert_file:
             # Nobody is there to be asked for a key's password.
-            _with_files(
+            with_files(
                 lambda cert, key: context.load_cert_chain(cert, key, password=""),
                 self.cert_file,
                 self.key_file or self.cert_file,
@@ -91,8 +91,16 @@ def _certificates(folder: str) -> "list[str]":
     return [f"{folder}/{name}" for name in names if set(name[:8]) <= set("0123456789abcdef")][:MOST_CERTIFICATES]
 
 
-def _with_files(what: "Callable[..., object]", *paths: str) -> None:
-    """Have OpenSSL read files, and open nothing but regular ones: they may lie in the folder of Patroni's user."""
+def with_files(what: "Callable[..., object]", *paths: str) -> None:
+    """Have OpenSSL read files, and open nothing but regular ones: they may lie in the folder of a daemon's user.
+
+    Args:
+        what: Reads them; its arguments are their paths.
+        paths: The files.
+
+    Raises:
+        OSError: One of them cannot be used.
+    """
     opened: "list[int]" = []
     try:
         for path in paths:

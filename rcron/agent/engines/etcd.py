@@ -17,8 +17,11 @@ The members answer for each other, except for one that is cut off from the other
 import base64
 import codecs
 import collections
+import functools
 import http.client
+import io
 import json
+import socket
 import ssl
 import threading
 import time
@@ -50,6 +53,9 @@ codecs.lookup("idna")
 #: The longest answer, in bytes.
 MAX_BYTES = 1 << 23
 
+#: How much of an error of etcd's is repeated in the log, in characters.
+SHOWN = 500
+
 #: How many keys are listed at a time when old claims are looked for.
 PAGE = 500
 
@@ -79,6 +85,46 @@ class _AnswerError(EngineError):
         self.code = code
 
 
+class _InTime(io.RawIOBase):
+    """What comes from a socket until a deadline: a socket's own timeout begins anew with each byte.
+
+    Args:
+        raw: The socket's own stream.
+        connection: The socket.
+        deadline: By `time.monotonic`.
+    """
+
+    def __init__(self, raw: io.RawIOBase, connection: socket.socket, deadline: float) -> None:
+        self._raw = raw
+        self._connection = connection
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        """See io.IOBase."""
+        return True
+
+    def readinto(self, buffer: Any) -> "int | None":
+        """See io.RawIOBase. Raises TimeoutError after the deadline."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(110, "no answer in time")
+        self._connection.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        """See io.IOBase."""
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that has to be there at a deadline, its headers included."""
+
+    def __init__(self, connection: socket.socket, *words: Any, deadline: float, **more: Any) -> None:
+        super().__init__(connection, *words, **more)
+        self.fp = io.BufferedReader(_InTime(self.fp.detach(), connection, deadline))
+
+
 class _Member:
     """A connection to one endpoint, kept open. One thread's own."""
 
@@ -103,8 +149,10 @@ class _Member:
             self._connection.sock.settimeout(seconds)
         try:
             self._connection.request("POST", self._path + path, json.dumps(document), headers)
+            in_time = functools.partial(_Response, deadline=time.monotonic() + seconds)
+            self._connection.response_class = in_time  # type: ignore[assignment]
             response = self._connection.getresponse()
-            body = self._read(response, time.monotonic() + seconds)
+            body = self._read(response)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -114,11 +162,11 @@ class _Member:
             raise
         return self._answer(response.status, body)
 
-    def _read(self, response: "http.client.HTTPResponse", deadline: float) -> bytes:
+    def _read(self, response: "http.client.HTTPResponse") -> bytes:
         body = b""
         while chunk := response.read(65536):
             body += chunk
-            if len(body) > MAX_BYTES or time.monotonic() > deadline:
+            if len(body) > MAX_BYTES:
                 raise TimeoutError(110, "the answer is too long")
         return body
 
@@ -132,7 +180,7 @@ class _Member:
             raise EngineError(f"{self.url}: HTTP status {status}, and not a JSON object")
         if status != 200 or "error" in found:
             text = text_of(found.get("message")) or text_of(found.get("error")) or f"HTTP status {status}"
-            raise _AnswerError(number_of(found.get("code")), f"{self.url}: {text}")
+            raise _AnswerError(number_of(found.get("code")), f"{self.url}: {text[:SHOWN]}")
         return found
 
     def close(self) -> None:
@@ -170,10 +218,17 @@ class Etcd(Engine):
 
     def _make_context(self) -> "ssl.SSLContext":
         conf = self._conf
-        context = ssl.create_default_context(cafile=conf.ca_file or None)
+        made = [] if conf.ca_file else [ssl.create_default_context()]
+        if conf.ca_file:
+            own_http.with_files(lambda path: made.append(ssl.create_default_context(cafile=path)), conf.ca_file)
+        (context,) = made
         if conf.cert_file:
             # Nobody is there to be asked for a key's password.
-            context.load_cert_chain(conf.cert_file, conf.key_file or None, password="")
+            own_http.with_files(
+                lambda cert, key: context.load_cert_chain(cert, key, password=""),
+                conf.cert_file,
+                conf.key_file or conf.cert_file,
+            )
         return context
 
     def _member(self, index: int) -> _Member:
@@ -509,7 +564,10 @@ class Etcd(Engine):
             if not pairs or found.get("more") is not True:
                 settle()
                 return old
-            request["key"] = _encoded(_decoded(pairs[-1].get("key")) + "\0")
+            following = _decoded(pairs[-1].get("key")) + "\0"
+            if following <= _decoded(request["key"]):
+                raise EngineError("etcd: an answer whose keys are in no order")
+            request["key"] = _encoded(following)
 
 
 def engine(conf: AgentConf) -> Engine:

@@ -243,7 +243,7 @@ def test_no_name_of_a_certificate_has_root_open_anything_else(
 ) -> None:
     """Patroni's user writes the configuration that names it, and a watchdog is armed by being opened."""
     if not is_protected:
-        monkeypatch.setattr(http, "_with_files", lambda what, *paths: what(*paths))
+        monkeypatch.setattr(http, "with_files", lambda what, *paths: what(*paths))
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     (tmp_path / "link").symlink_to(fifo)
