@@ -134,6 +134,8 @@ STATE = "/run/rcron/state"
 CLOCK = "/etc/soak-clock"  # what in_node/ticker.py and keepalived's hooks see
 FILL = "cat /dev/zero >/run/soak-fill 2>/dev/null || true"
 FOLDER = "/run/rcron"
+#: The agent may write the file between the two.
+FOLDER_FOR_STATE = f"until rm -f {STATE} && mkdir {STATE}; do :; done"
 PYTHON = "$(readlink -f /usr/bin/python3)"
 READ_ONLY = f"mount --bind {FOLDER} {FOLDER} && mount -o remount,ro,bind {FOLDER}"
 #: keepalived's main process and its VRRP child; and the child.
@@ -148,7 +150,7 @@ NETWORK_KINDS = {
 STATE_FILE_KINDS = {
     "state deleted": Kind("rm", shell(f"rm -f {STATE}"), weight=0.3),
     "state truncated": Kind("to nothing", shell(f": >{STATE}"), weight=0.3),
-    "state a folder": Kind("an empty one", shell(f"rm -f {STATE}; mkdir {STATE}"), weight=0.3),
+    "state a folder": Kind("an empty one", shell(FOLDER_FOR_STATE), weight=0.3),
     "folder removed": Kind("with all in it", shell(f"rm -rf {FOLDER}"), weight=0.6),
 }
 #: After these a node distrusts keepalived until that can have noticed that it was replaced.
@@ -189,30 +191,36 @@ KINDS = {
     "pinned active": Kind("and unpinned", shell("rcronctl pin active"), shell("rcronctl unpin"), (1.0, 4.0), 0.4),
 }
 
+
+def kill_unit(signal: str, unit: str) -> str:
+    """Return the command that sends a signal to a unit's processes, if there are any: systemd may be restarting it."""
+    return f"systemctl kill --signal={signal} {unit} || :"
+
+
 #: What happens to claims besides, in a soak that has them (claims.yml).
 CLAIM_KINDS = {
     "etcd hung": Kind(
         "STOP and CONT",
-        shell("systemctl kill --signal=STOP etcd"),
-        shell("systemctl kill --signal=CONT etcd"),
+        shell(kill_unit("STOP", "etcd")),
+        shell(kill_unit("CONT", "etcd")),
         (0.5, 8.0),
         1.5,
     ),
     "etcd killed": Kind(
         "and started later",
-        shell("systemctl kill --signal=KILL etcd"),
+        shell(kill_unit("KILL", "etcd")),
         shell("systemctl reset-failed etcd; systemctl start --no-block etcd"),
         (0.2, 5.0),
         1.5,
     ),
     "claims' agent hung": Kind(
         "STOP and CONT",
-        shell("systemctl kill --signal=STOP rcron-claims"),
-        shell("systemctl kill --signal=CONT rcron-claims"),
+        shell(kill_unit("STOP", "rcron-claims")),
+        shell(kill_unit("CONT", "rcron-claims")),
         (0.5, 5.0),
         1.0,
     ),
-    "claims' agent killed": Kind("systemd restarts it", shell("systemctl kill --signal=KILL rcron-claims"), weight=1.5),
+    "claims' agent killed": Kind("systemd restarts it", shell(kill_unit("KILL", "rcron-claims")), weight=1.5),
 }
 
 #: What soak.py does to the whole cluster with Ansible, and every how many seconds.
