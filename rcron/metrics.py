@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Optional
 
-from rcron import __version__, entries, files, schedule, services, state, status
+from rcron import __version__, claim, entries, files, schedule, services, state, status
 from rcron.journal import SYSLOG_FILES, Line, Reader
 from rcron.settings import ACTIVE, PASSIVE, Config, ConfigError, load
 
@@ -49,6 +49,12 @@ _CLOCKS = 5
 #: The daemon that knows CRON_TZ: cronie is called so, and Debian's cron is not.
 _CRONIE = "/usr/sbin/crond"
 
+#: What the answers to claims are called here.
+_RESULTS = {claim.MINE: "won", claim.OTHER: "lost", claim.UNKNOWN: "unknown"}
+
+#: How many seconds rcron-agent has for its answer.
+_PATIENCE = 3.0
+
 _SOURCES = (state.FILE, state.PIN, state.STALE, state.AGENT, state.DEFAULT)
 
 #: Each metric's type and help, in the order in which they are printed.
@@ -67,6 +73,11 @@ METRICS = {
         "gauge",
         "Whether runs can be claimed: rcron-agent and its engine answer; absent if none are claimed.",
     ),
+    "rcron_claims_total": (
+        "counter",
+        "Claims of this node by their answers: won, lost to another node, or unknown.",
+    ),
+    "rcron_claim_seconds_total": ("counter", "How long these answers took, all together."),
     "rcron_entry_info": ("gauge", "Where an entry is: a crontab and its line."),
     "rcron_entry_due_timestamp_seconds": (
         "gauge",
@@ -346,6 +357,7 @@ def _state_samples(cluster: Cluster) -> "Iterator[Sample]":
             yield Sample("rcron_feeder_alive", {**labels, "feeder": name}, feeder["alive"])
     if facts["claims"] is not None:
         yield Sample("rcron_engine_up", labels, facts["claims"]["ok"])
+        yield from _claim_samples(config, labels)
     held = facts["pin"]
     for word in (ACTIVE, PASSIVE):
         yield Sample("rcron_pinned", {**labels, "state": word}, held is not None and held["state"] == word)
@@ -354,6 +366,24 @@ def _state_samples(cluster: Cluster) -> "Iterator[Sample]":
             yield Sample("rcron_pin_set_timestamp_seconds", labels, os.stat(config.pin_file).st_mtime)
         except OSError:
             pass  # removed since
+
+
+def _claim_samples(config: Config, labels: "dict[str, str]") -> "Iterator[Sample]":
+    """Ask rcron-agent how it has answered this node's claims. An older one does not know."""
+    parts = f"counts\0cluster={config.cluster_name}\n".encode("utf-8", "backslashreplace")
+    try:
+        word, *counts = claim.exchange(config, parts, time.monotonic() + _PATIENCE)
+        found = {name: float(count) for name, _equals, count in (each.partition("=") for each in counts)}
+    except (OSError, ValueError):
+        return
+    # Whoever owns the state's folder may have put an agent of his own there.
+    if word != "ok" or not all(0 <= count < _FARTHEST for count in found.values()):
+        return
+    for answer, result in _RESULTS.items():
+        if answer in found:
+            yield Sample("rcron_claims_total", {**labels, "result": result}, found[answer])
+    if "seconds" in found:
+        yield Sample("rcron_claim_seconds_total", labels, found["seconds"])
 
 
 def _entry_samples(

@@ -55,6 +55,9 @@ MOST_USERS = 10000
 #: How many claims that were won are remembered by their tokens alone.
 REMEMBERED = 4096
 
+#: Of how many clusters claims are counted.
+MOST_COUNTED = 64
+
 #: How long a status is not asked for again, in seconds.
 STATUS_AGE = 1.0
 
@@ -71,6 +74,7 @@ class Client:
     """One connection.
 
     Attributes:
+        began: When it was accepted, by `time.monotonic`.
         connection: It.
         uid: Whose it is.
         deadline: When it is cut off, or its claim answered with "cannot tell"; by `time.monotonic`.
@@ -84,6 +88,7 @@ class Client:
     """
 
     __slots__ = (
+        "began",
         "connection",
         "data",
         "deadline",
@@ -97,6 +102,7 @@ class Client:
     )
 
     def __init__(self, connection: socket.socket, uid: int, deadline: float) -> None:
+        self.began = time.monotonic()
         self.connection = connection
         self.uid = uid
         self.deadline = deadline
@@ -112,6 +118,43 @@ class Client:
     def is_idle(self) -> bool:
         """Whether it waits neither for a claim nor for a question: it has said nothing, or has its answer."""
         return self.is_sent or (self.task is None and not self.is_question)
+
+
+class Counts:
+    """How claims were answered, for each cluster since root has first asked.
+
+    Any user may claim for clusters of any name: only those that root knows are counted.
+    """
+
+    def __init__(self) -> None:
+        self._answers: "dict[str, collections.Counter[str]]" = {}
+        self._seconds: "dict[str, float]" = {}
+
+    def add(self, client: Client, cluster: str, answer: str) -> None:
+        """Count an answer.
+
+        Args:
+            client: Who gets it.
+            cluster: The claim's.
+            answer: MINE, OTHER or UNKNOWN.
+        """
+        if cluster in self._answers:
+            self._answers[cluster][answer] += 1
+            self._seconds[cluster] += time.monotonic() - client.began
+
+    def of(self, cluster: str, uid: int) -> "list[str] | None":
+        """Return what `counts` is answered with; None if the cluster's claims are not counted.
+
+        Args:
+            cluster: The cluster's name.
+            uid: Who asks.
+        """
+        if cluster not in self._answers:
+            if uid or len(self._answers) >= MOST_COUNTED:
+                return None
+            self._answers[cluster], self._seconds[cluster] = collections.Counter(), 0.0
+        found = self._answers[cluster]
+        return [*(f"{name}={found[name]}" for name in (MINE, OTHER, UNKNOWN)), f"seconds={self._seconds[cluster]:.6f}"]
 
 
 class Server:
@@ -146,6 +189,7 @@ class Server:
         self._is_status_asked = False
         #: Whose questions are being answered, or whose answers are being read: each may hold megabytes.
         self._questions: "set[Client]" = set()
+        self._counts = Counts()
         #: How many claims and ends each user had left, and when.
         self._left: "dict[int, tuple[float, float]]" = {}
         self._won: "collections.OrderedDict[tuple[int, str, str, str], Claim]" = collections.OrderedDict()
@@ -301,7 +345,13 @@ class Server:
 
     def _handle(self, client: Client, parts: "list[str]") -> None:
         fields = dict(part.partition("=")[::2] for part in parts[1:])
-        handlers = {"claim": self._claim, "ended": self._ended, "status": self._ask_status, "history": self._history}
+        handlers = {
+            "claim": self._claim,
+            "counts": self._tell_counts,
+            "ended": self._ended,
+            "history": self._history,
+            "status": self._ask_status,
+        }
         handler = handlers.get(parts[0])
         try:
             if handler is None:
@@ -323,6 +373,7 @@ class Server:
         wanted = self._claim_of(fields)
         wait = _number(fields.get("wait", ""), 0, MAX_SECONDS)
         if not self._may_go_on(client):
+            self._counts.add(client, wanted.cluster, UNKNOWN)
             self._reply(client, UNKNOWN, f"too many claims of this user: {MORE_PER_SECOND:g} a second are taken")
             return
         # The answer has to come before the client has ceased to wait for it.
@@ -377,8 +428,10 @@ class Server:
                 continue
             if answer.token == whose.claim.token:
                 self._remember(whose)
+                self._counts.add(client, whose.claim.cluster, MINE)
                 self._reply(client, MINE)
             else:
+                self._counts.add(client, whose.claim.cluster, OTHER)
                 client.task = None
                 self._reply(client, OTHER, answer.node, str(answer.since))
 
@@ -401,6 +454,13 @@ class Server:
             self._reply(client, MINE)
         else:
             self._reply(client, UNKNOWN, "too many ends wait for the engine")
+
+    def _tell_counts(self, client: Client, fields: "dict[str, str]") -> None:
+        found = self._counts.of(fields.get("cluster", "")[:MAX_TEXT], client.uid)
+        if found is None:
+            self._reply(client, UNKNOWN, "this cluster's claims are not counted")
+        else:
+            self._reply(client, "ok", *found)
 
     def _ask_status(self, client: Client, _fields: "dict[str, str]") -> None:
         then, status = self._status
@@ -478,6 +538,7 @@ class Server:
                 task, client.task = client.task, None
                 self._waiting.pop(task, None)
                 self._claims.give_up(task)
+                self._counts.add(client, task.claim.cluster, UNKNOWN)
                 self._reply(client, UNKNOWN, task.reason)
             else:
                 self._drop(client)

@@ -369,6 +369,30 @@ def test_the_engine_of_claims_is_shown_if_there_is_one(
     assert host.samples().get('rcron_engine_up{cluster_name="c1"}') == up
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (["ok", "mine=3", "other=2", "unknown=1", "seconds=0.5"], ["3", "2", "1", "0.5"]),
+        (["wrong", 'not understood: unknown request "counts"'], [None] * 4),
+        (["ok", "mine=nan", "other=2"], [None] * 4),
+        (["ok", "mine=-1"], [None] * 4),
+        (["ok", "mine=x"], [None] * 4),
+        (["ok", "mine=1e999"], [None] * 4),
+        (["ok", "mine=3", "new=7"], ["3", None, None, None]),
+    ],
+)
+def test_claims_are_shown_as_the_agent_counts_them(
+    host: Host, monkeypatch: pytest.MonkeyPatch, answer: "list[str]", expected: "list[str | None]"
+) -> None:
+    monkeypatch.setattr(status, "_claims", lambda _config: {"ok": True})
+    asked = []
+    monkeypatch.setattr(metrics.claim, "exchange", lambda _config, line, _deadline: asked.append(line) or answer)
+    found = host.samples()
+    names = [f'rcron_claims_total{{cluster_name="c1",result="{result}"}}' for result in ("won", "lost", "unknown")]
+    assert [found.get(name) for name in [*names, 'rcron_claim_seconds_total{cluster_name="c1"}']] == expected
+    assert asked == [b"counts\0cluster=c1\n"]
+
+
 def test_an_invalid_configuration_is_shown_and_hides_no_other(host: Host) -> None:
     bad = host.folder / "bad.conf"
     bad.write_text("nonsense\n")
@@ -402,6 +426,8 @@ def test_promtool_accepts_it(host: Host) -> None:
     samples.append(metrics.Sample("rcron_state_since_timestamp_seconds", {"cluster_name": "c1"}, 1))
     samples.append(metrics.Sample("rcron_entry_due_timestamp_seconds", {"cluster_name": "c1", "entry": "a"}, 1))
     samples.append(metrics.Sample("rcron_engine_up", {"cluster_name": "c1"}, 1))
+    samples.append(metrics.Sample("rcron_claims_total", {"cluster_name": "c1", "result": "won"}, 1))
+    samples.append(metrics.Sample("rcron_claim_seconds_total", {"cluster_name": "c1"}, 1))
     assert {sample.metric for sample in samples} == set(metrics.METRICS), "all of them"
     done = subprocess.run(
         ["promtool", "check", "metrics"], input=metrics.text(samples), capture_output=True, text=True, check=False

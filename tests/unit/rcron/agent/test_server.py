@@ -100,6 +100,26 @@ def test_its_status_is_the_engines(served: Any, node: Any) -> None:
     assert "cannot be made: command: " in node.ctl("status").stdout
 
 
+def test_claims_are_counted_from_when_root_first_asks(served: Any) -> None:
+    served.ask(*served.claim("t0"))
+    assert ask_as_nobody(served, "counts", "cluster=c1").startswith("unknown|")
+    assert served.ask("counts", "cluster=c1") == ["ok", "mine=0", "other=0", "unknown=0", "seconds=0.000000"]
+    assert ask_as_nobody(served, "counts", "cluster=c1").startswith("ok|mine=0|")
+    served.ask(*served.claim("t1"))
+    served.ask(*served.claim("t0"))
+    (served.ledger / "down").touch()
+    served.ask(*served.claim("t9", fire="600", wait="0.5"))
+    word, *counts, seconds = served.ask("counts", "cluster=c1")
+    assert [word, *counts] == ["ok", "mine=1", "other=1", "unknown=1"]
+    assert float(seconds.partition("=")[2]) > 0.3
+    # Not each of the clusters that any user claims for.
+    served.ask(*served.claim("t1", cluster="c2"))
+    assert served.ask("counts", "cluster=c2")[1] == "mine=0"
+    for number in range(100):
+        answer = served.ask("counts", f"cluster=x{number}")
+    assert answer == ["unknown", "this cluster's claims are not counted"]
+
+
 def test_status_shows_claims_only_if_there_are_any(node: Any) -> None:
     node.become("active")
     assert "claims:" not in node.ctl("status").stdout
