@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from rcron import claim, entries, log, metrics, schedule, status
+from rcron import claim, entries, log, metrics, schedule, services, status
 from rcron.agent.engines import FARTHEST
 from rcron.settings import OFF, Config
 
@@ -21,6 +21,8 @@ MOST = 5000
 
 #: How many seconds back an engine has every claim for certain, whatever its agents have removed.
 KEPT = 86400
+
+MINUTE = 60
 
 #: How much another node's clock may differ, in seconds, so that older runs need not be read.
 CLOCKS = 3600
@@ -85,8 +87,8 @@ def lines(
 def missed(config: Config, job: str, seconds: "int | None", as_json: bool) -> "Iterator[str]":
     """Return one line for each time at which an entry of this node was due, and no node ran it; the latest first.
 
-    Only entries whose runs are claimed by their minutes are looked at, since the last change of their crontab and of
-    the configuration, and as long ago as the engine has each claim.
+    Only entries and guarded services whose runs are claimed by their minutes are looked at, since the last change of
+    their crontab or units and of the configuration, and as long ago as the engine has each claim.
 
     Args:
         config: The cluster's.
@@ -112,15 +114,20 @@ def missed(config: Config, job: str, seconds: "int | None", as_json: bool) -> "I
     found: "list[tuple[float, entries.Entry, bool]]" = []
     left: "dict[int, int]" = {}
     conf = os.path.abspath(config.path)
-    for entry in entries.find():
+    guarded = services.find()
+    timers = services.timers() if guarded else {}
+    for entry in [*entries.find(), *guarded]:
         if entry.conf == conf and entry.job and job in ("", entry.job) and (entry.claim or config.claim) != OFF:
             runs = fires.get((entry.user, entry.job), {})
-            for due in _times(config, entry, begin, now, min((at for at, _gave_up in runs.values()), default=now)):
+            oldest = min((at for at, _gave_up in runs.values()), default=now)
+            timer = None if entry.schedule else timers.get(entry.name)
+            spread = None if timer is None else timer.spread
+            for due in _times(config, entry, timer, begin, now, oldest):
                 if entry.uid and left.setdefault(entry.uid, MOST_DUE) <= 0:
                     log.warning(config, f"history: {entry.user} has too many entries: not all are looked at")
                     break
                 left[entry.uid] = left.get(entry.uid, 0) - 1
-                started = runs.get(str(int(due)))
+                started = _run_at(runs, due, spread)
                 if started is None or started[1]:
                     found.append((due, entry, started is not None))
     if not as_json:
@@ -134,19 +141,39 @@ def missed(config: Config, job: str, seconds: "int | None", as_json: bool) -> "I
             yield log.one_line(f"{status.moment(due):<25} {entry.user:<10} {what:<22} {entry.name}")
 
 
-def _times(config: Config, entry: entries.Entry, begin: float, now: float, oldest: float) -> "Iterator[float]":
+def _run_at(runs: "dict[str, tuple[int, bool]]", due: float, spread: "float | None") -> "tuple[int, bool] | None":
+    """Return the run of a time at which an entry was due.
+
+    Args:
+        runs: The entry's runs by their fires.
+        due: When, in seconds since the epoch.
+        spread: By how many seconds a timer may be later, on each node by others; None for a crontab's entry.
+    """
+    if spread is None:
+        return runs.get(str(int(due)))
+    first = int(due) // MINUTE * MINUTE
+    minutes = range(first, int(due + spread) + MINUTE + 1, MINUTE)
+    if len(minutes) > len(runs):
+        fires = [fire for fire in runs if fire.isdecimal() and first <= int(fire) <= minutes[-1]]
+    else:
+        fires = [str(minute) for minute in minutes if str(minute) in runs]
+    # One that somebody ran counts more than one that nobody did.
+    return min((runs[fire] for fire in fires), key=lambda run: run[1], default=None)
+
+
+def _times(
+    config: Config, entry: entries.Entry, timer: "services.Timer | None", begin: float, now: float, oldest: float
+) -> "Iterator[float]":
     """Return when an entry was due since it is as it is, as far as its run must be in the ledger, the latest first.
 
     Args:
         config: The cluster's.
         entry: The entry.
+        timer: What starts it if it is a service.
         begin: Since when, in seconds since the epoch.
         now: This moment, likewise.
         oldest: When the oldest of its runs that is known was claimed, likewise.
     """
-    known = metrics.times(entry)
-    if known is None:
-        return
     try:
         changed = max(os.stat(path).st_mtime for path in (entry.crontab, config.path))
     except FileNotFoundError:
@@ -154,7 +181,10 @@ def _times(config: Config, entry: entries.Entry, begin: float, now: float, oldes
     begin = max(begin, changed, min(now - KEPT, oldest))
     wait = config.takeover_wait if entry.takeover_wait is None else entry.takeover_wait
     moment = now - metrics.GRACE - wait - config.claim_wait
-    while True:
+    if timer is not None:
+        yield from services.times(timer, max(begin, timer.changed), moment - timer.spread)
+    known = metrics.times(entry)
+    while known is not None:
         due = schedule.last_due(known[0], moment, known[1])
         if due is None or due < begin:
             return

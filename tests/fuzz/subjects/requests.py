@@ -137,7 +137,7 @@ _FULL = st.tuples(
     st.just("cluster=c1\0job=j\0fire=1\0token=t\0wait=1\0exit=0\0duration=1"),
     st.lists(_FIELDS, max_size=2).map("\0".join),
 ).map("\0".join)
-_OTHER = st.lists(st.sampled_from(["claim", "ended", "history", "status", "what", ""]) | _FIELDS, max_size=6).map(
+_OTHER = st.lists(st.sampled_from(["claim", "counts", "ended", "history", "status", "what", ""]) | _FIELDS, max_size=6).map(
     "\0".join
 )
 _LINES = (_FULL | _OTHER).map(lambda text: text.encode("utf-8", "surrogatepass"))

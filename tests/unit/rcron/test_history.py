@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rcron import entries, history, settings
+from rcron import entries, history, services, settings
 
 RUN = {
     "user": "root",
@@ -170,3 +170,130 @@ def test_a_crontab_that_is_removed_meanwhile_hides_no_other(
     answerer.answer = page()
     crontab[:2] = [crontab[0]._replace(crontab="/nonexistent")]
     assert list(missed(config)) == ["roots"]
+
+
+#: Half a minute past 10:00 UTC on 1 June 2027.
+NOW = 1811844030
+
+SYSTEMCTL = """\
+Unit=backup.service
+TimersCalendar={ OnCalendar=*-*-* *:00:00 ; next_elapse=Tue 2027-06-01 11:00:00 UTC }
+TimersCalendar={ OnCalendar=*-*-* *:30:00 ; next_elapse=Tue 2027-06-01 10:30:00 UTC }
+AccuracyUSec=1min
+RandomizedDelayUSec=4min
+Id=backup.timer
+FragmentPath=/nonexistent/backup.timer
+
+Unit=stranger.service
+TimersCalendar={ OnCalendar=*-*-* *:15:00 ; next_elapse=Tue 2027-06-01 10:15:00 UTC }
+AccuracyUSec=1us
+RandomizedDelayUSec=0
+Id=stranger.timer
+"""
+
+#: What systemd-analyze 252 prints where local time is not UTC.
+ANALYZE = """\
+Normalized form: {calendar}
+    Next elapse: Tue 2027-06-01 {local}:00 CEST
+       (in UTC): Tue 2027-06-01 {utc}:00 UTC
+       From now: 4 days ago
+       Iter. #2: Tue 2027-06-01 12:{minute}:00 CEST
+       (in UTC): Tue 2027-06-01 10:{minute}:00 UTC
+       From now: 2h left
+"""
+
+
+@pytest.fixture
+def units(tmp_path: pathlib.Path, config: settings.Config, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A node whose only job is backup.service, due at 9:00 and 9:30; nothing has changed for a day."""
+    unit = tmp_path / "units" / "backup.service.d" / "50-rcron.conf"
+    unit.parent.mkdir(parents=True)
+    unit.write_text(f"[Service]\nExecCondition=/usr/bin/rcronctl --conf {config.path} guard %n\n")
+    for path in (unit, pathlib.Path(config.path)):
+        os.utime(path, (NOW - 86400,) * 2)
+    answers = {"systemctl": SYSTEMCTL}
+    for calendar, minute in (("*-*-* *:00:00", "00"), ("*-*-* *:30:00", "30")):
+        about = {"calendar": calendar, "minute": minute, "local": f"11:{minute}", "utc": f"09:{minute}"}
+        answers[f"systemd-analyze {calendar}"] = ANALYZE.format(**about)
+    for name, text in answers.items():
+        (tmp_path / name.replace("/", "")).write_text(text)
+    for program in ("systemctl", "systemd-analyze"):
+        path = tmp_path / "bin" / program
+        path.parent.mkdir(exist_ok=True)
+        last = "" if program == "systemctl" else " ${5}"
+        path.write_text(f'#!/bin/sh\nexec cat "{tmp_path}/{program}{last}"\n')
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(time, "time", lambda: float(NOW))
+    monkeypatch.setattr(entries, "find", list)
+    monkeypatch.setattr(history.services, "find", lambda: real_find(str(tmp_path / "units")))
+    return unit
+
+
+real_find = services.find
+
+
+def services_missed(config: settings.Config) -> "list[str]":
+    rows = map(json.loads, history.missed(config, "", None, True))
+    return [f"{row['job']} {time.strftime('%H:%M', time.gmtime(row['due']))}" for row in rows]
+
+
+def of_backup(clock: str, gave_up: bool = False) -> "dict[str, Any]":
+    """A run of the day that was claimed at a time."""
+    hours, minutes = map(int, clock.split(":"))
+    at = NOW - 30 - 10 * 3600 + hours * 3600 + minutes * 60
+    return {**RUN, "job": "backup.service", "fire": str(at), "at": at + 3, "gave_up": gave_up}
+
+
+def test_a_timer_that_was_due_and_whose_service_no_node_has_run_is_missed(
+    config: settings.Config, answerer: Answerer, units: pathlib.Path
+) -> None:
+    def missed(*runs: "dict[str, Any]") -> "list[str]":
+        answerer.answer = page(*runs)
+        return services_missed(config)
+
+    assert missed() == ["backup.service 09:30", "backup.service 09:00"]
+    assert missed(of_backup("09:00")) == ["backup.service 09:30"]
+    # Another node's timer may have been later, by RandomizedDelaySec= and AccuracySec=, but not by more.
+    assert missed(of_backup("09:00"), of_backup("09:35")) == []
+    assert missed(of_backup("09:00"), of_backup("09:37")) == ["backup.service 09:30"]
+    assert missed(of_backup("09:00"), of_backup("09:29")) == ["backup.service 09:30"]
+    assert missed(of_backup("09:00"), of_backup("09:30", gave_up=True)) == ["backup.service 09:30"]
+    assert missed(of_backup("09:00"), of_backup("09:30", gave_up=True), of_backup("09:31")) == []
+
+
+@pytest.mark.parametrize("options", ["--claim off", "--claim-window 60", "--claim=off"])
+def test_a_service_that_is_not_claimed_by_the_minute_is_not_looked_at(
+    config: settings.Config, answerer: Answerer, units: pathlib.Path, options: str
+) -> None:
+    answerer.answer = page()
+    units.write_text(units.read_text().replace(" guard ", f" guard {options} "))
+    os.utime(units, (NOW - 86400,) * 2)
+    assert services_missed(config) == []
+
+
+def test_a_service_was_not_due_before_its_units_were_as_they_are(
+    config: settings.Config, answerer: Answerer, units: pathlib.Path
+) -> None:
+    answerer.answer = page()
+    os.utime(units, (NOW - 2000,) * 2)
+    assert services_missed(config) == ["backup.service 09:30"]
+    os.utime(units, (NOW - 86400,) * 2)
+    found = (units.parents[2] / "systemctl").read_text()
+    (units.parents[2] / "systemctl").write_text(
+        found.replace("/nonexistent/backup.timer", str(units.parents[2] / "a.timer"))
+    )
+    (units.parents[2] / "a.timer").touch()
+    os.utime(units.parents[2] / "a.timer", (NOW - 2000,) * 2)
+    assert services_missed(config) == ["backup.service 09:30"]
+
+
+@pytest.mark.needs("systemd-analyze", "systemd")
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_systemd_says_when_a_timer_elapsed(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    midnight = 1811808000  # 1 June 2027, UTC
+    timer = services.Timer(["*-*-* 03:00:00 UTC", "*-*-* *:00/20:00"], 0.0, 0.0)
+    expected = [midnight + 60 * minutes for minutes in (200, 180, 160)]
+    assert services.times(timer, midnight + 9600, midnight + 12000) == expected
+    assert services.times(timer._replace(calendars=["nonsense"]), midnight, midnight + 9) == []
