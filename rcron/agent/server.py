@@ -456,7 +456,10 @@ class Server:
             self._reply(client, UNKNOWN, "too many ends wait for the engine")
 
     def _tell_counts(self, client: Client, fields: "dict[str, str]") -> None:
-        found = self._counts.of(fields.get("cluster", "")[:MAX_TEXT], client.uid)
+        cluster = fields.get("cluster", "")
+        if not cluster:
+            raise ValueError("no cluster")
+        found = self._counts.of(cluster[:MAX_TEXT], client.uid)
         if found is None:
             self._reply(client, UNKNOWN, "this cluster's claims are not counted")
         else:

@@ -45,6 +45,9 @@ class Recorder(Claims):
     def question(self, what: Any) -> None:
         self.asked += 1
 
+    def status(self, what: Any) -> None:
+        self.asked += 1
+
 
 def number(text: str, low: float, high: float, whole: bool = False) -> float | None:
     """Return what a number stands for; None if it is not one."""
@@ -64,6 +67,8 @@ def meant(line: bytes) -> tuple[Any, ...] | None:
     fields = {part.partition("=")[0]: part.partition("=")[2] for part in parts}
     if word == "status":
         return ("asked",)
+    if word == "counts":
+        return ("counted",) if fields.get("cluster") else None
     if word == "history":
         limit = number(fields.get("limit", "100"), 1, 1000)
         return ("asked",) if fields.get("cluster") and limit is not None else None
@@ -116,12 +121,14 @@ def holds(pieces: tuple[bytes, ...]) -> None:
     claimed = [("claim", tuple(getattr(each, name) for name in NAMES), each.window) for each in claims.claimed]
     ended = [("ended", tuple(getattr(each, name) for name in NAMES), *how) for each, *how in claims.done]
     did = [*claimed, *ended, *[("asked",)] * claims.asked]
+    did += [("counted",)] if answer and answer.startswith(b"ok\0mine=") else []
     assert did == ([asked] if asked else []), f"asks for {asked}, and led to {did}"
     if answer is None:
         assert asked or (not newline and len(line) < LARGEST), "whoever asks for something wrong gets an answer"
         return
     assert answer.find(b"\n") == len(answer) - 1, f"an answer is one line, and not {answer!r}"
-    assert answer.startswith(b"mine" if asked else b"wrong\0"), f"the answer to {asked} is {answer!r}"
+    right = (b"ok\0" if asked[0] == "counted" else b"mine") if asked else b"wrong\0"
+    assert answer.startswith(right), f"the answer to {asked} is {answer!r}"
 
 
 _VALUES = (
@@ -137,9 +144,9 @@ _FULL = st.tuples(
     st.just("cluster=c1\0job=j\0fire=1\0token=t\0wait=1\0exit=0\0duration=1"),
     st.lists(_FIELDS, max_size=2).map("\0".join),
 ).map("\0".join)
-_OTHER = st.lists(st.sampled_from(["claim", "counts", "ended", "history", "status", "what", ""]) | _FIELDS, max_size=6).map(
-    "\0".join
-)
+_OTHER = st.lists(
+    st.sampled_from(["claim", "counts", "ended", "history", "status", "what", ""]) | _FIELDS, max_size=6
+).map("\0".join)
 _LINES = (_FULL | _OTHER).map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
@@ -158,6 +165,7 @@ SUBJECT = Subject(
         b"claim\0cluster=c1\0job=j\0fire=1\0token=t\0wait=1\n",
         b"ended\0cluster=c1\0job=j\0fire=1\0token=t\0exit=0\0duration=1.5\n",
         b"history\0cluster=c1\0limit=10\n",
+        b"counts\0cluster=c1\n",
         b"status\n",
     ),
     words=(b"cluster=", b"window=", b"wait=", b"\0", b"\n", b"86400", b"1e9"),

@@ -81,6 +81,7 @@ def test_the_first_is_answered_mine_and_the_second_whose_it_is(served: Any) -> N
         (["claim", "cluster=c1", "job=" + "j" * 257, "fire=1", "token=t", "wait=1"], "job is not 1 to 256"),
         (["ended", "cluster=c1", "job=j", "fire=1", "token=t", "exit=256", "duration=1"], '"256" is not a number'),
         (["history"], "no cluster"),
+        (["counts"], "no cluster"),
         (["history", "cluster=c1", "limit=1001"], '"1001" is not a number'),
     ],
 )
