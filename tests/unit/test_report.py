@@ -119,6 +119,8 @@ def violations(browser: Browser, axe: str) -> list[Any]:
 
 @in_a_browser
 def test_nothing_leaves_the_page_and_nobody_is_kept_out(page, browser, axe):
+    # High enough for all of it to be laid out.
+    browser.ask("Emulation.setDeviceMetricsOverride", width=1200, height=4000, deviceScaleFactor=1, mobile=False)
     browser.open(page)
     assert browser.evaluate("document.querySelectorAll('.timeline svg text').length") > 2
     for scheme in ("light", "dark"):

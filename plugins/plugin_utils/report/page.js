@@ -135,6 +135,7 @@
         }
 
         point(lane, moment) {
+            this.pointed = [lane, moment];
             this.tip.textContent = this.tell(this.lanes[lane], moment);
             const frame = this.svg.getBoundingClientRect(), { offsetWidth, offsetHeight } = this.tip;
             const left = Math.min(frame.left + this.x(moment) + 12, innerWidth - offsetWidth - 4);
@@ -211,7 +212,7 @@
                 else this.tip.textContent = "";
             });
             this.box.addEventListener("blur", () => (this.tip.textContent = ""));
-            addEventListener("scroll", () => (this.tip.textContent = ""));
+            addEventListener("scroll", () => this.tip.textContent && this.point(...this.pointed)); // it stays with its place
             this.box.addEventListener("pointerleave", () => (this.tip.textContent = ""));
             this.box.addEventListener("wheel", (event) => {
                 if (!event.ctrlKey) return; // the page scrolls
