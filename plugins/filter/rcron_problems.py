@@ -33,6 +33,10 @@ VRRP_BACKUP = re.compile(r".+ is BACKUP")
 #: How many seconds before its time an entry may have been started, by the clock of another host.
 EARLY = 5.0
 
+#: The most problems of one kind that are reported of a host, those of one crontab, and all of a host. Users decide how
+#: many entries they have, and a host that somebody has taken over what it says: the others' must stay in sight.
+MOST_OF_A_KIND, MOST_OF_A_CRONTAB, MOST_OF_A_HOST = 100, 20, 500
+
 #: Settings that may differ between hosts.
 OWN_SETTINGS = ("default_state",)
 
@@ -82,15 +86,15 @@ def problems(
             answered[host] = info
             if not info["clusters"]:
                 found.append(Problem(host, "", "rcron is not deployed there: it has no configuration"))
-            found += [Problem(host, "", sentence) for sentence in info["unreadable"]]
+            found += [Problem(host, "", sentence) for sentence in _first(info["unreadable"])]
     for host, result in (tried or {}).items():
         # A host that has not answered once is one problem, however often it was asked.
         if result and not result.get("skipped") and host in answered:
-            found += [Problem(host, "", what) for what in _unprefixed(result)]
+            found += [Problem(host, "", what) for what in _first(_unprefixed(result))]
     for tries, unguarded in ((timers, _unguarded_timers), (scripts, _unguarded_scripts)):
         for host, result in (tries or {}).items():
             if result and not result.get("skipped") and host in answered:
-                found += [Problem(host, "", what) for what in unguarded(result)]
+                found += [Problem(host, "", what) for what in _first(unguarded(result))]
 
     clusters: dict[str, dict[str, Info]] = {}
     for host, info in answered.items():
@@ -107,16 +111,41 @@ def problems(
         found += [Problem(host, name, what) for host, what in _other_feeders(members, feeder, conf)]
         found += [Problem(host, name, what) for host, what in _feeders(members)]
         found += [Problem(host, name, what) for host, what in _claims(members)]
-        found += [Problem(host, name, what) for host, what in _disagreements(members)]
+        found += [Problem(host, name, what) for host, what in _limited(_disagreements(members))]
         entries = {host: _guarded(answered[host], cluster["conf"]) for host, cluster in members.items()}
-        found += [Problem(host, name, what) for host, what in _entries(entries)]
+        found += [Problem(host, name, what) for host, what in _limited(_entries(entries))]
         confs = {host: cluster["conf"] for host, cluster in members.items()}
-        found += [Problem(host, name, what) for host, what in _timers(answered, confs)]
-        found += [Problem(host, name, what) for host, what in _missed({host: answered[host] for host in members}, name)]
-    found += [Problem(host, "", what) for host, info in answered.items() for what in _half_guarded(info)]
-    found += [Problem(host, "", what) for host, what in _strangers(answered)]
+        found += [Problem(host, name, what) for host, what in _limited(_timers(answered, confs))]
+        missed = _missed({host: answered[host] for host in members}, name)
+        found += [Problem(host, name, what) for host, what in _limited(missed)]
+    found += [Problem(host, "", what) for host, info in answered.items() for what in _first(_half_guarded(info))]
+    found += [Problem(host, "", what) for host, what in _limited(_strangers(answered))]
     found += [Problem(host, "", what) for host, what in _clocks(answered)]
-    return found
+    counts: Counter[str] = Counter()
+    kept = [one for one in found if _count(counts, one.host) <= MOST_OF_A_HOST]
+    return kept + [
+        Problem(host, "", f"and {number - MOST_OF_A_HOST} more problems of this host")
+        for host, number in counts.items()
+        if number > MOST_OF_A_HOST
+    ]
+
+
+def _count(counts: Counter[Any], of: Hashable) -> int:
+    counts[of] += 1
+    return counts[of]
+
+
+def _first(found: list[str], most: int = MOST_OF_A_KIND) -> list[str]:
+    """Return sentences, with one for all that are too many."""
+    return found if len(found) <= most else [*found[:most], f"and {len(found) - most} more problems of this kind"]
+
+
+def _limited(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return hosts with sentences, with one for all that are too many of a host."""
+    of_hosts: dict[str, list[str]] = {}
+    for host, what in found:
+        of_hosts.setdefault(host, []).append(what)
+    return [(host, what) for host, sentences in of_hosts.items() for what in _first(sentences)]
 
 
 def _sentence(info: Info) -> str:
@@ -372,19 +401,24 @@ def _unguarded_scripts(tried: Info) -> list[str]:
 
 def _entries(members: Mapping[str, set[Guarded]]) -> list[tuple[str, str]]:
     found = []
+    counts: Counter[tuple[str, str]] = Counter()
     for entry in sorted(set().union(*members.values()), key=str):
         having = [host for host, entries in members.items() if entry in entries]
         options = {"takeover-wait": entry.takeover_wait, "job": entry.job, "claim": entry.claim}
         given = " ".join(f"--{name} {value}" for name, value in options.items() if value is not None)
         given = given and f" ({given})"
         for host in members:
-            if host not in having:
+            if host not in having and _count(counts, (host, entry.crontab)) <= MOST_OF_A_CRONTAB:
                 what = (
                     f"{entry.crontab}: the prefixed entry {entry.command!r}{given} is missing here, but not on "
                     f"{', '.join(having)}"
                 )
                 found.append((host, what))
-    return found
+    return found + [
+        (host, f"{crontab}: and {number - MOST_OF_A_CRONTAB} more prefixed entries are missing here")
+        for (host, crontab), number in counts.items()
+        if number > MOST_OF_A_CRONTAB
+    ]
 
 
 def _strangers(hosts: Mapping[str, Info]) -> list[tuple[str, str]]:

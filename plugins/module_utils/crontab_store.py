@@ -20,6 +20,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from typing import IO
 
 from .installation.trust import exposure
 from .node.files import LARGEST, read_head
@@ -27,6 +28,10 @@ from .node.files import LARGEST, read_head
 SYSTEM_CRONTABS = "/etc/cron.d"
 LOCK_TIMEOUT = 60.0  # seconds
 COMMAND_TIME = 60.0  # seconds that crontab(1) has
+
+#: The most bytes of a user's crontab, who decides how many there are: some hundred times what a large one has. To read
+#: the entries of so many takes 7 s at worst, of the two minutes for all crontabs of a host.
+MOST_BYTES = 4 << 20
 
 # Debian's crontab keeps crontabs here, and writes these three lines above what it is given.
 DEBIAN_SPOOL = "/var/spool/cron/crontabs"
@@ -81,16 +86,36 @@ class CrontabCommand:
         # without a word (MAX_COMMAND in its macros.h). The others have no limit of their own.
         self.max_command = 998 if self.is_debian else 131071 if cronie else None
 
-    def run(self, arguments: list[str], text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    def listing(self, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
+        """Have crontab(1) list a crontab, as `run` does, and read MOST_BYTES of it and one more at most.
+
+        Args:
+            arguments: What follows its name.
+
+        Raises:
+            StoreError: It cannot be started.
+        """
+        with tempfile.TemporaryFile() as stdout:
+            answer = self.run(arguments, stdout=stdout)
+            stdout.seek(0)
+            answer.stdout = stdout.read(MOST_BYTES + 1)
+        return answer
+
+    def run(
+        self, arguments: list[str], text: bytes = b"", stdout: IO[bytes] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
         """Call crontab(1) in the C locale, so that its messages can be recognized.
 
         Args:
             arguments: What follows its name.
             text: What it reads on its standard input.
+            stdout: What it writes into, instead of the answer. It ends if that is more than MOST_BYTES and a little.
 
         Raises:
             StoreError: It cannot be started.
         """
+        # In units of 512 bytes. It reads alone then, and writes no other file.
+        limit = ["/bin/sh", "-c", f'ulimit -f {MOST_BYTES // 512 + 2} && exec "$0" "$@"'] if stdout else []
         environment = {name: value for name, value in os.environ.items() if name not in ("LANGUAGE", "LC_ALL")}
         # Debian's `crontab -l` leaves out up to three leading comment lines, its own or the user's.
         environment.update(LC_ALL="C", CRONTAB_NOHEADER="N")
@@ -100,9 +125,10 @@ class CrontabCommand:
                 stdin.write(text)
                 stdin.seek(0)
                 return subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
-                    [self.path, *arguments],
+                    [*limit, self.path, *arguments],
                     stdin=stdin,
-                    capture_output=True,
+                    stdout=stdout or subprocess.PIPE,
+                    stderr=subprocess.PIPE,
                     env=environment,
                     check=False,
                     timeout=COMMAND_TIME,
@@ -169,7 +195,8 @@ class UserCrontab:
             raise UnknownUserError(
                 f"this host has no user {self.user}. Correct the name, create the user first, or leave this host out."
             ) from None
-        answer = self._command.run([*self._whose(), "-l"])
+        answer = self._command.listing([*self._whose(), "-l"])
+        self._refuse_much(answer.stdout)
         if answer.returncode == 0:
             return self._installed(answer.stdout)
         if self._is_absence(answer.stderr):
@@ -186,6 +213,7 @@ class UserCrontab:
         Raises:
             StoreError: crontab(1) refuses the new one (the old one stays), or keeps something else.
         """
+        self._refuse_much(text)
         answer = self._command.run([*self._whose(), "-"], text)
         if answer.returncode != 0:
             raise StoreError(f"{self.name}: {self._command.path} refuses it, the old one stays: {_said(answer)}")
@@ -193,6 +221,13 @@ class UserCrontab:
             raise StoreError(
                 f"{self.name}: {self._command.path} took the new one, and now lists something else. "
                 f"Either somebody changed it in the same moment, or this crontab command alters what it is given."
+            )
+
+    def _refuse_much(self, text: bytes) -> None:
+        """Raise StoreError for a crontab that is too large."""
+        if len(text) > MOST_BYTES:
+            raise StoreError(
+                f"{self.name} has more than {MOST_BYTES} bytes, and is not looked at: have {self.user} make it shorter."
             )
 
     def _is_absence(self, complaint: bytes) -> bool:
@@ -217,15 +252,16 @@ class UserCrontab:
         """
         if self._command.loses_cr:
             # Only root can read this file. What anybody else is given comes through a helper, as it is.
-            with contextlib.suppress(OSError), open(os.path.join(self._spool, self.user), "rb") as spooled:
-                return spooled.read()
+            with contextlib.suppress(OSError):
+                spooled = read_head(os.path.join(self._spool, self.user), MOST_BYTES + 1)
+                self._refuse_much(spooled)
+                return spooled
         if not self._command.is_debian:
             return listing
         if rb"\r" in listing or rb"\b" in listing:
             path = os.path.join(self._spool, self.user)
             try:
-                with open(path, "rb") as spooled:
-                    raw = spooled.read()
+                raw = read_head(path, MOST_BYTES + 1)
             except OSError as error:
                 raise StoreError(
                     f"{self.name} holds \\r or \\b, and Debian's crontab -l shows carriage returns and backspaces "

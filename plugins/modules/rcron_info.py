@@ -565,6 +565,7 @@ COROSYNC_MARK = "# Written by Ansible, role rcron.cluster.rcron_pacemaker: chang
 MEMBER = re.compile(r"^runtime\.members\.(\d+)\.status \(str\) = joined$", re.MULTILINE)
 MEMBER_ADDRESS = re.compile(r"^runtime\.members\.(\d+)\.ip \(str\) = .*?\bip\(([0-9A-Fa-f.:]{3,45})\)", re.MULTILINE)
 MOST_UNITS = 200
+MOST_FAULTS = 20  # of one crontab, whose user decides how many there are, and the others' must stay in sight
 MOST_EVENTS = 50000  # ten minutes of 500 jobs are 10,000 lines on an active node
 LATEST = 10**11  # seconds since the epoch: what is later, the controller takes for no time
 EARLIER = 50  # lines of the log, for the state that a host is in when the history begins
@@ -679,12 +680,15 @@ def entries() -> tuple[list[dict], list[str]]:
         path = store.path if store.system else None
         timers = beside.of_packages([path])[path] if path and listed else []
         started = beside.started_by(timers)
+        faults = 0
         for entry in listed:
             guard = entry.guard
             takeover_wait = None
             if guard is not None and guard.takeover_wait is not None:
                 takeover_wait = seconds(guard.takeover_wait)
                 if takeover_wait is None:
+                    faults += 1
+                if takeover_wait is None and faults <= MOST_FAULTS:
                     unreadable.append(
                         f"{store.name}, line {entry.line}: rcron refuses to run this job, because --takeover-wait is "
                         f"'{printable(guard.takeover_wait)}'; it must be a whole number of seconds from 0 to "
@@ -708,6 +712,8 @@ def entries() -> tuple[list[dict], list[str]]:
                     "claim": _shown(guard.claim) if guard else None,
                 }
             )
+        if faults > MOST_FAULTS:
+            unreadable.append(f"{store.name}: and {faults - MOST_FAULTS} more lines with such a --takeover-wait.")
     return found, unreadable
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -514,3 +515,32 @@ def test_a_script_that_is_guarded_in_one_place_and_not_in_another(hosts):
     assert [(problem.host, problem.what) for problem in problems(hosts)] == [
         ("n2", "the guard of /etc/cron.daily/report is missing here, but not on n1, n3")
     ]
+
+
+def flooded(hosts: dict[str, dict], kind: str) -> None:
+    """Have a user of n1, or whoever has taken it over, fill the report."""
+    if kind == "a user's entries":
+        hosts["n1"]["entries"] += [dict(ENTRY, crontab="alice", command=f"/bin/{number}") for number in range(5000)]
+    elif kind == "crontabs":
+        hosts["n1"]["entries"] += [dict(ENTRY, crontab=f"a{number}") for number in range(5000)]
+    elif kind == "sentences":
+        hosts["n1"]["unreadable"] = ["odd"] * 5000
+    elif kind == "settings":
+        of(hosts, "n1")["settings"].update({f"a{number}": 1 for number in range(5000)})
+    elif kind == "scripts":
+        script = {"guarded": True, "conf": CLUSTER["conf"], "takeover_wait": None}
+        hosts["n1"]["scripts"] = [dict(script, script=f"/etc/cron.daily/{number}") for number in range(5000)]
+    else:
+        hosts["n1"]["clusters"] += [dict(CLUSTER, cluster_name=f"c{number}") for number in range(5000)]
+
+
+@pytest.mark.parametrize("kind", ["a user's entries", "crontabs", "sentences", "settings", "scripts", "clusters"])
+def test_neither_a_user_nor_a_host_hides_the_other_problems_by_their_number(hosts, kind):
+    """What is wrong with n2 is looked for after that."""
+    flooded(hosts, kind)
+    hosts["n2"]["clock_offset"] = 77.0
+    found = problems(hosts)
+    assert "its clock is 76.9 s ahead of the others" in [one.what for one in found if one.host == "n2"]
+    assert max(sum(one.host == host for one in found) for host in ("n2", "n3")) <= 102
+    assert sum(one.host == "n1" for one in found) <= 501
+    assert any(re.search(r"^(alice: )?and \d+ more ", one.what) for one in found)

@@ -631,3 +631,40 @@ def test_a_backup_that_cannot_be_kept_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"no backup of /etc/cron\.d/app .*Nothing is changed"):
         keep_backup(CrontabFile("app"), b"", str(tmp_path / "file"))
+
+
+@AS_ROOT
+@pytest.mark.parametrize("kind", [*KINDS, "systemd-cron"])
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_user_does_not_decide_how_much_memory_root_needs_for_his_crontab(
+    fake_crontab, monkeypatch, kind, is_protected
+):
+    """Most implementations take any number of bytes, in one comment for instance."""
+    if not is_protected:
+        monkeypatch.setattr(crontab_store, "MOST_BYTES", 1 << 30)
+    fake = fake_crontab(kind)
+    fake.crontab.write_bytes(b"#" + b"x" * (16 << 20) + b"\n* * * * * true\n")
+    seen = []
+    listing = CrontabCommand.listing
+    monkeypatch.setattr(CrontabCommand, "listing", lambda *words: seen.append(listing(*words)) or seen[-1])
+    if not is_protected:
+        assert len(user_crontab(fake).read()) > 16 << 20
+        return
+    with pytest.raises(StoreError, match="has more than 4194304 bytes, and is not looked at: have root make it sh"):
+        user_crontab(fake).read()
+    assert len(seen[0].stdout) <= (4 << 20) + 1
+
+
+@AS_ROOT
+@pytest.mark.parametrize("kind", [*KINDS, "systemd-cron"])
+def test_a_crontab_of_the_most_bytes_is_read_and_none_with_more_is_written(fake_crontab, monkeypatch, kind):
+    fake = fake_crontab(kind)
+    text = b"#" + b"x" * 8181 + b"\n* * * * * a\n"
+    monkeypatch.setattr(crontab_store, "MOST_BYTES", len(text) + 300)  # Debian's lists a header, too
+    fake.crontab.write_bytes(text)
+    store = user_crontab(fake)
+    before = store.read()
+    assert before.endswith(text)
+    with pytest.raises(StoreError, match="has more than"):
+        store.write(text + b"#" * 301)
+    assert store.read() == before

@@ -247,6 +247,15 @@ def test_one_bad_crontab_is_one_line_of_the_answer_and_hides_no_other(crontabs, 
     assert [entry["takeover_wait"] for entry in found if entry["crontab"].endswith("/bad")] in ([], [None])
 
 
+def test_the_faults_of_one_crontab_leave_the_others_in_sight(crontabs):
+    (crontabs / "cron.d" / "app").write_text("1 2 * * * root rcron --takeover-wait x /bin/true\n" * 5000)
+    (crontabs / "cron.d" / "other").write_text("1 2 * * * root rcron --takeover-wait y /bin/true\n")
+    unreadable = rcron_info.entries()[1]
+    assert unreadable[-2] == f"{crontabs}/cron.d/app: and 4980 more lines with such a --takeover-wait."
+    assert "is 'y'" in unreadable[-1]
+    assert len(unreadable) == 22
+
+
 @pytest.mark.parametrize(
     ("takeover_wait", "seconds"), [("30", 30), ("+30", 30), ("'0'", 0), ("-0", 0), ("86400", 86400), ("007", 7)]
 )
