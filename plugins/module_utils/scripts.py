@@ -191,7 +191,7 @@ def options_of(written: str) -> tuple[str, int | None] | None:
     words = match["options"].split() if match else []
     options = dict(zip(words[::2], words[1::2]))
     wait = options.get("--takeover-wait", "")
-    return options.get("--conf", DEFAULT_CONF), int(wait) if wait.isdigit() else None
+    return options.get("--conf", DEFAULT_CONF), int(wait) if re.fullmatch("[0-9]{1,5}", wait) else None
 
 
 def override(script: str) -> tuple[str, ...] | None:

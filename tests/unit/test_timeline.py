@@ -40,6 +40,8 @@ def test_the_picture_is_written_where_the_playbook_was_started(draw, tmp_path):
     # What a host says is no template.
     assert not (tmp_path / "template").exists()
     assert [entry.name for entry in path.parent.iterdir()] == ["timeline.svg"]
+    # It shows the commands of everybody's crontabs.
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,14 @@ def test_what_a_daemon_cannot_tell_is_reported(served):
     assert "localhost: /etc/rcron/rcron.conf: wackamole cannot tell: it hangs" in ran.stdout
 
 
+def test_what_a_daemon_cannot_tell_is_nothing_that_a_terminal_obeys(served):
+    """A feeder's user owns the record that it comes from."""
+    answer = {"state": "unknown", "words": "a\x1b]0;b\x07\x9b1m\u202e"}
+    ran = served({"roles": [ROLE]}, "-e", "__feeder_agent_patience=0", answer=answer)
+    assert "wackamole cannot tell: a" in ran.stdout
+    assert not re.search("[\x1b\x07\x9b\u202e]", ran.stdout + ran.stderr)
+
+
 @pytest.mark.parametrize("others", [[], ["/etc/rcron/agent.d/mail.conf"]])
 def test_the_agent_goes_with_its_last_cluster(served, others):
     ran = served(

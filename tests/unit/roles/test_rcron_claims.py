@@ -130,6 +130,13 @@ def test_an_agent_that_cannot_claim_ends_the_play(play):
     assert "runs cannot be claimed: etcd: no leader: see journalctl -u rcron-claims there" in said(ran)
 
 
+def test_what_an_agent_of_somebody_else_s_says_is_nothing_that_a_terminal_obeys(play):
+    words = "a\x1b]0;b\x07\x9b1m\u202e"
+    ran = play("-e", "__rcron_claims_patience=1", claims={"ok": False, "words": words})
+    assert "runs cannot be claimed: a" in said(ran)
+    assert not re.search("[\x1b\x07\x9b\u202e]", ran.stdout + ran.stderr)
+
+
 def removed(ran) -> list[str]:
     return re.findall(r"item=(\S+)\)", results(ran, "Remove its files, and the folder if that holds nothing else"))
 

@@ -214,3 +214,13 @@ def test_options_that_a_shell_or_rcron_would_refuse(host: Host, options: dict, w
 def test_host_without_dpkg_is_refused(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "DAEMON_PATH", "/nosuch")
     assert "this host has no dpkg-statoverride" in host.run()["msg"]
+
+
+@pytest.mark.parametrize("wait", ["\u00b2", "9" * 5000, "-1", "x"])
+def test_a_wrapper_with_an_odd_wait_hides_no_other(wait):
+    text = scripts.text("/etc/cron.daily/a", "/usr/bin/rcron", "/etc/rcron/b.conf", 7, scripts.Before("a", "b", "0755"))
+    assert scripts.options_of(text) == ("/etc/rcron/b.conf", 7)
+    assert scripts.options_of(text.replace("--takeover-wait 7", f"--takeover-wait {wait}")) == (
+        "/etc/rcron/b.conf",
+        None,
+    )
