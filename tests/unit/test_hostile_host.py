@@ -492,6 +492,21 @@ def test_no_host_writes_into_the_files_of_the_others(cluster, feeder, more):
     assert "Deploy rcron" not in ran.stdout
 
 
+EXPOSED = (
+    "/etc/keepalived belongs to keepalived_script, who could replace what the role writes: chown root /etc/keepalived"
+)
+
+
+@pytest.mark.parametrize(("exposed", "exists"), [(EXPOSED, True), (EXPOSED, False), ("", True)])
+def test_no_file_is_edited_where_another_user_could_lead_root_elsewhere(cluster, exposed, exists):
+    """Whoever owns the folder, at a removal too, which takes the include out of keepalived.conf."""
+    node = looked_at("keepalived", exposed=exposed, exists=exists, managed=False)
+    answers = {"rcron_feeder_info": node, "rcron_wrapper": EXAMINED, "rcron_crontab": TRIED}
+    cluster.add("node", {"rcron_feeder": "keepalived"}, any={"changed": False}, **answers)
+    ran = cluster.play("remove", "--check")
+    assert (f"node: {EXPOSED}" in ran.stdout) == (exists and exposed != ""), ran.stdout
+
+
 #: What is of another type than the other hosts' checks and files expect.
 ODD = [
     ("heartbeat", {"owners": "x"}),

@@ -306,3 +306,9 @@ def test_include_is_accepted_if_it_adds_nothing_but_the_one_harmless_warning(jud
 )
 def test_include_is_refused_for_every_other_line_that_it_adds(judge, said: str, shown: str) -> None:
     assert judge("include", f"{NEW}\n{said}\n{INSECURE}", OLD, end="6") == (False, f"{shown}\n")
+
+
+def test_both_forms_are_refused_where_another_user_could_replace_keepalived_conf() -> None:
+    """In the form `notify`, the role takes out of it what the other form has left there."""
+    names = yaml.safe_load((ROLE / "vars/main/names.yml").read_text())
+    assert names["__rcron_keepalived_writes"] == ["{{ rcron_keepalived_hook }}", "{{ rcron_keepalived_conf }}"]
