@@ -498,7 +498,7 @@ def connect(config: Config, deadline: float) -> "_socket.socket":
     socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
         socket.settimeout(_left(deadline))
-        socket.connect(folder + SOCKET)
+        reach(socket, folder)
     except FileNotFoundError:
         socket.close()
         raise FileNotFoundError(2, f"there is no {folder}{SOCKET}") from None
@@ -506,6 +506,34 @@ def connect(config: Config, deadline: float) -> "_socket.socket":
         socket.close()
         raise
     return socket
+
+
+def reach(socket: "_socket.socket", folder: str) -> None:
+    """Connect a socket to the agent's, and to nobody's to which a link of the folder's owner leads.
+
+    He may be a feeder's user, and root may connect to any socket, and say there what a job's words are.
+
+    Args:
+        socket: the socket.
+        folder: the state file's, with a slash at its end.
+
+    Raises:
+        OSError: it cannot be connected.
+    """
+    path = folder + SOCKET
+    if posix.stat(folder).st_uid in (0, posix.geteuid()):
+        socket.connect(path)
+        return
+    place = posix.open(path, posix.O_PATH | posix.O_CLOEXEC | posix.O_NOFOLLOW)
+    try:
+        if posix.fstat(place).st_mode & 0o170000 != 0o140000:
+            raise OSError(88, f"{path} is not a socket")  # ENOTSOCK
+        try:
+            socket.connect(f"/proc/self/fd/{place}")
+        except FileNotFoundError:
+            socket.connect(path)  # /proc is not mounted: then it is what has the name now
+    finally:
+        posix.close(place)
 
 
 def _left(deadline: float) -> float:

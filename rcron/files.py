@@ -81,13 +81,14 @@ def read_trusted(path: str, limit: int, owners: "tuple[int, ...] | None" = None)
     return data, found.st_mtime
 
 
-def open_regular(path: str) -> int:
+def open_regular(path: str, follow: bool = True) -> int:
     """Open a regular file for reading, and nothing else. Never waits.
 
     For files that decide nothing, such as crontabs and logs, where a link may lead into a folder of another user's.
 
     Args:
         path: the file's name.
+        follow: whether it may be a link.
 
     Returns:
         The descriptor.
@@ -95,7 +96,7 @@ def open_regular(path: str) -> int:
     Raises:
         OSError: the file cannot be opened; EINVAL if it is not a regular one.
     """
-    place = posix.open(path, posix.O_PATH | posix.O_CLOEXEC)
+    place = posix.open(path, posix.O_PATH | posix.O_CLOEXEC | (0 if follow else posix.O_NOFOLLOW))
     try:
         if posix.fstat(place).st_mode & 0o170000 != 0o100000:
             raise OSError(22, "Not a regular file", path)  # EINVAL

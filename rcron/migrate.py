@@ -192,8 +192,9 @@ def c_state(path: str) -> "str | None":
         `active` or `passive`; an empty string if default_state counts; None if it is not a file that can be read.
     """
     try:
-        # Its folder may be a feeder's user's, who has put a link to a device there, or to another process's FIFO.
-        handle = files.open_regular(path)
+        # Its folder may be a feeder's user's, who has put a link to a device there, to another process's FIFO, or to a
+        # server that does not answer.
+        handle = files.open_regular(path, os.stat(files.folder_of(path)).st_uid in (0, os.geteuid()))
     except OSError:
         return None
     try:

@@ -64,7 +64,8 @@ def current(config: Config) -> Verdict:
         cannot be read, nothing is raised.
     """
     try:
-        posix.stat(config.pin_file)
+        # Not what a link leads to: it may be in another user's folder, and lead to a server that does not answer.
+        posix.lstat(config.pin_file)
     except (FileNotFoundError, NotADirectoryError):
         return from_file(config)
     except (OSError, ValueError):

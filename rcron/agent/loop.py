@@ -261,12 +261,20 @@ class Loop:
             self._refuse(name, str(error))
             return
         versions += _versions(*truth.files)
+        asker = Asker(name, truth, self._answers, self._woken)
+        try:
+            asker.start()
+        except RuntimeError as error:
+            # A user may have started as many processes as there can be: it is tried again at the next look.
+            truth.close()
+            self._refuse(name, f"{path}: {error}")
+            return
         store = Store(cluster.config, cluster.feeder)
         try:
             socket = _listen(cluster.config.agent_file("ask"), store.owner)
         except OSError as error:
             # Such as no room, which a feeder's user may have filled: the other clusters need their agent.
-            truth.close()
+            asker.end()
             self._refuse(name, f"{cluster.config.agent_file('ask')}: cannot be made: {error.strerror}")
             return
         self._accept(name)
@@ -274,10 +282,8 @@ class Loop:
             old = self._drop(name).cluster.config
             if old.state_file != state_file:
                 _forget(old)
-        asker = Asker(name, truth, self._answers, self._woken)
         keeper = Keeper(cluster.config, cluster.feeder, truth, store, now)
         self._served[name] = Served(cluster, keeper, asker, socket, versions)
-        asker.start()
 
     def _refuse(self, name: str, why: str) -> None:
         """Do not serve a cluster. If it was served, it goes on as it was: an editor may have half written the file."""

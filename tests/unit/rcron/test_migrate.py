@@ -160,7 +160,9 @@ def test_no_link_of_a_feeder_s_user_has_another_process_s_fifo_opened(
 ) -> None:
     """What is written into a FIFO is lost once somebody has opened it, and a watchdog is armed by that."""
     if not is_protected:
-        monkeypatch.setattr(migrate.files, "open_regular", lambda path: os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+        monkeypatch.setattr(
+            migrate.files, "open_regular", lambda path, _follow: os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        )
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "state").symlink_to("fifo")
     found: "list[str | None]" = []

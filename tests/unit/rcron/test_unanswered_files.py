@@ -42,6 +42,20 @@ except (OSError, files.UntrustedError) as error:
     print(getattr(error, "strerror", None) or error)
 """
 
+#: Prints the state of a node whose state file is in a folder. Argument: its path.
+DECIDER = (
+    READER.partition("from rcron import")[0]
+    + """\
+from rcron import settings, state
+config = settings.Config("rcron.conf")
+config.state_file = sys.argv[1]
+print(state.current(config).state)
+"""
+)
+
+#: Prints what the C rcron makes of a state file. Argument: its path.
+MIGRATING = READER.partition("from rcron import")[0] + "from rcron import migrate; print(migrate.c_state(sys.argv[1]))"
+
 #: As `read_trusted` once began.
 FOLLOWER = "import os, sys; print('begun', flush=True); os.open(sys.argv[1], os.O_PATH); print('found')"
 
@@ -92,6 +106,26 @@ def test_the_kernel_does_not_let_root_wait_for_a_user_s_own_file_system(
     """Without allow_other, which users may only set if /etc/fuse.conf says so."""
     found = outcome(READER, mounted(not is_protected) / "state", 20 if is_protected else 0.5)
     assert found == ("Permission denied" if is_protected else "")
+
+
+def test_no_link_in_a_pin_s_place_has_every_job_wait(
+    mounted: "Callable[[bool], pathlib.Path]", tmp_path: pathlib.Path
+) -> None:
+    """A pin beside a state file outside /run is in the folder of the feeder's user."""
+    (tmp_path / "his").mkdir()
+    (tmp_path / "his/state").write_text("passive\n")
+    (tmp_path / "his/state.pin").symlink_to(mounted(True) / "pin")
+    os.chown(tmp_path / "his", HIS, HIS)
+    assert outcome(DECIDER, tmp_path / "his/state", 20) == "passive"
+
+
+def test_no_link_in_the_state_s_place_has_migrate_check_wait(
+    mounted: "Callable[[bool], pathlib.Path]", tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "his").mkdir()
+    (tmp_path / "his/state").symlink_to(mounted(True) / "state")
+    os.chown(tmp_path / "his", HIS, HIS)
+    assert outcome(MIGRATING, tmp_path / "his/state", 20) == "None"
 
 
 @pytest.mark.parametrize("is_protected", [True, False])

@@ -358,6 +358,24 @@ def test_it_is_kept_if_only_its_file_is_written_anew(leaver: Agent) -> None:
     assert leaver.state == "active"
 
 
+def test_no_room_for_a_thread_ends_no_agent_that_serves_others(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user may have started as many processes as there can be."""
+
+    def start(_asker: loop.Asker) -> None:
+        raise RuntimeError("can't start new thread")
+
+    said: "list[str]" = []
+    served = loop.Loop(str(agent.clusters))
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Asker, "start", start)
+        patched.setattr(loop.log, "warning", lambda _config, text: said.append(text))
+        served._read_files(0.0)
+    assert said == [f"agent: {agent.clusters}/c1.conf: can't start new thread; not served"]
+    served._read_files(2.0)
+    assert list(served._served) == ["c1"]
+    served._drop("c1")
+
+
 @pytest.mark.parametrize("is_protected", [True, False])
 def test_no_room_for_one_cluster_s_socket_ends_no_agent_that_serves_others(
     agent: Agent, monkeypatch: pytest.MonkeyPatch, is_protected: bool

@@ -7,10 +7,12 @@ import pathlib
 import socket
 import stat
 import threading
+import time
 import types
 
 import pytest
 
+from rcron import claim, settings
 from rcron.agent import server
 from rcron.agent.claims import Claims
 from rcron.agent.engines import Engine
@@ -215,3 +217,34 @@ def test_a_socket_on_which_nobody_accepts_does_not_keep_the_agent_from_its_place
         thread.join(20)
         for one in made:
             one.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="has another user's folder")
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_link_of_a_feeder_s_user_leads_root_to_another_socket(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, is_protected: bool
+) -> None:
+    """To one that only root may connect to, which would read what root's jobs are."""
+    folder = tmp_path / "his"
+    folder.mkdir()
+    config = settings.Config("rcron.conf")
+    config.state_file = f"{folder}/state"
+    if not is_protected:
+        monkeypatch.setattr(claim, "reach", lambda one, place: one.connect(place + claim.SOCKET))
+    with socket.socket(socket.AF_UNIX) as roots:
+        roots.bind(str(tmp_path / "roots"))
+        roots.listen()
+        (folder / "claim.sock").symlink_to(tmp_path / "roots")
+        os.chown(folder, 12345, 12345)
+        if is_protected:
+            with pytest.raises(OSError, match="is not a socket"):
+                claim.exchange(config, b"status\n", time.monotonic() + 0.5)
+            with server.listen(f"{folder}/")[0]:
+                claim.connect(config, time.monotonic() + 5).close()
+            roots.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                roots.accept()
+        else:
+            with pytest.raises(TimeoutError):
+                claim.exchange(config, b"status\n", time.monotonic() + 0.5)
+            assert roots.accept()[0].recv(100) == b"status\n"

@@ -72,6 +72,12 @@ def drip(begin: bytes) -> "Iterator[bytes]":
     return itertools.chain([begin], itertools.repeat(b"x"))
 
 
+def untimed(*words: Any, deadline: float, **more: Any) -> http.client.HTTPResponse:
+    """As answers were read once."""
+    del deadline
+    return http.client.HTTPResponse(*words, **more)
+
+
 @pytest.mark.parametrize("is_protected", [True, False])
 @pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"])
 def test_an_answer_that_comes_byte_by_byte_is_not_waited_for(
@@ -80,9 +86,7 @@ def test_an_answer_that_comes_byte_by_byte_is_not_waited_for(
     """There are as many threads for claims as it takes to hang all of them."""
     monkeypatch.setattr(etcd, "ATTEMPT", 0.5)
     if not is_protected:
-        monkeypatch.setattr(
-            etcd, "_Response", lambda *words, deadline, **more: http.client.HTTPResponse(*words, **more)
-        )
+        monkeypatch.setattr(etcd, "_Response", untimed)
     server = Hostile(drip(begin), 0.05)
     failed: "list[str]" = []
 
