@@ -83,6 +83,7 @@ def test_a_user_who_has_claimed_too_much_is_told_that_and_the_engine_is_not_aske
     one = server.Server.__new__(server.Server)
     one._left = {1000: (0.0, 0.0)}
     one._claims = types.SimpleNamespace(node="node1")  # type: ignore[assignment]
+    one._counts = types.SimpleNamespace(add=lambda *_words: None)  # type: ignore[assignment]
     monkeypatch.setattr(one, "_reply", lambda _client, *parts: said.append(parts), raising=False)
     his = types.SimpleNamespace(uid=1000, deadline=0.0, task=None)
     fields = {"cluster": "c1", "job": "a", "fire": "60", "token": "t"}
