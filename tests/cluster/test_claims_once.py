@@ -30,7 +30,7 @@ SLEPT = f"* * * * * root sleep {SLEEPS}; /usr/bin/rcron --job slept /usr/local/b
 #: Says 1 on the node whose member of etcd leads.
 IS_LEADER = """\
 python3 -c 'import urllib.request
-answer = urllib.request.urlopen("http://127.0.0.1:2379/metrics", timeout=2)
+answer = urllib.request.urlopen("http://127.0.0.1:2381/metrics", timeout=2)
 print(answer.read().decode())' | grep -c "^etcd_server_is_leader 1" || :
 """
 

@@ -76,6 +76,23 @@ MANY = 20000
 _UNAUTHENTICATED = 16
 _OUT_OF_RANGE = 11
 
+#: What an administrator can do about an error of etcd's (api/v3rpc/rpctypes/error.go), by what its text holds.
+REMEDIES = {
+    "invalid user ID or password": "correct user and the password's file in agent.conf, and restart the service",
+    "permission denied": "grant the user's role readwrite with --prefix=true on the prefix",
+    "database space exceeded": "compact and defragment etcd, then `etcdctl alarm disarm`",
+}
+
+#: The same about a certificate, by OpenSSL's verdict on it: x509_vfy.h.
+_SELF_SIGNED, _NO_ISSUER = (18, 19), (2, 20, 21)
+_CERTIFICATES = {
+    9: "correct the clock of this node, or of the one that made the certificate",
+    10: "renew the certificate",
+    62: "use a name that the certificate has, or add this one to it",
+    64: "use an address that the certificate has, or add this one to it",
+    **dict.fromkeys((*_SELF_SIGNED, *_NO_ISSUER), "have ca_file name the authority that signed the certificate"),
+}
+
 
 class _AnswerError(EngineError):
     """An answer of etcd's that is an error. code: gRPC's."""
@@ -155,8 +172,7 @@ class _Member:
             body = self._read(response)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise EngineError(f"{self.url}: {why}") from None
+            raise EngineError(f"{self.url}: {_why(error)}") from None
         except BaseException:
             self._connection.close()
             raise
@@ -180,12 +196,21 @@ class _Member:
             raise EngineError(f"{self.url}: HTTP status {status}, and not a JSON object")
         if status != 200 or "error" in found:
             text = text_of(found.get("message")) or text_of(found.get("error")) or f"HTTP status {status}"
-            raise _AnswerError(number_of(found.get("code")), f"{self.url}: {text[:SHOWN]}")
+            remedies = [f": {remedy}" for part, remedy in REMEDIES.items() if part in text]
+            raise _AnswerError(number_of(found.get("code")), "".join([f"{self.url}: {text[:SHOWN]}", *remedies]))
         return found
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _why(error: Exception) -> str:
+    """Return why a request failed, and what can be done about it if that is known."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        remedy = _CERTIFICATES.get(error.verify_code)
+        return f"its certificate: {error.verify_message.rstrip('.')}{f': {remedy}' if remedy else ''}"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 class Etcd(Engine):

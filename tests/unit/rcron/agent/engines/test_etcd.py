@@ -6,6 +6,9 @@ import base64
 import http.server
 import json
 import pathlib
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -296,14 +299,15 @@ def test_a_user_is_authenticated_once(gateway: Gateway) -> None:
 
 def test_a_wrong_password_is_reported(gateway: Gateway) -> None:
     gateway.passwords = {"rcron": "secret"}
-    with pytest.raises(EngineError, match="authentication failed"):
+    with pytest.raises(EngineError, match=r"authentication failed.*: correct user and the password's file"):
         etcd.Etcd(conf_of(endpoints=gateway.url, user="rcron")).claim(CLAIM)
 
 
 @pytest.mark.parametrize(
     ("status", "body", "message"),
     [
-        (500, b'{"error":"x","code":8,"message":"etcdserver: mvcc: database space exceeded"}', "space exceeded"),
+        (500, b'{"error":"x","code":8,"message":"etcdserver: mvcc: database space exceeded"}', "alarm disarm"),
+        (403, b'{"code":7,"message":"etcdserver: permission denied"}', "readwrite with --prefix=true"),
         (404, b"404 page not found\n", "is that etcd 3.4 or newer"),
         (200, b"[]", "not a JSON object"),
         (200, b"[" * 100000, "not JSON"),
@@ -320,6 +324,54 @@ def test_what_is_not_an_answer_is_cannot_tell(
     with pytest.raises(EngineError, match=message):
         engine.claim(CLAIM)
     assert engine.claim(CLAIM).token == "t1", "the connection is used again, or a new one"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A folder with what the page's commands make, and a certificate that has ended, and one for another name."""
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make certificates with")
+    folder = tmp_path_factory.mktemp("certificates")
+    page = (pathlib.Path(__file__).resolve().parents[5] / "docs" / "ledger.md").read_text()
+    block = page.partition("### etcd with TLS")[2].partition("```sh\n")[2].partition("```")[0]
+    assert block.startswith("openssl req -x509")
+    sign = "".join(block.splitlines(keepends=True)[2:])
+    ended = sign.replace("etcd1.pem", "ended.pem").replace("-days 3650", "-days 0")
+    elsewhere = sign.replace("etcd1.pem", "elsewhere.pem").replace("DNS:etcd1,DNS:localhost,IP:127.0.0.1", "DNS:etcd1")
+    subprocess.run(["bash", "-euc", block + ended + elsewhere], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def test_the_pages_certificates_pass_the_strictest_check(certificates: pathlib.Path) -> None:
+    """Python's since 3.13, which asks for more than openssl does by itself."""
+    command = ["openssl", "verify", "-x509_strict", "-CAfile", "ca.pem", "etcd1.pem"]
+    ran = subprocess.run(command, cwd=certificates, check=False, capture_output=True, text=True)
+    assert ran.stdout == "etcd1.pem: OK\n", ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("certificate", "authority", "message"),
+    [
+        ("etcd1", "ca", ""),
+        ("ended", "ca", "its certificate: certificate has expired: renew the certificate$"),
+        ("elsewhere", "ca", "its certificate: IP address mismatch.*: use an address that the certificate has"),
+        ("etcd1", "etcd1", "its certificate: .*: have ca_file name the authority that signed the certificate$"),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_is_said_with_the_endpoint_and_the_remedy(
+    certificates: pathlib.Path, gateway: Gateway, certificate: str, authority: str, message: str
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / f"{certificate}.pem", certificates / "etcd1.key")
+    gateway.socket = context.wrap_socket(gateway.socket, server_side=True, do_handshake_on_connect=False)
+    url = gateway.url.replace("http:", "https:")
+    engine = etcd.Etcd(conf_of(endpoints=url, ca_file=str(certificates / f"{authority}.pem")))
+    if not message:
+        assert engine.claim(CLAIM).token == "t1"
+        return
+    with pytest.raises(EngineError, match=message) as raised:
+        engine.claim(CLAIM)
+    assert str(raised.value).startswith(f"{url}: ")
 
 
 def test_somebody_elses_value_there_is_not_ours(engine: etcd.Etcd, gateway: Gateway) -> None:
