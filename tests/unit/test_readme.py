@@ -23,7 +23,7 @@ README = PAGES["README.md"]
 
 #: The first word of a command, as opposed to a word of prose.
 COMMAND = re.compile(
-    r"(make|ansible-playbook|ansible-galaxy|ansible-doc|ansible|rcronctl|rcron|systemctl|journalctl|printf|tar"
+    r"(make|ansible-playbook|ansible-galaxy|ansible-doc|ansible|rcronctl|rcron|systemctl|journalctl|printf|tar|apt-get"
     r"|python3 packaging/\S+) .*"
 )
 
@@ -37,6 +37,9 @@ RUN_BY = {
     "make cluster SCENARIOS=attack": ("tests/all.sh", "cluster"),
     "make tarball": ("tests/unit/packaging/test_install.py", '"make", "tarball"'),
     "make packages": ("tests/unit/packaging/test_packages.py", '"make", "packages"'),
+    "apt-get install ./rcron_*.deb ./rcron-agent_*.deb": ("tests/cluster/test_packages_debs.py", "apt.node, INSTALL"),
+    "apt-get remove rcron rcron-agent": ("tests/cluster/test_packages_debs.py", "apt.node, REMOVE"),
+    "apt-get purge rcron rcron-agent": ("tests/cluster/test_packages_debs.py", "apt.node, PURGE"),
     # test_the_commands_of_the_page runs the block of them that the page shows.
     "tar -xzf && cd rcron-VERSION": ("tests/unit/packaging/test_install.py", r'startswith\("tar'),
     "printf 'cluster_name = billing\\ndefault_state = passive\\nstate_max_age = 10\\n' > billing.conf": (
@@ -46,12 +49,13 @@ RUN_BY = {
     "python3 packaging/install.py check --config billing.conf": ("tests/unit/packaging/test_install.py", "BY_HAND"),
     "python3 packaging/install.py present --config billing.conf": ("tests/unit/packaging/test_install.py", "BY_HAND"),
     "python3 packaging/install.py absent": ("tests/unit/packaging/test_install.py", "BY_HAND"),
-    "systemctl daemon-reload": ("tests/cluster/test_default_upgrade.py", "systemctl daemon-reload"),
-    "systemctl enable --now rcron-agent": ("roles/_feeder/tasks/agent.yml", "name: rcron-agent\n.*\n    enabled: true"),
-    "systemctl reload keepalived": ("tests/cluster/test_default_upgrade.py", "systemctl reload keepalived"),
+    # The scenario runs all commands of this section, as the page has them.
+    "systemctl daemon-reload": ("tests/cluster/test_packages_by_hand.py", 'commands."By hand"'),
+    "systemctl enable --now rcron-agent": ("tests/cluster/test_packages_by_hand.py", 'commands."By hand"'),
+    "systemctl reload keepalived": ("tests/cluster/test_packages_by_hand.py", 'commands."By hand"'),
     "systemctl daemon-reload && systemctl reload keepalived": (
-        "tests/cluster/test_default_upgrade.py",
-        r"systemctl daemon-reload\n +systemctl reload keepalived",
+        "tests/cluster/test_packages_by_hand.py",
+        'commands."By hand"',
     ),
     "ansible-doc --type role rcron.cluster.rcron": ("tests/unit/test_readme.py", "ansible-doc.*role"),
     "make test-long PARTS=faults": ("tests/long.sh", r"faults\) run faults .* make cluster"),
