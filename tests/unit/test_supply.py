@@ -132,8 +132,11 @@ printf -- '-----BEGIN PGP SIGNATURE-----\\nx\\n-----END PGP SIGNATURE-----\\n'
 @pytest.mark.parametrize("key", ["", "maintainer"])
 def test_a_release_has_a_checksum_and_a_signature_if_there_is_a_key(tmp_path, key):
     work = tmp_path / "work"
-    names = "galaxy.yml rcron/__init__.py README.md docs/install.md docs/state.md .gitignore packaging/tarball.sh"
-    for name in (".ci/release", *names.split()):
+    built_of = ".ci/release .gitignore LICENSE README.md docs galaxy.yml man monitoring packaging plugins rcron roles"
+    listed = subprocess.run(
+        ["git", "ls-files", *built_of.split()], cwd=CHECKOUT, check=True, capture_output=True, text=True
+    )
+    for name in listed.stdout.splitlines():
         (work / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(CHECKOUT / name, work / name)
     (work / "changelogs" / "fragments").mkdir(parents=True)
@@ -166,9 +169,10 @@ def test_a_release_has_a_checksum_and_a_signature_if_there_is_a_key(tmp_path, ke
     run("git", "add", "--all")
     run("git", "commit", "--quiet", "--message", "x")
     said = run(".ci/release", "9.9.9")
-    assert (
-        run("sha256sum", "--check", "rcron-9.9.9.sha256") == "rcron-cluster-9.9.9.tar.gz: OK\nrcron-9.9.9.tar.gz: OK\n"
-    )
+    packages = [f"{name}_9.9.9_all.deb" for name in ("rcron", "rcron-agent", "rcron-metrics")]
+    assert run("sha256sum", "--check", "rcron-9.9.9.sha256").splitlines() == [
+        f"{name}: OK" for name in ("rcron-cluster-9.9.9.tar.gz", "rcron-9.9.9.tar.gz", *packages)
+    ]
     tag = run("git", "cat-file", "tag", "v9.9.9")
     assert (work / "rcron-9.9.9.sha256").read_text() in tag
     assert ("BEGIN PGP SIGNATURE" in tag) == bool(key)
