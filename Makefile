@@ -31,7 +31,7 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 FOR_CONTAINERS := podman:podman runc:runc nft:nftables iptables:iptables mmdebstrap:mmdebstrap \
     /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /usr/lib*/podman/netavark:netavark
 FOR_TESTS := python=ensurepip:python3-venv shellcheck:shellcheck chronic:moreutils perl:perl groff:groff-base promtool:prometheus \
-    lintian:lintian chromium:chromium npm:npm
+    lintian:lintian rpmbuild:rpm rpmlint:rpmlint chromium:chromium npm:npm
 
 # Real engines with their client libraries, for Debian's own Python.
 POSTGRESQL := /usr/lib/postgresql/*/bin
@@ -177,10 +177,13 @@ tarball: ## rcron-VERSION.tar.gz in .build: rcron for hosts without Ansible, wit
 	@packaging/tarball.sh $(BUILD)
 	@echo "tarball: $(BUILD)/rcron-$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' rcron/__init__.py).tar.gz"
 
+# The .rpm's are made of the .deb's.
 .PHONY: packages
-packages: ## Debian packages in .build: rcron, rcron-agent and rcron-metrics
+packages: ## Packages in .build: rcron, rcron-agent and rcron-metrics, as .deb and, if rpmbuild is here, as .rpm
 	@packaging/deb.sh $(BUILD)
-	@echo "packages: $$(ls $(BUILD)/rcron*_$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' rcron/__init__.py)_all.deb | paste -sd' ')"
+	@echo "packages: $$(cd $(BUILD) && ls rcron*_$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' $(CURDIR)/rcron/__init__.py)_all.deb | paste -sd' ') in $(BUILD)"
+	@if command -v rpmbuild >/dev/null; then packaging/rpm.sh $(BUILD); \
+	else echo "skipped the .rpm: rpmbuild is not installed (Debian's package rpm)"; fi
 
 # Checks everything that a release must be before it makes it; the tag is pushed by hand.
 .PHONY: release
@@ -189,7 +192,7 @@ release: $(INSTALLED) $(COLLECTION) ## VERSION=1.2.3: set the version, write the
 
 .PHONY: clean
 clean: demo-stop ## Remove .venv, caches and build output
-	rm -rf $(VENV) $(BUILD) .ansible .hypothesis .*_cache *.egg-info rcron-cluster-*.tar.gz rcron-[0-9]*.tar.gz rcron*.deb rcron-*.sha256
+	rm -rf $(VENV) $(BUILD) .ansible .hypothesis .*_cache *.egg-info rcron-cluster-*.tar.gz rcron-[0-9]*.tar.gz rcron*.deb rcron*.rpm rcron-*.sha256
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: containers

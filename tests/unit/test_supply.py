@@ -129,6 +129,7 @@ printf -- '-----BEGIN PGP SIGNATURE-----\\nx\\n-----END PGP SIGNATURE-----\\n'
 """
 
 
+@pytest.mark.needs("rpmbuild", "rpm")
 @pytest.mark.parametrize("key", ["", "maintainer"])
 def test_a_release_has_a_checksum_and_a_signature_if_there_is_a_key(tmp_path, key):
     work = tmp_path / "work"
@@ -169,7 +170,8 @@ def test_a_release_has_a_checksum_and_a_signature_if_there_is_a_key(tmp_path, ke
     run("git", "add", "--all")
     run("git", "commit", "--quiet", "--message", "x")
     said = run(".ci/release", "9.9.9")
-    packages = [f"{name}_9.9.9_all.deb" for name in ("rcron", "rcron-agent", "rcron-metrics")]
+    names = ("rcron", "rcron-agent", "rcron-metrics")
+    packages = [f"{name}{rest}" for rest in ("_9.9.9_all.deb", "-9.9.9-1.noarch.rpm") for name in names]
     assert run("sha256sum", "--check", "rcron-9.9.9.sha256").splitlines() == [
         f"{name}: OK" for name in ("rcron-cluster-9.9.9.tar.gz", "rcron-9.9.9.tar.gz", *packages)
     ]
