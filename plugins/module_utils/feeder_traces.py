@@ -19,8 +19,8 @@ PLACES = (
     "/usr/local/sbin/*-up",
 )
 
-#: The clusters' configurations, apart from one at a path of its own.
-CONFS = "/etc/rcron/*.conf"
+#: The clusters' configurations, apart from one at a path of its own; and rcron-agent's, which a lease's file names.
+CONFS, AGENT_CONF = "/etc/rcron/*.conf", "/etc/rcron/agent.conf"
 
 MARK = re.compile(r"^# Written by Ansible, role rcron\.cluster\.rcron_([a-z]+): ", re.MULTILINE)
 
@@ -49,7 +49,7 @@ def traces(conf: str, root: str = "") -> list[Trace]:
     Returns:
         A trace for each feeder, sorted by their names.
     """
-    others = {path[len(root) :] for path in glob.glob(root + CONFS)} - {conf}
+    others = {path[len(root) :] for path in glob.glob(root + CONFS)} - {conf, AGENT_CONF}
     found: dict[str, Trace] = {}
     for path in sorted(path for place in PLACES for path in glob.glob(root + place)):
         try:

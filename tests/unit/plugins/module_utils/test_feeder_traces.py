@@ -52,6 +52,13 @@ def test_each_feeder_is_found_by_what_its_role_has_written(host):
     ]
 
 
+def test_the_engine_of_a_lease_is_not_another_cluster(host):
+    host("/etc/rcron/agent.conf", "engine = etcd\n")
+    file = "/etc/rcron/agent.d/rcron.conf"
+    host(file, mark("lease") + f'conf = "{CONF}"\nfeeder = lease\nagent_conf = "/etc/rcron/agent.conf"\n')
+    assert traces(CONF, host.root) == [("lease", [file], [])]
+
+
 def test_a_feeder_of_another_cluster_is_not_this_one_s(host):
     host(MAIL, "")
     host("/etc/rcron/rcron.conf.d", "")
