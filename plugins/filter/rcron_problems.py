@@ -19,7 +19,7 @@ from ansible_collections.rcron.cluster.plugins.plugin_utils import answer, table
 CLOCKS = 1.0
 
 #: One module for each feeder that this collection has a role for.
-FEEDERS = pathlib.Path(__file__).resolve().parents[2] / "rcron" / "feeders"
+FEEDERS = pathlib.Path(__file__).resolve().parents[1] / "module_utils" / "feeders"
 
 #: What rcron-agent calls it if there is no feeder, and every host is active: rcron/agent/feeders/claim.py.
 CLAIM = "claim"

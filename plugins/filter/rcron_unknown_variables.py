@@ -54,11 +54,16 @@ def rcron_unknown_variables(
 def role_of(variable: str, collection: pathlib.Path = COLLECTION) -> str:
     """Return the name of the role that a variable belongs to by its name, "" if there is none.
 
+    There is a role rcron_claim, and rcron_claim is a setting: what begins with it is a setting, too, such as
+    rcron_claim_wait.
+
     Args:
         variable: The variable's name.
         collection: The folder of the collection that has the roles.
     """
-    roles = [path.name for path in collection.glob("roles/*") if variable.startswith(f"{path.name}_")]
+    settings = variables(collection)
+    names = {path.name for path in collection.glob("roles/*")} - settings
+    roles = [name for name in names if variable.startswith(f"{name}_")]
     return max(roles, key=len, default="")
 
 

@@ -43,12 +43,13 @@ options:
       - The feeder to look at.
     type: str
     required: true
-    choices: [heartbeat, keepalived, lease, pacemaker, patroni, ucarp, wackamole]
+    choices: [claim, heartbeat, keepalived, lease, pacemaker, patroni, ucarp, wackamole]
   options:
     description:
       - What the look needs to know. A missing or unknown key is an error.
       - 'All feeders take C(mark), the comment that the role writes at the top of its files: a file is the role''s own
         if that is one of its first three lines.'
+      - V(claim) takes nothing else.
       - 'V(heartbeat) takes C(folder), the path of Heartbeat''s folder; C(script), the path of the resource script;
         C(before), the folder that holds what was there before the role wrote the configuration; C(service), the unit;
         and C(times), a dictionary of C(keepalive), C(deadtime) and C(initdead) as C(ha.cf) has them.'
@@ -380,6 +381,7 @@ from types import ModuleType
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.rcron.cluster.plugins.module_utils.feeders import (
+    claim,
     heartbeat,
     keepalived,
     lease,
@@ -396,6 +398,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit impo
 
 #: Ansible sends a host only what is imported here by name.
 FEEDERS: dict[str, ModuleType] = {
+    "claim": claim,
     "heartbeat": heartbeat,
     "keepalived": keepalived,
     "lease": lease,

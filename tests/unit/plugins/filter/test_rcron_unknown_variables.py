@@ -75,3 +75,9 @@ def test_every_variable_that_a_role_or_a_playbook_reads_is_known() -> None:
 def test_anything_but_a_list_of_names_is_an_error(wrong: object) -> None:
     with pytest.raises(AnsibleFilterError, match="must be a list of names"):
         unknown(wrong)  # type: ignore[arg-type]
+
+
+def test_a_setting_that_begins_like_a_role_is_the_wrappers() -> None:
+    """rcron_claim is one, and a role."""
+    assert [said.split()[2] for said in unknown(["rcron_claim_wiat"], role="rcron")] == ["rcron_claim_wiat"]
+    assert unknown(["rcron_claim_wiat"], role="rcron_claim") == []

@@ -21,6 +21,7 @@ def options(tmp_path):
     """For each feeder, options that name nothing that exists."""
     path = str(tmp_path / "none")
     return {
+        "claim": {"mark": MARK},
         "heartbeat": {
             "folder": path,
             "script": path,
@@ -159,7 +160,7 @@ def test_options_that_a_feeder_does_not_take_are_refused(run, options, change, m
 
 
 def test_a_feeder_that_there_is_not_is_refused(run):
-    assert "value of feeder must be one of: heartbeat, " in run(feeder="chance", options={})["msg"]
+    assert "value of feeder must be one of: claim, heartbeat, " in run(feeder="chance", options={})["msg"]
 
 
 @pytest.mark.parametrize(

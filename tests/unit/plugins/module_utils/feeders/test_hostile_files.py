@@ -66,6 +66,7 @@ def node(tmp_path, systemctl, program, monkeypatch):
 def look(node: pathlib.Path, feeder: str) -> dict | str:
     """Return the answer, or the reason why there is none."""
     options = {
+        "claim": {},
         "heartbeat": {
             "folder": f"{node}/ha.d",
             "script": f"{node}/ha.d/rcron",
