@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.rcron.cluster.plugins.plugin_utils import table
+from ansible_collections.rcron.cluster.plugins.plugin_utils import answer, table
 
 HOSTS = ["HOST", "CLUSTER", "STATE", "SINCE", "FEEDER", "PIN", "JOBS", "SKIPS/H"]
 TIMERS = ["TIMER", "SERVICE", "CLUSTER", "GUARDED ON", "NEXT"]
@@ -22,6 +23,9 @@ WIDTH = 89
 
 #: The columns that are cut first if a line is longer.
 ELASTIC = {"HOSTS": (4, 5), "TIMERS": (0, 1, 3), "SCRIPTS": (0, 2), "JOBS": (0,), "CLAIMED": (0,)}
+
+#: What rcron-agent says of a lease that somebody has, rcron/agent/feeders/lease.py.
+HELD = re.compile(r"(?:(\S+) )?has the lease, term ([0-9]+)")
 
 #: The states of a run that come first in the table of the jobs.
 BAD = ("fail", "lost")
@@ -52,7 +56,7 @@ def host_rows(host: str, info: Info) -> list[list[str]]:
                 name,
                 cluster["state"] + ("" if cluster["source"] in ("file", "pin") else f" ({cluster['source']})"),
                 _moment(cluster["since"]),
-                _feeder(cluster["feeder"], info["time"]),
+                _feeder(cluster["feeder"], info["time"], host),
                 _pin(cluster["pin"], info["time"]),
                 str(guarded),
                 str(info.get("ignored", {}).get(name, 0)),
@@ -61,11 +65,18 @@ def host_rows(host: str, info: Info) -> list[list[str]]:
     return rows or [[host, "-", "not deployed", *["-"] * 5]]
 
 
-def _feeder(feeder: Mapping[str, Any] | None, now: float) -> str:
+def _feeder(feeder: Mapping[str, Any] | None, now: float, host: str) -> str:
     if feeder is None:
         return "none"
     gone = " gone" if feeder["alive"] is False else ""
-    return f"{feeder['name']}{gone}, {_span(now - feeder['spoke'])} ago"
+    return f"{feeder['name']}{gone}{_held(feeder, host)}, {_span(now - feeder['spoke'])} ago"
+
+
+def _held(feeder: Mapping[str, Any], host: str) -> str:
+    """Return who has the lease, by what a host's agent said last, and its term; "" if it is not a lease, or free."""
+    said = feeder.get("answer")
+    held = HELD.fullmatch("" if answer.mismatch(said, {"words": str}) else said["words"])
+    return f" ({held[1] or host}, {held[2]})" if held else ""
 
 
 def _pin(pin: Mapping[str, Any] | None, now: float) -> str:

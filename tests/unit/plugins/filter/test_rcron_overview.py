@@ -20,6 +20,7 @@ CLUSTER = {
     "feeder": {"name": "keepalived", "event": "x", "alive": True, "spoke": 5000},
     "pin": None,
 }
+LEASE = {**CLUSTER["feeder"], "name": "lease"}
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +100,10 @@ def test_a_host_without_an_answer_has_a_row_too(info, state):
         ({"since": None, "source": "default"}, "active (default)  -"),
         ({"feeder": {**CLUSTER["feeder"], "spoke": 5003.9 - 200_000}}, "keepalived, 2 d ago"),
         ({"feeder": {**CLUSTER["feeder"], "spoke": 6000}}, "keepalived, 0 s ago"),
+        ({"feeder": {**LEASE, "answer": {"words": "has the lease, term 12"}}}, "lease (n1, 12), 3 s ago"),
+        ({"feeder": {**LEASE, "answer": {"words": "node2 has the lease, term 12"}}}, "lease (node2, 12), 3 s ago"),
+        ({"feeder": {**LEASE, "answer": {"words": "the lease has ended"}}}, "lease, 3 s ago"),
+        ({"feeder": {**LEASE, "answer": {"words": 7}}}, "lease, 3 s ago"),
     ],
 )
 def test_a_cell(changes, shown):
