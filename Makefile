@@ -165,8 +165,8 @@ alerts: $(INSTALLED) $(COLLECTION) containers ## The alerts that take minutes to
 	ansible-playbook --inventory molecule/default/inventory molecule/default/metrics.yml molecule/default/verify_slow_alerts.yml
 
 .PHONY: demo
-demo: $(INSTALLED) $(COLLECTION) containers ## Three nodes, a deployment, a failover; leaves the cluster up
-	@$(VENV)/bin/python molecule/demo/demo.py
+demo: $(INSTALLED) $(COLLECTION) containers ## FEEDER=keepalived|lease: three nodes, a deployment, a failover; leaves the cluster up
+	@$(VENV)/bin/python molecule/demo/demo.py $(FEEDER)
 
 .PHONY: demo-stop
 demo-stop: ## Remove what `make demo` left up

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """`make demo`: three machines with the same cron jobs, a deployment, a failover; leaves the machines up.
 
+    python molecule/demo/demo.py [keepalived|lease]
+
 They are deployed with playbooks/site.yml, as a user's own hosts would be. Ansible's output goes to .build/demo.log,
 and a picture of all that happened to .build/demo.svg.
 """
@@ -31,6 +33,9 @@ JOBS = {"billing": "on one machine", "report": "on one machine", "cleanup": "on 
 SELECTED = ("billing", "report")
 EVERYWHERE = "cleanup"
 
+#: What is given to ansible-playbook besides the inventory, by the feeder.
+FEEDERS = {"keepalived": (), "lease": ("--extra-vars", f"@{HERE / 'lease.yml'}")}
+
 STEPS = 5
 step_number = 0
 
@@ -47,12 +52,15 @@ def step(text: str) -> None:
     say(f"\n[{step_number}/{STEPS}] {text}")
 
 
-def play(playbook: str) -> None:
-    """Run a playbook on the nodes; if it fails, show the end of the log and stop the demo."""
+def play(playbook: str, feeder: str) -> None:
+    """Run a playbook on the nodes, for a feeder; if it fails, show the end of the log and stop the demo."""
     start = time.monotonic()
     with LOG.open("a") as log:
         ran = subprocess.run(
-            ["ansible-playbook", "--inventory", str(INVENTORY), playbook], check=False, stdout=log, stderr=log
+            ["ansible-playbook", "--inventory", str(INVENTORY), *FEEDERS[feeder], playbook],
+            check=False,
+            stdout=log,
+            stderr=log,
         )
     if ran.returncode:
         say("\n".join(line[:200] for line in LOG.read_text().splitlines()[-25:]))
@@ -118,18 +126,23 @@ class Record:
 
 def main() -> None:
     """Run the demo."""
+    feeder = (sys.argv[1:] or ["keepalived"])[0]
+    if feeder not in FEEDERS:
+        sys.exit(f'demo: there is none with the feeder "{feeder}"; FEEDER is {" or ".join(FEEDERS)}')
     LOG.parent.mkdir(exist_ok=True)
     LOG.write_text("")
     run = hashlib.sha1(str(INVENTORY).encode(), usedforsecurity=False).hexdigest()[:6]  # as in inventory/hosts.yml
     cluster = Cluster([f"rcron-{run}-node{number}" for number in (1, 2, 3)])
 
     say(f"rcron's demo: three machines have the same cron jobs. Ansible's output is in {LOG.relative_to(CHECKOUT)}")
+    if feeder == "lease":
+        say("No VRRP: the machine is active that holds a lease in an etcd, of which each machine has a member.")
     step("Starting node1, node2 and node3: containers that boot Debian (the first time, an image is built)")
-    play(str(HERE.parent / "shared" / "create.yml"))
+    play(str(HERE.parent / "shared" / "create.yml"), feeder)
     step("Giving each of them the same crontab, three jobs a minute")
-    play(str(HERE / "prepare.yml"))
+    play(str(HERE / "prepare.yml"), feeder)
     step("Deploying rcron with playbooks/site.yml")
-    play("rcron.cluster.site")
+    play("rcron.cluster.site", feeder)
 
     record = Record()
     step("Who is active, and who runs what?")
