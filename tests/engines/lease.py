@@ -110,24 +110,35 @@ class Node:
         number: Its place, from 0.
         conf: What agent.conf says besides the node's name, given the ports of its wires.
         ports: The engine's.
+        has_wires: Whether it can be cut off.
+        options: More lines of the file that has the agent serve the cluster.
     """
 
-    def __init__(self, folder: pathlib.Path, number: int, conf: Callable[[list[int]], str], ports: list[int]) -> None:
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        number: int,
+        conf: Callable[[list[int]], str],
+        ports: list[int],
+        has_wires: bool = True,
+        options: str = "",
+    ) -> None:
         self.name = f"node{number}"
         self.folder = folder / self.name
         for name in ("", "run", "runtime", "agent.d"):
             (self.folder / name).mkdir()
-        self.wires = [Wire(port) for port in ports[number % len(ports) :] + ports[: number % len(ports)]]
+        ports = ports[number % len(ports) :] + ports[: number % len(ports)]
+        self.wires = [Wire(port) for port in ports] if has_wires else []
         agent_conf = self.folder / "agent.conf"
         agent_conf.touch(0o600)
-        agent_conf.write_text(f"{conf([wire.port for wire in self.wires])}node = {self.name}\n")
+        agent_conf.write_text(f"{conf([wire.port for wire in self.wires] or ports)}node = {self.name}\n")
         rcron_conf = self.folder / "rcron.conf"
         rcron_conf.write_text(
             f"cluster_name = lease\nstate_file = {self.folder}/run/state\nstate_max_age = {MAX_AGE}\n"
             "default_state = passive\n"
         )
         (self.folder / "agent.d" / "c1.conf").write_text(
-            f"conf = {rcron_conf}\nfeeder = lease\nagent_conf = {agent_conf}\nttl = {TTL}\nplace = {number}\n"
+            f"conf = {rcron_conf}\nfeeder = lease\nagent_conf = {agent_conf}\nttl = {TTL}\nplace = {number}\n{options}"
         )
         self.config = settings.load(str(rcron_conf))
         self.is_dead = False
@@ -158,11 +169,12 @@ class Node:
 
 
 class Watcher(threading.Thread):
-    """Looks at all nodes' states, by one clock. `changes`: when which nodes were active from then on."""
+    """Looks at all nodes' states again and again, by one clock. `changes`: when which were active from then on."""
 
-    def __init__(self, nodes: list[Node]) -> None:
+    def __init__(self, nodes: list[Node], every: float = LOOK) -> None:
         super().__init__(daemon=True)
         self._nodes = nodes
+        self._every = every
         self.active: tuple[str, ...] = ()
         self.changes: list[tuple[float, tuple[str, ...]]] = []
         self.two = 0.0
@@ -184,7 +196,7 @@ class Watcher(threading.Thread):
                 self.changes.append((now, found))
             self.looks += 1
             before = now
-            time.sleep(LOOK)
+            time.sleep(self._every)
 
     def wait(self, wanted: Callable[[tuple[str, ...]], bool], seconds: float, since: float) -> float:
         """Wait until the nodes that are active are as wanted. Returns when they were, in seconds from a moment on."""
@@ -198,11 +210,11 @@ class Watcher(threading.Thread):
 
 
 class Cluster:
-    """The nodes, what watches them, and the figures."""
+    """The nodes, what watches them every so many seconds, and the figures."""
 
-    def __init__(self, nodes: list[Node]) -> None:
+    def __init__(self, nodes: list[Node], every: float = LOOK) -> None:
         self.nodes = nodes
-        self.watcher = Watcher(nodes)
+        self.watcher = Watcher(nodes, every)
         self.watcher.start()
         self.figures: dict[str, list[float]] = collections.defaultdict(list)
         self.missed: list[str] = []

@@ -68,6 +68,12 @@ class Program:
             self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **options
         )
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        found: int = self._process.pid
+        return found
+
     def signal(self, number: int) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
