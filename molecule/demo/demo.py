@@ -34,7 +34,7 @@ SELECTED = ("billing", "report")
 EVERYWHERE = "cleanup"
 
 #: What is given to ansible-playbook besides the inventory, by the feeder.
-FEEDERS = {"keepalived": (), "lease": ("--extra-vars", f"@{HERE / 'lease.yml'}")}
+FEEDERS = {"keepalived": (), "lease": ("--extra-vars", f"@{HERE / 'vars' / 'lease.yml'}")}
 
 STEPS = 5
 step_number = 0

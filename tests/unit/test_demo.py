@@ -23,7 +23,7 @@ def test_a_feeder_that_it_does_not_have_is_refused_before_anything_is_started() 
 
 def test_a_lease_has_the_engine_of_the_scenario() -> None:
     """In the same image, which is built once."""
-    demo = yaml.safe_load((DEMO / "lease.yml").read_text())
+    demo = yaml.safe_load((DEMO / "vars" / "lease.yml").read_text())
     inventory = CHECKOUT / "molecule" / "lease" / "inventory" / "hosts.yml"
     scenario = yaml.safe_load(inventory.read_text())["rcron"]["vars"]
     assert demo == {name: scenario[name] for name in demo}
