@@ -39,10 +39,9 @@ FOR_RACES := etcd:etcd-server redis-server:redis-server redis-cli:redis-tools $(
     python=psycopg2:python3-psycopg2 python=redis:python3-redis
 
 # The longest first, so that the last two end at about the same time.
-LONGEST := default suites ucarp pacemaker
+LONGEST := default suites ucarp lease pacemaker
 FOUND := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
-# The lease's faults take longer than there is room for: `make test-long` tries them, with those of the other feeders.
-SCENARIOS := $(LONGEST) $(filter-out $(LONGEST) lease,$(FOUND))
+SCENARIOS := $(LONGEST) $(filter-out $(LONGEST),$(FOUND))
 SHELL_SCRIPTS = .ci/run .ci/release $(wildcard packaging/debian/*/p*) molecule/shared/files/record molecule/shared/files/list-files $(shell git ls-files '*.sh')
 
 .PHONY: help
