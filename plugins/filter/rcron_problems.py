@@ -35,7 +35,9 @@ EARLY = 5.0
 
 #: The most problems of one kind that are reported of a host, those of one crontab, and all of a host. Users decide how
 #: many entries they have, and a host that somebody has taken over what it says: the others' must stay in sight.
-MOST_OF_A_KIND, MOST_OF_A_CRONTAB, MOST_OF_A_HOST = 100, 20, 500
+MOST_OF_A_KIND = 100
+MOST_OF_A_CRONTAB = 20
+MOST_OF_A_HOST = 500
 
 #: Settings that may differ between hosts.
 OWN_SETTINGS = ("default_state",)
