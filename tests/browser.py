@@ -100,7 +100,8 @@ class Browser:
             if said.get("id") == number:
                 if "error" in said:
                     raise BrowserError(f"{method}: {said['error']['message']}")
-                return said["result"]
+                result: dict[str, Any] = said["result"]
+                return result
 
     def open(self, path: pathlib.Path) -> float:
         """Open a file, and return how many seconds passed until it was loaded and drawn."""
@@ -148,7 +149,7 @@ class Browser:
                 raise BrowserError(f"Chromium has ended, with {self._process.wait()}")
             self._read += found
         line, _nul, self._read = self._read.partition(b"\0")
-        said = json.loads(line)
+        said: dict[str, Any] = json.loads(line)
         self._note(said.get("method", ""), said.get("params", {}))
         return said
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
-"""check.yml, status.yml and timeline.yml on a healthy cluster, and check.yml on one in which nearly everything is
-wrong. The tests need a minute of cron behind them, and leave the cluster as it was."""
+"""check.yml, status.yml, timeline.yml and report.yml on a healthy cluster, and check.yml on one in which nearly
+everything is wrong. The tests need a minute of cron behind them, and leave the cluster as it was."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -12,6 +12,7 @@ import pytest
 from nodes import Cluster
 from waiting import wait_until
 
+from tests.browser import Browser
 from tests.cluster.playbooks import Play
 
 CONF = "/etc/rcron/rcron.conf"
@@ -70,6 +71,25 @@ def test_timeline_draws_the_last_minutes(cluster: Cluster, play: Play, tmp_path:
         outcome = "ok" if node is active else "ignored"
         assert any(f"/usr/local/bin/record user on {node}: {outcome}, " in title for title in titles), titles
     assert any(re.search(rf"{active}: active, keepalived:VI_rcron is MASTER", title) for title in titles), titles
+
+
+def test_report_shows_the_last_minutes_in_a_browser(cluster: Cluster, play: Play, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    ran = play("rcron.cluster.report", "-e", "rcron_report_hours=0.5", "-e", f"rcron_report_file={path}")
+    assert ran.returncode == 0, ran.stdout
+    browser = Browser(tmp_path / "browser")
+    try:
+        browser.open(path)
+        shown = browser.evaluate("document.querySelector('main').textContent")
+        job = "[...document.querySelectorAll('tbody tr')].find((row) => row.textContent.includes('record user'))"
+        cells = browser.evaluate(f"[...{job}.cells].map((cell) => cell.textContent.trim())")
+    finally:
+        browser.close()
+    active = cluster.active()
+    assert f"Active: {active} since " in shown, shown
+    assert "ok" in cells, cells
+    assert re.search(rf"{active} \(\d+\)", cells[-1]), cells
+    assert (browser.requests, browser.complaints) == ([path.as_uri()], [])
 
 
 @pytest.fixture
