@@ -156,6 +156,20 @@ class Soak:
             with suppress(ProcessLookupError):
                 os.killpg(program.pid, number)
 
+    def resume(self, node: Node) -> None:
+        """Continue what `watch` started and SIGSTOP has stopped.
+
+        nsenter(1) stops itself when it sees that its child is stopped, also if both have just been continued. One that
+        stays stopped never waits for its child, and until then the node's machine cannot die.
+        """
+        deadline = time.monotonic() + 30
+        waiting = self.programs[node]
+        while waiting:
+            assert time.monotonic() < deadline, f"{node}: what watches it is still stopped 30 s after SIGCONT"
+            self.signal(node, signal.SIGCONT)
+            time.sleep(0.1)
+            waiting = [program for program in waiting if state_of(program.pid) != "S"]
+
     def unwatch(self, node: Node) -> None:
         """End what `watch` started."""
         self.signal(node, signal.SIGKILL)
@@ -208,7 +222,7 @@ class Soak:
                     time.sleep(planned.seconds)
                     ended = time.monotonic()
                     if planned.kind == "node paused":
-                        self.signal(node, signal.SIGCONT)
+                        self.resume(node)
                     kind.end(node)
                     over = time.monotonic()
                 if planned.kind == "machine killed":
@@ -313,6 +327,11 @@ class Soak:
         }
         (FOLDER / "run.json").write_text(json.dumps(about, indent=1) + "\n")
         return record.read(FOLDER)
+
+
+def state_of(pid: int) -> str:
+    """Return what a process of this machine does, as a letter: proc_pid_stat(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 @contextmanager
