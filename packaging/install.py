@@ -31,7 +31,7 @@ sys.path.insert(0, TOP)
 from module_utils.installation import installer  # noqa: E402
 from module_utils.installation.callers import callers, sentence  # noqa: E402
 from module_utils.installation.errors import InstallError, RefusedError  # noqa: E402
-from module_utils.installation.package import Package, Wanted  # noqa: E402
+from module_utils.installation.package import Wanted, package_below  # noqa: E402
 from module_utils.installation.places import Places  # noqa: E402
 from module_utils.installation.plan import Plan, absent, present  # noqa: E402
 from module_utils.installation.steps import Step  # noqa: E402
@@ -54,9 +54,6 @@ FIRST_CONF = """\
 cluster_name = default_cluster
 default_state = passive
 """
-
-#: The options that the next run takes from this one unless they are given again, and their defaults.
-KEPT = {"prefix": "/usr", "python": "/usr/bin/python3", "state_user": "root"}
 
 #: What an administrator calls the options of the code that installs.
 CALLED = {
@@ -174,8 +171,8 @@ def planned(options: argparse.Namespace) -> tuple[Places, Plan]:
     )
     if options.state == "absent":
         return places, removal(places, options.take_over)
-    by = INSTALLER + as_words(kept)
-    files = package(kept["python"])
+    by = INSTALLER + installer.as_words(kept)
+    files = package_below(TOP, kept["python"])
     if PACKAGED:  # rcron-agent is a package of its own, which has the unit
         return places, present(places, Wanted(files, text, kept["state_user"], by, options.take_over))
     unit = agent_unit(f"{kept['prefix']}/bin/rcron-agent", f"{kept['prefix']}/lib/rcron/{files.name}/bin/rcron-agent")
@@ -216,10 +213,10 @@ def take_kept(options: argparse.Namespace, record: dict[str, str]) -> dict[str, 
     others = [kept_words(said) for conf, said in record.items() if conf != options.conf]
     shared = next((kept for kept in [own, *others] if kept), {})
     before = {**{name: shared[name] for name in ("prefix", "python") if name in shared}, **own}
-    given = {name: getattr(options, name) for name in KEPT if getattr(options, name)}
+    given = {name: getattr(options, name) for name in installer.KEPT if getattr(options, name)}
     if "prefix" in given:
         given["prefix"] = given["prefix"].rstrip("/")
-    kept = {**KEPT, **before, **given}
+    kept = {**installer.KEPT, **before, **given}
     if shared and kept["prefix"] != shared["prefix"]:
         raise InstallError(
             f"--prefix is {kept['prefix']}, and rcron is installed below {shared['prefix']}: leave --prefix out, or "
@@ -234,13 +231,7 @@ def kept_words(said: str) -> dict[str, str]:
     if words is None:
         return {}
     found = dict(word[2:].partition("=")[::2] for word in shlex.split(words))
-    return {option: found.get(option.replace("_", "-"), default) for option, default in KEPT.items()}
-
-
-def as_words(kept: dict[str, str]) -> str:
-    """Return the options that are not the defaults, as they are given."""
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in kept.items() if value != KEPT[name]]
-    return "".join(f" {shlex.quote(word)}" for word in words)
+    return {option: found.get(option.replace("_", "-"), default) for option, default in installer.KEPT.items()}
 
 
 def conf_text(options: argparse.Namespace) -> str:
@@ -271,16 +262,6 @@ def state_file(text: str, options: argparse.Namespace) -> str:
     if len(text) > settings.MAX_BYTES:
         raise settings.ConfigError(f"{conf}: larger than {settings.MAX_BYTES} bytes; shorten it")
     return str(settings.parse(text, conf).state_file)
-
-
-def package(python: str) -> Package:
-    """Return the package that lies beside this file, with its manual pages."""
-    files = {}
-    for pattern in ("rcron/**/*.py", "man/*.[58]"):
-        for path in sorted(glob.glob(os.path.join(glob.escape(TOP), pattern), recursive=True)):
-            with open(path, encoding="utf-8", newline="") as file:
-                files[os.path.relpath(path, TOP)] = file.read()
-    return Package(files, python)
 
 
 def agent_unit(program: str, runs: str) -> str:

@@ -46,6 +46,16 @@ attributes:
     description: Creates files, links and a version's folder under another name, and renames them once complete.
     support: full
 options:
+  install_method:
+    description:
+      - V(files) installs the files in O(package).
+      - V(package) configures what the distribution's package C(rcron) has installed on the host, as the package's own
+        maintainer scripts do, which keep it so in an upgrade. O(package) then only examines a host that does not have
+        the package yet, in check mode.
+      - Neither changes a host that belongs to the other.
+    type: str
+    choices: [files, package]
+    default: files
   state:
     description:
       - V(present) installs the wrapper and configures it for one cluster.
@@ -176,6 +186,11 @@ library:
   returned: success
   type: str
   sample: /usr/lib/rcron/1.0.0-1f0c2a9b
+packaged:
+  description: Whether the distribution's package is installed on the host.
+  returned: success
+  type: bool
+  sample: false
 paths:
   description: The paths that were created, replaced or removed or, in check mode, would be, in that order.
   returned: success
@@ -185,6 +200,7 @@ paths:
 """
 
 import os
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
@@ -196,12 +212,15 @@ from ansible_collections.rcron.cluster.plugins.module_utils.installation.errors 
     Refusal,
     RefusedError,
 )
-from ansible_collections.rcron.cluster.plugins.module_utils.installation.package import Package, Wanted
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.package import Package, Wanted, package_below
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.places import Places
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.plan import Plan, absent, present
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.preflight import examine
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.steps import Step, WriteFile
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
+
+#: Where the distribution's package brings the wrapper's files.
+PAYLOAD = "/usr/share/rcron"
 
 #: The options that are paths, and their defaults.
 PLACES = Places().options()
@@ -211,6 +230,7 @@ def main() -> None:
     """Run as Ansible's module."""
     module = AnsibleModule(
         argument_spec={
+            "install_method": {"type": "str", "choices": ["files", "package"], "default": "files"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             # Not secret, but 100 kB that neither the host's log nor the result needs.
             "package": {"type": "dict", "no_log": True},
@@ -225,7 +245,7 @@ def main() -> None:
     given = module.params
     try:
         with within("looking at what is installed"):
-            plan = planned(given)
+            plan = planned(given, module.check_mode)
             if given["state"] == "absent":
                 refuse_if_called(given, plan, released=module.check_mode)
         if not module.check_mode:
@@ -239,6 +259,7 @@ def main() -> None:
         "changed": bool(plan.steps),
         "feeders": [trace._asdict() for trace in traces(given["conf"])],
         "library": plan.library or "",
+        "packaged": is_packaged(),
         "paths": [step.path for step in plan.steps],
     }
     if given["state"] == "present":
@@ -248,25 +269,62 @@ def main() -> None:
     module.exit_json(**result)
 
 
-def planned(given: dict) -> Plan:
+def planned(given: dict, tried: bool) -> Plan:
     """Turn the task's options into the steps that they require.
+
+    Args:
+        given: The options.
+        tried: Whether this is check mode.
 
     Raises:
         RefusedError: The host or an option rules the installation out.
         InstallError: It cannot be planned for another reason.
     """
     places = Places(**{name: given[name] for name in PLACES})
+    by_package = given["install_method"] == "package"
     if given["state"] == "absent":
-        refusals = installer.refusals(places, installer.ROLE)
+        refusals = installer.refusals(places, installer.PACKAGE if by_package else installer.ROLE)
         if refusals:
             raise RefusedError(refusals)
         return absent(places)
     package = Package({path: str(text) for path, text in given["package"].items()}, given["python"])
     wanted = Wanted(package, given["conf_content"], given["state_user"])
+    if by_package:
+        wanted = packaged(given, wanted, tried)
     if uid() == 0:
         return present(places, wanted)
     message = f"the task runs as uid {uid()}, and only root may install the wrapper: set become: true"
     raise RefusedError([Refusal("", message), *examine(places, wanted)[1]])
+
+
+def packaged(given: dict, wanted: Wanted, tried: bool) -> Wanted:
+    """Return the same of what the distribution's package has brought to the host.
+
+    Raises:
+        RefusedError: A folder is not where the package installs.
+        InstallError: The package is not installed.
+    """
+    refusals = [
+        Refusal(name, f"is {given[name]}, and the package installs into {PLACES[name]}: leave it out")
+        for name in ("lib_dir", "bin_dir", "man_dir", "tmpfiles_dir")
+        if given[name] != PLACES[name]
+    ]
+    if refusals:
+        raise RefusedError(refusals)
+    kept = {"python": given["python"], "state_user": given["state_user"]}
+    by = installer.PACKAGE + installer.as_words(kept)
+    if is_packaged():
+        return replace(wanted, package=package_below(PAYLOAD, given["python"]), installer=by)
+    if tried:
+        return replace(wanted, installer=by)
+    raise InstallError(
+        f"install_method is package, and the package rcron is not on this host: {PAYLOAD} is missing. Install it first"
+    )
+
+
+def is_packaged() -> bool:
+    """Return whether the distribution's package is on the host."""
+    return os.path.exists(os.path.join(PAYLOAD, "packaging", "packaged"))
 
 
 def refuse_if_called(given: dict, plan: Plan, released: bool) -> None:

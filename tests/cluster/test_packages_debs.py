@@ -193,3 +193,39 @@ def test_a_package_refuses_what_the_role_has_installed(installed: Cluster, play:
     removed = play("rcron.cluster.remove", "--limit", str(node))
     assert removed.returncode == 0, removed.stdout
     assert node.run("dpkg --audit") == ""
+
+
+def test_the_role_installs_the_package_upgrades_it_and_takes_it_away(
+    installed: Cluster, play: Play, version: str
+) -> None:
+    def deploy(package: str, *words: str) -> str:
+        given = ["-e", "rcron_install_method=package", "-e", f"rcron_package=/var/tmp/{package}_all.deb"]
+        ran = play("rcron.cluster.site", *given, *words)
+        assert ran.returncode == 0, ran.stdout
+        return ran.stdout
+
+    def versions() -> set[str]:
+        return {
+            node.run("dpkg-query --show --showformat='${Version} ' rcron; rcron --version") for node in installed.nodes
+        }
+
+    said = deploy(f"this/rcron_{version}", "--check")
+    for node in installed.nodes:
+        assert f"{node}: would install /var/tmp/this/rcron_{version}_all.deb" in said
+        assert node.try_run("ls /usr/bin/rcron /etc/rcron").stdout == ""
+    deploy(f"this/rcron_{version}")
+    assert versions() == {f"{version} rcron {version}\n"}
+    assert "cluster_name = billing" in installed.nodes[0].run("cat /etc/rcron/rcron.conf")
+    fail_over(installed)
+    assert re.findall(r" changed=[1-9]", deploy(f"this/rcron_{version}")) == []
+
+    deploy(f"next/rcron_{version}.1")
+    assert versions() == {f"{version}.1 rcron {version}.1\n"}
+    refused_files = play("rcron.cluster.site")
+    assert "the package rcron has installed rcron on this host" in " ".join(refused_files.stdout.split())
+
+    removed = play("rcron.cluster.remove", "-e", "rcron_install_method=package")
+    assert removed.returncode == 0, removed.stdout
+    for node in installed.nodes:
+        assert node.try_run("dpkg --list rcron | grep '^[a-z][^n] '").stdout == ""
+        assert differences(node) == ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 
 from .errors import Refusal
 from .places import Places, entries
@@ -22,6 +23,9 @@ PACKAGE = "the package rcron"
 
 #: The first line of the script's file for systemd, by which the script and the roles know it.
 UNIT_MARK = f"# Written by {SCRIPT}: changes made here are lost at its next run."
+
+#: The options that an installation without the role keeps from run to run, and their defaults.
+KEPT = {"prefix": "/usr", "python": "/usr/bin/python3", "state_user": "root"}
 
 _LINE = re.compile(r"# Written by (?P<installer>[^\n]+), for (?P<conf>/[^\n]*)\.\n")
 
@@ -55,6 +59,12 @@ def recorded(places: Places) -> dict[str, str]:
     return found
 
 
+def as_words(kept: dict[str, str]) -> str:
+    """Return those of the kept options that are not the defaults, as they follow the installer's name in its line."""
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in kept.items() if value != KEPT[name]]
+    return "".join(f" {shlex.quote(word)}" for word in words)
+
+
 def has_unit(places: Places) -> bool:
     """Return whether the unit of rcron-agent is the script's. Ansible's roles write one of their own."""
     try:
@@ -78,15 +88,16 @@ _REFUSED = {
     ),
     (PACKAGE, ROLE): (
         "the role rcron.cluster.rcron has installed rcron on this host, and its next run would undo this one: go on "
-        "with the role, or run the playbook rcron.cluster.remove before you install the package"
+        "with rcron_install_method: files, or run the playbook rcron.cluster.remove with it before you "
+        "install the package"
     ),
     (PACKAGE, SCRIPT): (
         "packaging/install.py of an archive has installed rcron on this host: upgrade it in the same way, or run "
         "install.py absent before you install the package"
     ),
     (ROLE, PACKAGE): (
-        "the package rcron has installed rcron on this host, and its next upgrade would undo this: purge the package "
-        "first (apt-get purge rcron)"
+        "the package rcron has installed rcron on this host, and its next upgrade would undo this: set "
+        "rcron_install_method: package, or purge the package first (apt-get purge rcron)"
     ),
     (SCRIPT, PACKAGE): (
         "the package rcron has installed rcron on this host, and its next upgrade would undo this: upgrade or purge "

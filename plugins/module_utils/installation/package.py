@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import glob
 import hashlib
 import json
 import os
@@ -150,6 +151,21 @@ class Package:
         done = run([self.python, "-I", os.path.join(folder, "rcron", "bytecode.py"), folder, library])
         if done.returncode:
             raise InstallError(f"{self.python} cannot compile the wrapper's package: {done.stderr.strip()}")
+
+
+def package_below(folder: str, python: str) -> Package:
+    """Return the version of the wrapper whose files lie below a folder, with its manual pages.
+
+    Args:
+        folder: A checkout, an unpacked archive, or what the distribution's package has brought.
+        python: The path of the interpreter.
+    """
+    files = {}
+    for pattern in ("rcron/**/*.py", "man/*.[58]"):
+        for path in sorted(glob.glob(os.path.join(glob.escape(folder), pattern), recursive=True)):
+            with open(path, encoding="utf-8", newline="") as file:
+                files[os.path.relpath(path, folder)] = file.read()
+    return Package(files, python)
 
 
 @dataclass

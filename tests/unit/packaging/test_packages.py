@@ -176,7 +176,7 @@ def test_what_a_package_has_installed_is_left_to_it(host, unpacked, words):
 @pytest.mark.parametrize(
     ("first", "message"),
     [
-        (install_as_the_role, "run the playbook rcron.cluster.remove before you install the package"),
+        (install_as_the_role, "run the playbook rcron.cluster.remove with it before you install the package"),
         (lambda host: install(host, "present"), "run install.py absent before you install the package"),
     ],
 )

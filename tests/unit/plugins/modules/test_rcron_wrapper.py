@@ -8,6 +8,8 @@ import json
 import os
 import pathlib
 import pwd
+import re
+import shutil
 import sys
 
 import pytest
@@ -207,3 +209,68 @@ def test_an_entry_of_another_cluster_does_not_keep_this_one(run, tmp_path, cront
     assert (
         "1 crontab entry calls" in run(state="absent", conf=str(other), state_file=f"{tmp_path}/run-other/state")["msg"]
     )
+
+
+@pytest.fixture
+def run_packaged(run, tmp_path, monkeypatch):
+    """Return a function that runs the module on a host whose package manager has, or has not, installed the package."""
+    payload = tmp_path / "share"
+    defaults = {name: str(tmp_path / name) for name in ("lib_dir", "bin_dir", "man_dir", "tmpfiles_dir")}
+    monkeypatch.setattr(rcron_wrapper, "PAYLOAD", str(payload))
+    monkeypatch.setattr(rcron_wrapper, "PLACES", {**rcron_wrapper.PLACES, **defaults})
+
+    def call(packaged: bool, **others: object) -> dict:
+        if packaged and not payload.exists():
+            shutil.copytree(CHECKOUT / "rcron", payload / "rcron", ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(CHECKOUT / "man", payload / "man")
+            init = payload / "rcron" / "__init__.py"
+            init.write_text(re.sub('__version__ = ".*"', '__version__ = "7.7.7"', init.read_text()))
+            (payload / "packaging").mkdir()
+            (payload / "packaging" / "packaged").touch()
+        return run(install_method="package", **others)
+
+    return call
+
+
+def test_what_a_package_has_brought_is_configured_as_its_own_scripts_do(run_packaged, tmp_path):
+    done = run_packaged(packaged=True)
+    assert done["packaged"]
+    assert pathlib.Path(done["library"]).name.startswith("7.7.7-"), "not the version that Ansible would bring"
+    (boot,) = (tmp_path / "tmpfiles_dir").iterdir()
+    first = boot.read_text().splitlines()[0]
+    assert first.startswith(f"# Written by the package rcron --python={sys.executable}")
+    assert not run_packaged(packaged=True)["changed"]
+    assert run_packaged(packaged=True, state="absent", package=None, conf_content=None)["library"] == ""
+    assert not boot.exists()
+
+
+def test_a_host_without_the_package_is_examined_but_not_changed(run_packaged, tmp_path):
+    tried = run_packaged(packaged=False, check_mode=True)
+    assert (tried["packaged"], tried["changed"]) == (False, True)
+    assert run_packaged(packaged=False, check_mode=True, conf_content="nice = 3\n")["failed"]
+    failed = run_packaged(packaged=False)
+    assert f"the package rcron is not on this host: {tmp_path}/share is missing" in failed["msg"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_neither_method_changes_what_the_other_has_installed(run, run_packaged, tmp_path):
+    run_packaged(packaged=True)
+    before = sorted(tmp_path.rglob("*"))
+    for others in ({}, {"state": "absent", "package": None, "conf_content": None}):
+        failed = run(**others)
+        assert "the package rcron has installed rcron on this host" in failed["msg"]
+        assert "set rcron_install_method: package" in failed["msg"]
+    assert sorted(tmp_path.rglob("*")) == before
+    run_packaged(packaged=True, state="absent", package=None, conf_content=None)
+    run()
+    for others in ({}, {"state": "absent", "package": None, "conf_content": None}):
+        failed = run_packaged(packaged=True, **others)
+        assert "the role rcron.cluster.rcron has installed rcron on this host" in failed["msg"]
+        assert "go on with rcron_install_method: files" in failed["msg"]
+
+
+def test_a_package_has_its_own_folders(run_packaged, tmp_path):
+    failed = run_packaged(packaged=True, check_mode=True, bin_dir="/opt/bin")
+    (refusal,) = failed["refusals"]
+    assert refusal["option"] == "bin_dir"
+    assert refusal["message"] == f"is /opt/bin, and the package installs into {tmp_path}/bin_dir: leave it out"
