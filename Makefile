@@ -42,7 +42,7 @@ FOR_RACES := etcd:etcd-server redis-server:redis-server redis-cli:redis-tools $(
 LONGEST := default suites ucarp lease pacemaker
 FOUND := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 SCENARIOS := $(LONGEST) $(filter-out $(LONGEST),$(FOUND))
-SHELL_SCRIPTS = .ci/run .ci/release $(wildcard packaging/debian/*/p*) molecule/shared/files/record molecule/shared/files/list-files $(shell git ls-files '*.sh')
+SHELL_SCRIPTS = .ci/run .ci/release packaging/debian/preinst $(wildcard packaging/debian/*/p*) molecule/shared/files/record molecule/shared/files/list-files $(shell git ls-files '*.sh')
 
 .PHONY: help
 help: ## This list

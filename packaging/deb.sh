@@ -16,6 +16,7 @@ cd "$(dirname "$0")/.."
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' rcron/__init__.py)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
+maintainer=$(sed '/^#/d' packaging/maintainer)
 work=$(mktemp -d --tmpdir rcron-deb.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 
@@ -72,7 +73,7 @@ rcron ($version) unstable; urgency=medium
 
   * CHANGELOG.md, in the sources, says what is new in this version.
 
- -- The rcron maintainers <rcron@users.noreply.github.com>  $(LC_ALL=C date --utc -R --date="@$SOURCE_DATE_EPOCH")
+ -- $maintainer  $(LC_ALL=C date --utc -R --date="@$SOURCE_DATE_EPOCH")
 EOF
 }
 
@@ -85,10 +86,10 @@ for package in rcron rcron-agent rcron-metrics; do
     sums=$(cd "$tree" && find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum)
     mkdir "$tree/DEBIAN"
     echo "$sums" >"$tree/DEBIAN/md5sums"
-    for file in packaging/debian/"$package"/*; do
+    for file in packaging/debian/preinst packaging/debian/"$package"/*; do
         case $file in
         */control | */triggers)
-            sed "/^#/d; s/@VERSION@/$version/; s/@SIZE@/$size/" "$file" >"$tree/DEBIAN/${file##*/}"
+            sed "/^#/d; s/@VERSION@/$version/; s/@SIZE@/$size/; s/@MAINTAINER@/$maintainer/" "$file" >"$tree/DEBIAN/${file##*/}"
             ;;
         *) install --mode 755 "$file" "$tree/DEBIAN" ;;
         esac

@@ -33,7 +33,7 @@ sed -i '/^#!/d; s/deb-systemd-invoke/systemctl/' "$work"/scripts/*/p*
 find "$work/trees" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
 rpmbuild -bb --quiet --define "_topdir $work/build" --define "upstream $version" --define "trees $work/trees" \
-    --define "scripts $work/scripts" --define "today $(date --utc --date="@$SOURCE_DATE_EPOCH" '+%a %b %d %Y')" \
+    --define "scripts $work/scripts" --define "maintainer $(sed '/^#/d' packaging/maintainer)" --define "today $(date --utc --date="@$SOURCE_DATE_EPOCH" '+%a %b %d %Y')" \
     --define "_buildhost localhost" --define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1" \
     --define "_binary_payload w9.gzdio" --define "debug_package %{nil}" --define "__os_install_post %{nil}" \
     packaging/rpm/rcron.spec

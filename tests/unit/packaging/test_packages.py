@@ -109,6 +109,9 @@ def test_the_wrapper_is_installed_out_of_its_package_and_no_program_is_in_one(un
 def test_their_version_is_the_wrappers_and_the_others_need_it(unpacked):
     found = {name: fields(folder) for name, folder in unpacked.items()}
     assert {each["Version"] for each in found.values()} == {__version__}
+    assert {each["Maintainer"] for each in found.values()} == {
+        (CHECKOUT / "packaging/maintainer").read_text().splitlines()[-1]
+    }
     assert "python3 (>= 3.9)" in found["rcron"]["Depends"]
     for name in NAMES[1:]:
         assert found[name]["Depends"] == f"rcron (>= {__version__})"
@@ -190,20 +193,26 @@ def test_a_package_leaves_others_work_alone(host, unpacked, first, message):
     assert contents(host) == before
 
 
-def script(unpacked: dict[str, pathlib.Path], name: str, host: pathlib.Path, *words: str) -> tuple[int, str]:
-    """Run one of rcron's maintainer scripts for a folder that stands for a host's root."""
-    text = (unpacked["rcron"] / "DEBIAN" / name).read_text()
+def script(
+    unpacked: dict[str, pathlib.Path], name: str, host: pathlib.Path, *words: str, package: str = "rcron"
+) -> tuple[int, str]:
+    """Run one of a package's maintainer scripts for a folder that stands for a host's root."""
+    text = (unpacked[package] / "DEBIAN" / name).read_text()
     for path in ("/etc/tmpfiles.d", "/etc/rcron", "/usr/bin/rcron"):
         text = text.replace(path, f"{host}{path}")
     ran = subprocess.run(["sh", "-c", text, name, *words], check=False, capture_output=True, text=True)
     return ran.returncode, ran.stderr.replace(str(host), "")
 
 
+@pytest.mark.parametrize("package", NAMES)
 @pytest.mark.parametrize("action", ["install", "upgrade"])
-def test_dpkg_is_stopped_before_anything_is_unpacked_over_others_work(host, unpacked, tmp_path, action):
-    assert script(unpacked, "preinst", host, action) == (0, "")
+def test_dpkg_is_stopped_before_anything_is_unpacked_over_others_work(host, unpacked, tmp_path, action, package):
+    def preinst(host):
+        return script(unpacked, "preinst", host, action, package=package)
+
+    assert preinst(host) == (0, "")
     install(host, "present", top=payload(unpacked))
-    assert script(unpacked, "preinst", host, action) == (0, ""), "its own"
+    assert preinst(host) == (0, ""), "its own"
     for number, (first, message) in enumerate(
         [
             (install_as_the_role, "Ansible's role rcron.cluster.rcron has installed rcron on this host"),
@@ -213,14 +222,14 @@ def test_dpkg_is_stopped_before_anything_is_unpacked_over_others_work(host, unpa
         other = tmp_path / str(number)
         other.mkdir()
         first(other)
-        status, said = script(unpacked, "preinst", other, action)
+        status, said = preinst(other)
         assert status == 1
         assert message in said
         assert "then install the package" in said
     foreign = tmp_path / "foreign"
     (foreign / "usr/bin").mkdir(parents=True)
     (foreign / "usr/bin/rcron").symlink_to("/opt/c-rcron")
-    status, said = script(unpacked, "preinst", foreign, action)
+    status, said = preinst(foreign)
     assert status == 1
     assert "there is a /usr/bin/rcron already, and not from this package: remove it" in said
 
