@@ -15,7 +15,7 @@ import termios
 import time
 from collections.abc import Callable
 
-from rcron import files, settings
+from rcron import files, log, settings
 from rcron.agent import conf as agent_conf
 from rcron.agent.claims import Claims
 from rcron.agent.engines import Claim, Engine, EngineError
@@ -153,9 +153,11 @@ def _try(engine: Engine, node: str) -> None:
     words, *remarks = engine.check().split("; ")
     remarks += engine.remarks()
     engine.forget(claim.cluster)
-    sys.stdout.write("".join(f"{line}\n" for line in [words, *(f"warning: {remark}" for remark in remarks)]))
+    for line in [words, *(f"warning: {remark}" for remark in remarks)]:
+        sys.stdout.write(f"{log.one_line(line)}\n")
 
 
 def _complain(text: str, exit_status: int) -> int:
-    sys.stderr.write(f"rcron-agent: {text}\n")
+    """Print what is wrong, which the engine may have said: a terminal obeys nothing of it. Returns the exit status."""
+    sys.stderr.write(f"rcron-agent: {log.one_line(text)}\n")
     return exit_status

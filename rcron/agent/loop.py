@@ -34,6 +34,9 @@ LOOK = 2.0
 #: How long the agent waits at its end until everything is given back, in seconds.
 PARTING = 3.0
 
+#: How much of an answer's words is kept, in bytes: the record holds them twice, and nothing reads a longer one.
+MAX_WORDS = 1500
+
 #: How many datagrams of one cluster's hooks are read at a time.
 MOST = 16
 
@@ -88,7 +91,8 @@ class Asker(threading.Thread):
             except Exception as error:
                 # Whatever it is, the other clusters still need their agent, and this one's state turns stale.
                 answer = cannot_tell(f"cannot be asked: {type(error).__name__}: {error}", moment)
-            self._answers.append((self, answer))
+            # What an engine or another host has said must keep neither the loop busy nor the record from being read.
+            self._answers.append((self, answer._replace(words=_shortened(answer.words))))
             try:
                 os.write(self._wake, b".")
             except OSError:
@@ -326,6 +330,10 @@ class Loop:
         served.asker.end()
         served.socket.close()
         return served
+
+
+def _shortened(words: str) -> str:
+    return log.one_line(words[:MAX_WORDS]).encode()[:MAX_WORDS].decode("utf-8", "ignore")
 
 
 def _forget(config: Config) -> None:

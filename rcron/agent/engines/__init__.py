@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Engines: where claims are kept. One module for each, whose function `engine(conf)` returns an Engine."""
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: Every engine's name, which is that of its module.
 NAMES = ("etcd", "postgresql", "redis", "command")
@@ -20,6 +21,12 @@ LEASE_ATTEMPT = 1.0
 #: For how long a claim is kept at least, in seconds, and how many of each job are kept in any case.
 KEEP = 86400
 KEEP_EACH = 100
+
+#: How long old claims are deleted at a time, in seconds.
+LONGEST = 3600.0
+
+#: The longest node's name that is shown, in characters: agent.conf takes no longer one.
+MAX_NODE = 64
 
 #: The last second of the year 9999 since the epoch: what is beyond is no moment, and no job takes longer.
 FARTHEST = 253402300799
@@ -256,6 +263,24 @@ def duration_of(value: Any) -> "float | None":
     return float(value) if isinstance(value, (int, float)) and 0 <= value <= FARTHEST else None
 
 
+def lease_of(token: Any, node: Any, term: Any, place: Any, renewed: Any) -> Lease:
+    """Make a Lease of what an engine answers, which may be anybody's.
+
+    Args:
+        token: The holder's.
+        node: The holder's name.
+        term: A number that is larger for each holder.
+        place: The holder's place in the order of preference.
+        renewed: Another value after each renewal.
+
+    Raises:
+        EngineError: The term is not such a number: it gets into the environment of root's services and jobs.
+    """
+    if not isinstance(term, int) or isinstance(term, bool) or not 0 < term < 1 << 63:
+        raise EngineError("an answer with a lease whose term is not a number from 1 on")
+    return Lease(text_of(token), text_of(node)[:MAX_NODE], term, max(0, number_of(place)), renewed)
+
+
 def run_of(key: "tuple[str, str, str, str]", value: Any) -> Run:
     """Make a Run of what is in the ledger.
 
@@ -275,6 +300,22 @@ def run_of(key: "tuple[str, str, str, str]", value: Any) -> Run:
         duration=duration_of(end.get("dur")),
         gave_up="exit" in end and end["exit"] is None,
     )
+
+
+def emptied(delete: "Callable[[], int]") -> int:
+    """Delete batch after batch until nothing is left, or for LONGEST seconds: a hostile server never says so.
+
+    Args:
+        delete: Deletes a batch, and returns how much that was.
+
+    Returns:
+        How much was deleted.
+    """
+    until = time.monotonic() + LONGEST
+    deleted = 0
+    while time.monotonic() < until and (count := delete()):
+        deleted += count
+    return deleted
 
 
 def batches(items: "list[Any]", size: int) -> "Iterator[list[Any]]":

@@ -42,6 +42,7 @@ from rcron.agent.engines import (
     Lease,
     Run,
     batches,
+    lease_of,
     number_of,
     run_of,
     text_of,
@@ -484,13 +485,8 @@ class Etcd(Engine):
         if not pairs:
             return None
         value = _value(pairs[0])
-        return Lease(
-            text_of(value.get("token")),
-            text_of(value.get("node")),
-            _created(pairs[0]),
-            max(0, number_of(value.get("place"))),
-            _number(text_of(pairs[0].get("mod_revision"))),
-        )
+        renewed = _number(text_of(pairs[0].get("mod_revision")))
+        return lease_of(value.get("token"), value.get("node"), _created(pairs[0]), value.get("place"), renewed)
 
     def hold(self, cluster: str, mine: Lease, ttl: int) -> "Lease | None":
         """See Engine.hold."""

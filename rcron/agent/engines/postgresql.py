@@ -9,11 +9,12 @@ asynchronously loses acknowledged claims: `check` says so.
 A cluster's lease is a row, and ends by the database's clock. The row stays, for the term.
 """
 
+import functools
 import os
-import socket
 import threading
 from typing import Any
 
+from rcron.agent import http
 from rcron.agent.conf import AgentConf
 from rcron.agent.engines import (
     ATTEMPT,
@@ -24,10 +25,14 @@ from rcron.agent.engines import (
     Lease,
     Run,
     duration_of,
+    emptied,
     exit_of,
+    lease_of,
     number_of,
+    text_of,
 )
 from rcron.agent.engines.distribution import module
+from rcron.agent.engines.limit import limited
 
 #: What an administrator runs once. The agent's role needs USAGE on the schema and the rights that GRANTS names.
 SCHEMA = """\
@@ -60,8 +65,15 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON rcron.claims, rcron.windows, rcron.lease
 """
 
 #: After how many seconds a statement's connection is cut. The server ends a statement after ATTEMPT, but not the wait
-#: for a synchronous standby that follows its commit, and if that is cancelled, it answers that all is well.
+#: for a synchronous standby that follows its commit, and if that is cancelled, it answers that all is well. Nor does a
+#: hostile one end anything.
 CUT = 2 * ATTEMPT
+
+#: How much of an error of the server's is repeated, in characters.
+SHOWN = 500
+
+#: What libpq reads from files that may lie in the folder of a daemon's user.
+FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 #: For how many days a claim is kept, and how many are deleted at a time.
 KEEP_DAYS = 90
@@ -148,9 +160,9 @@ class PostgreSQL(Engine):
 
     def __init__(self, conf: AgentConf) -> None:
         self._psycopg2 = module("psycopg2", "python3-psycopg2")
-        extensions = module("psycopg2.extensions", "python3-psycopg2")
+        self._extensions = module("psycopg2.extensions", "python3-psycopg2")
         try:
-            given = extensions.parse_dsn(conf.endpoints)
+            given = self._extensions.parse_dsn(conf.endpoints)
         except self._psycopg2.Error as error:
             raise ValueError(f"endpoints: {_line(error)}") from None
         more = {
@@ -165,7 +177,11 @@ class PostgreSQL(Engine):
             "options": f"-c statement_timeout={int(1000 * ATTEMPT)}",
             "target_session_attrs": "read-write",
             "application_name": "rcron-agent",
+            # Kerberos' tickets are at a name in /tmp that any user can take, with a FIFO that root would wait for.
+            "gssencmode": "disable",
         }
+        if not any(name.startswith(("gss", "krb")) for name in given):
+            os.environ.setdefault("KRB5CCNAME", "MEMORY:")  # for a server that asks for it
         self._options = {**{name: value for name, value in more.items() if value}, **given}
         self._local = threading.local()
 
@@ -174,35 +190,48 @@ class PostgreSQL(Engine):
         connection = self._local.__dict__.pop("connection", None)
         try:
             if connection is None or connection.closed:
-                connection = self._psycopg2.connect(**self._options)
+                connection = self._connect()
                 connection.autocommit = True
-            timer = threading.Timer(CUT, _cut, (connection.fileno(),))
-            timer.daemon = True
-            timer.start()
-            try:
-                with connection.cursor() as cursor:
-                    cursor.execute(statement, values)
-                    rows = cursor.fetchall() if cursor.description else []
-                    count = int(cursor.rowcount)
-            finally:
-                timer.cancel()
-        except self._psycopg2.Error as error:
-            # Whatever it is, the next statement gets a new connection: the server may be another one by then.
+            with limited(functools.partial(_descriptor, connection), CUT), connection.cursor() as cursor:
+                cursor.execute(statement, values)
+                rows = cursor.fetchall() if cursor.description else []
+                count = int(cursor.rowcount)
+        except Exception as error:
+            # Not only the library's own: a value may be none of its type. The next statement gets a new connection: the
+            # server may be another one by then.
             if connection is not None:
                 connection.close()
             raise EngineError(_line(error)) from None
         self._local.connection = connection
         return count, rows
 
+    def _connect(self) -> Any:
+        """Connect. libpq gives each address its time, but psycopg2 has more to say to the server after that."""
+        made: "list[Any]" = []
+
+        def make(*words: Any, **more: Any) -> Any:
+            made.append(self._extensions.connection.__new__(self._extensions.connection))
+            made[0].__init__(*words, **more)
+            return made[0]
+
+        def connect(*paths: str) -> None:
+            files = dict(zip(names, paths))
+            made.append(self._psycopg2.connect(connection_factory=make, **{**self._options, **files}))
+
+        names = [name for name in FILES if self._options.get(name, "").startswith("/")]
+        with limited(lambda: _descriptor(*made[:1]), CUT):
+            http.with_files(connect, *[self._options[name] for name in names])
+        return made[-1]
+
     def claim(self, claim: Claim) -> Holder:
         """See Engine.claim."""
         job = (claim.cluster, claim.user, claim.job)
         whose = (claim.token, claim.node, claim.at)
         if claim.window:
-            held = Holder(*self._run(_WINDOW, (*job, *whose, claim.window))[1][0])
+            held = _holder(self._run(_WINDOW, (*job, *whose, claim.window))[1])
             if held.token != claim.token:
                 return held
-        return Holder(*self._run(_CLAIM, (*job, claim.fire, *whose, claim.command))[1][0])
+        return _holder(self._run(_CLAIM, (*job, claim.fire, *whose, claim.command))[1])
 
     def ended(self, claim: Claim, exit_status: "int | None", duration: float) -> bool:
         """See Engine.ended."""
@@ -216,16 +245,26 @@ class PostgreSQL(Engine):
         first = int(before) if before.isdecimal() and len(before) < 19 else 0
         rows = self._run(_HISTORY, (cluster, user, user, job, job, first, first, limit))[1]
         return [
-            Run(*row[:10])._replace(
-                at=number_of(row[5]), exit=exit_of(row[7]), duration=duration_of(row[8]), cursor=str(row[10])
+            Run(
+                text_of(row[0]),
+                text_of(row[1]),
+                text_of(row[2]),
+                text_of(row[3]),
+                node=text_of(row[4]),
+                at=number_of(row[5]),
+                command=text_of(row[6]),
+                exit=exit_of(row[7]),
+                duration=duration_of(row[8]),
+                gave_up=row[9] is True or row[9] == 1,
+                cursor=str(row[10]),
             )
             for row in rows
         ]
 
     def check(self) -> str:
         """See Engine.check."""
-        version, synchronous, standbys, *_tables = self._run(_CHECK)[1][0]
-        words = f"PostgreSQL {version.split()[0]} answers"
+        version, synchronous, standbys = _first(self._run(_CHECK)[1], 3)
+        words = f"PostgreSQL {text_of(version).partition(' ')[0]} answers"
         if standbys and not synchronous:
             words += "; its replication is asynchronous, so a failover can lose claims: set synchronous_standby_names"
         return words
@@ -237,26 +276,22 @@ class PostgreSQL(Engine):
     def forget(self, cluster: str) -> None:
         """See Engine.forget."""
         self._run(_FORGET_WINDOWS, (cluster,))
-        while self._run(_FORGET, (cluster, cluster, BATCH))[0]:
-            pass
+        emptied(lambda: self._run(_FORGET, (cluster, cluster, BATCH))[0])
 
     def clean(self, cluster: str, node: str) -> int:
         """See Engine.clean. Every node does it: what one has deleted, the others do not find."""
-        deleted = 0
-        while count := self._run(_CLEAN, (cluster, KEEP_DAYS, BATCH))[0]:
-            deleted += count
-        return deleted
+        return emptied(lambda: self._run(_CLEAN, (cluster, KEEP_DAYS, BATCH))[0])
 
     def lease(self, cluster: str) -> "Lease | None":
         """See Engine.lease."""
         rows = self._run(_LEASE, (cluster,))[1]
-        return Lease(*rows[0]) if rows else None
+        return lease_of(*_first(rows, 5)) if rows else None
 
     def hold(self, cluster: str, mine: Lease, ttl: int) -> "Lease | None":
         """See Engine.hold. The token alone decides whose it is."""
         rows = self._run(_HOLD, (cluster, mine.token, mine.node, mine.place, ttl))[1]
         if rows:
-            return Lease(*rows[0])
+            return lease_of(*_first(rows, 5))
         holder = self.lease(cluster)
         if holder is not None and holder.token == mine.token:
             raise EngineError("the lease is ours by an earlier request")  # which has come only now
@@ -273,7 +308,8 @@ class PostgreSQL(Engine):
     def wanted(self, cluster: str) -> "int | None":
         """See Engine.wanted."""
         rows = self._run(_WANTED, (cluster,))[1]
-        return rows[0][0] if rows else None
+        found = rows[0][0] if rows and rows[0] else None
+        return found if isinstance(found, int) else None
 
 
 def engine(conf: AgentConf) -> Engine:
@@ -281,19 +317,26 @@ def engine(conf: AgentConf) -> Engine:
     return PostgreSQL(conf)
 
 
-def _cut(number: int) -> None:
-    """End the connection that another thread waits for.
-
-    Args:
-        number: Its file descriptor.
-    """
+def _descriptor(connection: Any = None) -> int:
+    """Return a connection's file descriptor, for another thread than its own; -1 if it has none."""
     try:
-        with socket.socket(fileno=os.dup(number)) as same:
-            same.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # it has ended
+        return -1 if connection is None else int(connection.fileno())
+    except Exception:  # it is closed: psycopg2 has an error of its own for that
+        return -1
+
+
+def _first(rows: "list[tuple[Any, ...]]", length: int) -> "tuple[Any, ...]":
+    """Return the beginning of the first row. Raises EngineError if that is shorter: anybody may answer."""
+    if not rows or len(rows[0]) < length:
+        raise EngineError("an answer that the statement does not have")
+    return rows[0][:length]
+
+
+def _holder(rows: "list[tuple[Any, ...]]") -> Holder:
+    token, node, since = _first(rows, 3)
+    return Holder(text_of(token), text_of(node), number_of(since))
 
 
 def _line(error: Exception) -> str:
     """Return an error of libpq's as one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error)[: 4 * SHOWN].split())[:SHOWN] or type(error).__name__

@@ -10,10 +10,13 @@ A claim is a hash PREFIX/claims/CLUSTER/USER/JOB/FIRE. Scripts change it and its
 are the server's time in microseconds.
 """
 
+import contextlib
+import threading
 import time
 import urllib.parse
 from typing import Any
 
+from rcron.agent import http
 from rcron.agent.conf import AgentConf
 from rcron.agent.engines import (
     ATTEMPT,
@@ -25,16 +28,27 @@ from rcron.agent.engines import (
     Holder,
     Run,
     duration_of,
+    emptied,
     exit_of,
     number_of,
 )
 from rcron.agent.engines.distribution import module
+from rcron.agent.engines.limit import limited
+
+#: After how many seconds a command's connection is cut: the library's own limit begins anew with each byte.
+CUT = 2 * ATTEMPT
+
+#: What the library calls the certificates' files, which may lie in the folder of a daemon's user.
+FILES = ("ca_certs", "certfile", "keyfile")
 
 #: How long the server's settings are not looked at again, in seconds.
 LOOK = 60.0
 
 #: Which part of the memory that it may use is too much.
 FULL = 0.8
+
+#: How much of an error of the server's is repeated, in characters.
+SHOWN = 500
 
 #: How many claims of one job one script deletes.
 BATCH = 1000
@@ -131,26 +145,61 @@ class Redis(Engine):
             )
             for host, port in map(_address, conf.endpoints.split(","))
         ]
+        self._local = threading.local()
+        for client in self._clients:
+            client.connection_pool.connection_class = self._watched(client.connection_pool.connection_class)
         self._names = [each.strip() for each in conf.endpoints.split(",")]
         self._preferred = 0
         self._looked: "dict[int, float]" = {}
         self._replicas: "dict[int, int]" = {}
+
+    def _watched(self, library_s: Any) -> Any:
+        """Return a class of connections as the library's, of which the one that a thread uses is known."""
+        local = self._local
+
+        class Watched(library_s):  # type: ignore[misc]
+            def _connect(self) -> Any:
+                names = [name for name in FILES if getattr(self, name, None)]
+
+                def connect(*paths: str) -> None:
+                    given = {name: getattr(self, name) for name in names}
+                    self.__dict__.update(zip(names, paths))
+                    try:
+                        local.socket = super(Watched, self)._connect()
+                    finally:
+                        self.__dict__.update(given)
+
+                http.with_files(connect, *[getattr(self, name) for name in names])
+                return local.socket
+
+            def send_packed_command(self, *words: Any, **more: Any) -> Any:
+                local.socket = self._sock
+                return super().send_packed_command(*words, **more)
+
+        return Watched
 
     def _call(self, *words: "str | int | float", is_write: bool = True) -> Any:
         """Send a command to the server that answered last. If that fails, the next command goes to the next server."""
         index = self._preferred
         client = self._clients[index]
         try:
-            self._look(index)
-            answer = client.execute_command(*words)
-            if is_write and self._replicas[index]:
-                # On the same connection's data or not: WAIT counts what this server has written so far.
-                self._wait(client)
-        except (self._redis.RedisError, OSError, EngineError) as error:
+            with self._limited():
+                self._look(index)
+                answer = client.execute_command(*words)
+                if is_write and self._replicas[index]:
+                    # On the same connection's data or not: WAIT counts what this server has written so far.
+                    self._wait(client)
+        except Exception as error:
+            # Not only the library's own, which does not expect every nonsense that a server may answer.
             self._preferred = (index + 1) % len(self._clients)
             self._looked.pop(index, None)
-            raise EngineError(f"{self._names[index]}: {error}") from None
+            raise EngineError(f"{self._names[index]}: {_why(error)}") from None
         return answer
+
+    def _limited(self) -> "contextlib.AbstractContextManager[None]":
+        mine = self._local.__dict__
+        mine.pop("socket", None)
+        return limited(lambda: _descriptor(mine.get("socket")), CUT)
 
     def _wait(self, client: Any) -> None:
         with client.pipeline(transaction=False) as pipeline:
@@ -244,13 +293,14 @@ class Redis(Engine):
         """See Engine.remarks."""
         index = self._preferred
         try:
-            found = self._clients[index].info()
-        except (self._redis.RedisError, OSError) as error:
-            raise EngineError(f"{self._names[index]}: {error}") from None
+            with self._limited():
+                found = self._clients[index].info()
+            most, used = int(found.get("maxmemory") or 0), int(found.get("used_memory") or 0)
+        except Exception as error:
+            raise EngineError(f"{self._names[index]}: {_why(error)}") from None
         remarks = ["Redis is best effort: a failover can lose claims, and a job then runs twice; etcd is safer"]
         if not found.get("connected_slaves"):
             remarks.append("no replica: if this server is lost, so are its claims")
-        most, used = int(found.get("maxmemory") or 0), int(found.get("used_memory") or 0)
         if most and used > FULL * most:
             remarks.append(f"{used >> 20} of {most >> 20} MiB of memory are used: raise maxmemory, or claims will fail")
         return remarks
@@ -258,9 +308,15 @@ class Redis(Engine):
     def forget(self, cluster: str) -> None:
         """See Engine.forget."""
         claims, indexes = self._key("all", cluster), self._key("indexes", cluster)
-        while keys := self._call("ZRANGE", claims, 0, BATCH - 1, is_write=False):
-            self._call("DEL", *keys)
-            self._call("ZREM", claims, *keys)
+
+        def delete() -> int:
+            keys = self._call("ZRANGE", claims, 0, BATCH - 1, is_write=False)
+            if keys:
+                self._call("DEL", *keys)
+                self._call("ZREM", claims, *keys)
+            return len(keys)
+
+        emptied(delete)
         jobs = self._key("jobs", cluster)
         for index in map(_text, self._call("SMEMBERS", indexes, is_write=False) or ()):
             self._call("DEL", index, self._key("windows", cluster) + index[len(jobs) :])
@@ -270,17 +326,35 @@ class Redis(Engine):
         """See Engine.clean."""
         if not self._call("SET", self._key("clean", cluster), node, "NX", "EX", 3500):
             return 0
-        deleted = 0
-        for index in self._call("SMEMBERS", self._key("indexes", cluster), is_write=False):
-            words = ("EVAL", _CLEAN, 2, _text(index), self._key("all", cluster), KEEP_EACH, KEEP, BATCH)
-            while count := int(self._call(*words)):
-                deleted += count
-        return deleted
+        indexes = [_text(index) for index in self._call("SMEMBERS", self._key("indexes", cluster), is_write=False)]
+
+        def delete() -> int:
+            """Delete a batch of the first index that has any."""
+            while indexes:
+                words = ("EVAL", _CLEAN, 2, indexes[0], self._key("all", cluster), KEEP_EACH, KEEP, BATCH)
+                if count := int(self._call(*words)):
+                    return count
+                del indexes[0]
+            return 0
+
+        return emptied(delete)
 
 
 def engine(conf: AgentConf) -> Engine:
     """Return the engine. Raises ValueError if it cannot be used."""
     return Redis(conf)
+
+
+def _why(error: Exception) -> str:
+    return str(error)[:SHOWN] or type(error).__name__
+
+
+def _descriptor(connection: Any) -> int:
+    """Return a socket's file descriptor, for another thread than its own; -1 if there is none, or if it is closed."""
+    try:
+        return -1 if connection is None else int(connection.fileno())
+    except OSError:
+        return -1
 
 
 def _address(endpoint: str) -> "tuple[str, int]":

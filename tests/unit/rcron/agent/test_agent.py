@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """rcron-agent as a process, asking a program that answers with what a file says."""
 
+import collections
+import os
 import pathlib
 import signal
 import socket
@@ -17,6 +19,7 @@ from rcron import ask, settings, state, status
 from rcron.agent import loop
 from rcron.agent.answer import Answer
 from rcron.agent.store import Store
+from rcron.agent.truth import Truth
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[4]
 
@@ -356,6 +359,31 @@ def test_it_is_kept_if_only_its_file_is_written_anew(leaver: Agent) -> None:
     time.sleep(4)
     assert not (leaver.folder / "left").exists()
     assert leaver.state == "active"
+
+
+@pytest.mark.parametrize("letter", ["n", "\U000e0001", "\ud800", "\u20ac"])
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_engine_s_words_hide_the_record(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, letter: str, is_protected: bool
+) -> None:
+    """Whoever answers for an engine says who has the lease, in megabytes if he likes. The loop serves all clusters."""
+    if not is_protected:
+        monkeypatch.setattr(loop, "_shortened", lambda words: words)
+    answers: "collections.deque[tuple[loop.Asker, Answer]]" = collections.deque()
+    truth = Truth()
+    monkeypatch.setattr(truth, "ask", lambda: Answer("passive", 5.0, letter * 1_000_000))
+    read, write = os.pipe()
+    asker = loop.Asker("c1", truth, answers, write)
+    asker.start()
+    asker.put()
+    assert os.read(read, 1) == b"."
+    asker.end()
+    ((_asker, answer),) = answers
+    store = Store(agent.config, "lease")
+    store.note(answer, None)
+    assert (store.record() is not None) == is_protected
+    os.close(read)
+    os.close(write)
 
 
 def test_no_room_for_a_thread_ends_no_agent_that_serves_others(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ class Database:
 
     hangs: whether a commit waits for a standby that is away, for ever.
     lost: how many of the next answers get lost after what they answer has been done. options: what was connected with.
+    ca: what was in the file of the authority.
     now: the server's time, in seconds.
     """
 
@@ -50,11 +51,15 @@ class Database:
         self.lost = 0
         self.hangs = False
         self.connections = 0
-        self.options: "dict[str, str]" = {}
+        self.options: "dict[str, Any]" = {}
+        self.ca = ""
+        self.connection = object
 
-    def connect(self, **options: str) -> "Connection":
+    def connect(self, **options: Any) -> "Connection":
         """Connect."""
         self.options = options
+        if "sslrootcert" in options:
+            self.ca = pathlib.Path(options["sslrootcert"]).read_text(encoding="utf-8")
         self.connections += 1
         return Connection(self)
 
@@ -215,15 +220,25 @@ def test_it_connects_to_a_server_that_takes_writes_and_gives_up_in_time(
     assert database.options["host"] == "db1,db2"
 
 
-def test_the_connection_string_has_the_last_word(database: Database) -> None:
-    engine_of("host=db1 sslmode=require connect_timeout=9", ca_file="/ca.pem", user="rcron").claim(CLAIM)
+def test_the_connection_string_has_the_last_word(database: Database, ca_file: str) -> None:
+    engine_of("host=db1 sslmode=require connect_timeout=9 gssencmode=prefer", ca_file=ca_file, user="rcron").claim(
+        CLAIM
+    )
     assert (database.options["sslmode"], database.options["connect_timeout"]) == ("require", "9")
-    assert (database.options["user"], database.options["sslrootcert"]) == ("rcron", "/ca.pem")
+    assert (database.options["user"], database.options["gssencmode"]) == ("rcron", "prefer")
 
 
-def test_a_ca_has_the_servers_name_checked(database: Database) -> None:
-    engine_of("host=db1", ca_file="/ca.pem").claim(CLAIM)
+def test_a_ca_has_the_servers_name_checked(database: Database, ca_file: str) -> None:
+    engine_of("host=db1", ca_file=ca_file).claim(CLAIM)
     assert database.options["sslmode"] == "verify-full"
+    assert database.ca == "a certificate"
+
+
+@pytest.fixture
+def ca_file(tmp_path: pathlib.Path) -> str:
+    path = tmp_path / "ca.pem"
+    path.write_text("a certificate", encoding="utf-8")
+    return str(path)
 
 
 @pytest.mark.usefixtures("database")

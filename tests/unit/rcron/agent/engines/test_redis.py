@@ -34,6 +34,7 @@ class Library:
         self.facts: "dict[int, dict[str, Any]]" = {}
         self.answers: "dict[tuple[int, str], Any]" = {}
         self.said: "list[tuple[int, tuple[Any, ...]]]" = []
+        self.connection_class: type = object
         self.options: "dict[str, Any]" = {}
 
     def Redis(self, host: str, port: int, **options: Any) -> "Server":  # noqa: N802 - as the library calls it
@@ -48,6 +49,7 @@ class Server:
     def __init__(self, library: Library, port: int) -> None:
         self._library = library
         self._port = port
+        self.connection_pool = library
         self._answers: "list[Any]" = []
 
     def info(self) -> "dict[str, Any]":

@@ -1,0 +1,167 @@
+# Copyright (c) 2026 The rcron maintainers
+# SPDX-License-Identifier: MIT
+"""Run by test_libraries.py with the distribution's Python: `hostile_servers.py ENGINE ATTACK PROTECTED ENDPOINT [CA]`.
+
+A server that attacks whoever asks it, and the engine that asks. Prints by how many MiB this process has grown, and what
+became of one claim.
+"""
+
+import contextlib
+import os
+import pathlib
+import resource
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[5]))
+
+from rcron.agent import http
+from rcron.agent.conf import AgentConf
+from rcron.agent.engines import Claim, Engine, EngineError, postgresql, redis
+
+#: After how many seconds the engine waits for ever: its limit is half a second here.
+PATIENCE = 3.5
+
+#: How much address space this process may have, in bytes: what is not limited else must not take the machine's.
+MOST = 1 << 30
+
+CLAIM = Claim("c1", "root", "report", "1764320400", "t1", "node1", 1764320401)
+
+
+def message(kind: bytes, body: bytes) -> bytes:
+    """A message of PostgreSQL's protocol."""
+    return kind + struct.pack("!I", len(body) + 4) + body
+
+
+def welcome(connection: socket.socket, style: bytes = b"ISO, MDY") -> None:
+    """Do as PostgreSQL does until it waits for a statement."""
+    while True:
+        length, code = struct.unpack("!II", connection.recv(8, socket.MSG_WAITALL))
+        if code == 3 << 16:
+            break
+        connection.sendall(b"N")  # neither TLS nor GSS
+    connection.recv(length - 8, socket.MSG_WAITALL)
+    said = {b"DateStyle": style, b"client_encoding": b"UTF8", b"in_hot_standby": b"off", b"server_version": b"15.1"}
+    said[b"default_transaction_read_only"] = b"off"
+    connection.sendall(message(b"R", bytes(4)) if style != b"gss" else message(b"R", struct.pack("!I", 7)))
+    for name, value in said.items():
+        connection.sendall(message(b"S", name + b"\0" + value + b"\0"))
+    connection.sendall(message(b"K", bytes(8)) + message(b"Z", b"I"))
+
+
+def setup_hangs(connection: socket.socket) -> None:
+    """Have psycopg2 set something at once, and answer nothing."""
+    welcome(connection, b"SQL, MDY")
+    time.sleep(60)
+
+
+def statement_hangs(connection: socket.socket) -> None:
+    """Answer no statement."""
+    welcome(connection)
+    time.sleep(60)
+
+
+def asks_for_kerberos(connection: socket.socket) -> None:
+    """Want a ticket instead of a password."""
+    welcome(connection, b"gss")
+    time.sleep(60)
+
+
+def rows_without_end(connection: socket.socket) -> None:
+    """Answer a statement with rows, and never stop."""
+    welcome(connection)
+    connection.recv(65536)
+    connection.sendall(message(b"T", struct.pack("!H", 1) + b"a\0" + struct.pack("!IHIhIh", 0, 0, 25, -1, 0, 0)))
+    row = message(b"D", struct.pack("!HI", 1, 100_000) + b"x" * 100_000)
+    while True:
+        connection.sendall(row)
+
+
+def drips(connection: socket.socket) -> None:
+    """Answer Redis' library a byte at a time."""
+    connection.recv(65536)
+    connection.sendall(b"$999999\r\n")
+    while True:
+        connection.sendall(b"x")
+        time.sleep(0.1)
+
+
+def string_without_end(connection: socket.socket) -> None:
+    """Answer with a long string."""
+    connection.recv(65536)
+    connection.sendall(b"$500000000\r\n")
+    while True:
+        connection.sendall(b"x" * 65536)
+
+
+def nonsense(connection: socket.socket) -> None:
+    """Answer what Redis' library does not expect."""
+    while connection.recv(65536):
+        connection.sendall(b"*1\r\n:5\r\n")
+
+
+def served(attack: "Callable[[socket.socket], None]") -> int:
+    """Serve an attack. Returns the port."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            attack(connection)
+
+    def accept() -> None:
+        while True:
+            threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return int(server.getsockname()[1])
+
+
+@contextlib.contextmanager
+def unlimited(*_: object) -> "Iterator[None]":
+    """No limit, as there was none once."""
+    yield
+
+
+def engine_of(kind: str, port: int, more: str, ca_file: str) -> Engine:
+    """The engine that asks."""
+    conf = AgentConf("/etc/rcron/agent.conf")
+    conf.ca_file = ca_file
+    if kind == "redis":
+        conf.endpoints = f"127.0.0.1:{port}"
+        return redis.Redis(conf)
+    conf.endpoints = f"host=127.0.0.1 port={port} user=rcron dbname=rcron {more}"
+    return postgresql.PostgreSQL(conf)
+
+
+def main(kind: str, attack: str, protected: str, more: str = "", ca_file: str = "") -> None:
+    """Attack, and say what came of it."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
+    if protected == "no":
+        for module in (postgresql, redis):
+            module.limited = unlimited
+        http.with_files = lambda what, *paths: what(*paths)
+    postgresql.CUT = redis.CUT = 0.5
+    engine = engine_of(kind, served(globals()[attack]), more, ca_file)
+    said: "list[str]" = []
+
+    def claim() -> None:
+        try:
+            engine.claim(CLAIM)
+        except EngineError as error:
+            said.append(f"cannot tell: {error}")
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    thread = threading.Thread(target=claim, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
+    print(f"{grown} MiB", *(said or ["waits"]), flush=True)
+    os._exit(0)  # the library may not let the thread end
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
