@@ -191,7 +191,7 @@ release: $(INSTALLED) $(COLLECTION) ## VERSION=1.2.3: set the version, write the
 
 .PHONY: clean
 clean: demo-stop ## Remove .venv, caches and build output
-	rm -rf $(VENV) $(BUILD) .ansible .hypothesis .*_cache *.egg-info rcron-cluster-*.tar.gz rcron-[0-9]*.tar.gz rcron*.deb rcron*.rpm rcron-*.sha256
+	rm -rf $(VENV) $(BUILD) .ansible .hypothesis .*_cache *.egg-info rcron-cluster-*.tar.gz rcron-[0-9]*.tar.gz rcron*.deb rcron*.rpm rcron-*.sha256 rcron-*.cdx.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: containers
