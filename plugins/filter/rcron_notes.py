@@ -10,6 +10,9 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible_collections.rcron.cluster.plugins.plugin_utils import answer, table
 
+#: The most entries of a host that are shown: they are below the problems, which must stay in sight.
+MOST_OF_A_HOST = 100
+
 
 def rcron_notes(tried: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Report the prefixed entries that the inventory neither selects nor has ever selected.
@@ -25,12 +28,20 @@ def rcron_notes(tried: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """
     if not isinstance(tried, Mapping):
         raise AnsibleFilterError(f"rcron_notes: {tried!r}: pass a dict of hosts and rcron_crontab's results")
-    found = [
-        (host, entry["crontab"], entry["line"], entry["command"])
+    entries = {
+        host: [entry for entry in result["unselected"] if not entry["released"]]
         for host, result in tried.items()
         if answer.mismatch(result, answer.REWRITTEN) is None
-        for entry in result["unselected"]
-        if not entry["released"]
+    }
+    found = [
+        (host, entry["crontab"], entry["line"], entry["command"])
+        for host, listed in entries.items()
+        for entry in listed[:MOST_OF_A_HOST]
+    ]
+    found += [
+        (host, "-", "-", f"and {len(listed) - MOST_OF_A_HOST} more")
+        for host, listed in entries.items()
+        if len(listed) > MOST_OF_A_HOST
     ]
     return (
         table.lines(["HOST", "CRONTAB", "LINE", "PREFIXED, BUT NOT IN RCRON_CRONTAB_ENTRIES"], found) if found else []

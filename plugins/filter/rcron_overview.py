@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -23,6 +23,11 @@ WIDTH = 89
 
 #: The columns that are cut first if a line is longer.
 ELASTIC = {"HOSTS": (4, 5), "TIMERS": (0, 1, 3), "SCRIPTS": (0, 2), "JOBS": (0,), "CLAIMED": (0,)}
+
+#: The most of a host's timers, scripts and jobs that are shown, as of its problems: the others' must stay in sight. And
+#: the timers that a service is shown with on a host that does not say which one starts it.
+MOST_OF_A_HOST = 500
+MOST_OF_A_SERVICE = 10
 
 #: What rcron-agent says of a lease that somebody has, rcron/agent/feeders/lease.py.
 HELD = re.compile(r"(?:(\S+) )?has the lease, term ([0-9]+)")
@@ -121,16 +126,17 @@ def timer_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
         names = {cluster["conf"]: cluster.get("cluster_name", "-") for cluster in info.get("clusters", [])}
         for timer in info.get("timers", []):
             nobody = "users' own" if timer["scope"] == "user" else "-"
-            others = names_of.get((timer["service"], timer["scope"]), {nobody})
+            others = sorted(names_of.get((timer["service"], timer["scope"]), {nobody}))[:MOST_OF_A_SERVICE]
             for name in [timer["timer"]] if timer["timer"] else others:
                 found.setdefault((name, timer["service"]), []).append((host, timer, names.get(timer["conf"], "-")))
     if not any(timer["guarded"] for group in found.values() for _host, timer, _cluster in group):
         return []
     rows = []
     for (name, service), group in found.items():
-        guarded = [(host, cluster) for host, timer, cluster in group if timer["guarded"]]
+        # A host that says so twice is one.
+        guarded = list(dict.fromkeys((host, cluster) for host, timer, cluster in group if timer["guarded"]))
         moments = [timer["next"] for _host, timer, _cluster in group if timer["next"] is not None]
-        on = "all" if len(guarded) == len(hosts) else ", ".join(host for host, _cluster in guarded) or "none"
+        on = _on([host for host, _cluster in guarded], hosts)
         clusters = ", ".join(sorted({cluster for _host, cluster in guarded})) or "-"
         rows.append(
             (min(moments, default=float("inf")), [name, service, clusters, on, _moment(min(moments, default=None))])
@@ -153,10 +159,16 @@ def script_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
         [
             script,
             ", ".join(sorted({cluster for _host, cluster in on})) or "-",
-            "all" if len(on) == len(hosts) else ", ".join(host for host, _cluster in on) or "none",
+            _on([host for host, _cluster in on], hosts),
         ]
         for script, on in sorted(guarded.items())
     ]
+
+
+def _on(having: Sequence[str], hosts: Mapping[str, Info]) -> str:
+    """Say on which hosts something is guarded. A host may say twice that it is."""
+    distinct = list(dict.fromkeys(having))
+    return "all" if len(distinct) == len(hosts) else ", ".join(distinct) or "none"
 
 
 def claimed_rows(hosts: Mapping[str, Info]) -> list[list[str]]:
@@ -211,6 +223,7 @@ def rcron_overview(hosts: Mapping[str, Info], problems: Sequence[str] = ()) -> l
     if not isinstance(hosts, Mapping):
         raise AnsibleFilterError(f"rcron_overview: {hosts!r}: pass a dict of hosts and rcron_info's results")
     shown = [*table.wrapped(problems, WIDTH), ""] if problems else []
+    hosts, left_out = _in_sight(hosts)
     rows = [row for host, info in hosts.items() for row in host_rows(host, info)]
     shown += table.lines(HOSTS, rows, WIDTH, ELASTIC["HOSTS"])
     tables = (
@@ -222,7 +235,28 @@ def rcron_overview(hosts: Mapping[str, Info], problems: Sequence[str] = ()) -> l
     for name, heading, found in tables:
         if found:
             shown += ["", *table.lines(heading, found, WIDTH, ELASTIC[name])]
-    return shown
+    return [*shown, "", *left_out] if left_out else shown
+
+
+def _in_sight(hosts: Mapping[str, Info]) -> tuple[dict[str, Info], list[str]]:
+    """Return the hosts with no more of anything than is shown, and a sentence for each thing that is left out."""
+    kept, left_out = {}, []
+    order: Mapping[str, Callable[[Info], object]] = {
+        "timers": lambda timer: not timer["guarded"],
+        "scripts": lambda script: not script["guarded"],
+        "runs": lambda run: (run["status"] not in BAD, -(run["started"] or 0)),
+        "ledger": lambda run: (not (run["gave_up"] or run["exit"]), -run["at"]),
+    }
+    for host, info in hosts.items():
+        cut = {}
+        for name, key in order.items():
+            given = info.get(name, [])
+            if len(given) > MOST_OF_A_HOST:
+                cut[name] = sorted(given, key=key)[:MOST_OF_A_HOST]
+                what = {"runs": "jobs", "ledger": "claimed jobs"}.get(name, name)
+                left_out.append(f"{host}: {len(given) - MOST_OF_A_HOST} more {what} are not shown")
+        kept[host] = {**info, **cut}
+    return kept, left_out
 
 
 class FilterModule:

@@ -8,7 +8,7 @@ import pathlib
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -38,6 +38,9 @@ EARLY = 5.0
 MOST_OF_A_KIND = 100
 MOST_OF_A_CRONTAB = 20
 MOST_OF_A_HOST = 500
+
+#: The most characters of a cluster's name that are shown.
+LONGEST_NAME = 60
 
 #: Settings that may differ between hosts.
 OWN_SETTINGS = ("default_state",)
@@ -322,32 +325,59 @@ def _timers(hosts: Mapping[str, Info], confs: Mapping[str, str]) -> list[tuple[s
             if script["guarded"] and script["conf"] == conf
         }
         # Which instances of a template are loaded differs between hosts; the template's guard is theirs.
-        guards[host] = {guard for guard in guarded if _of_template(guard) not in guarded - {guard}}
+        guards[host] = {
+            guard for guard in guarded if _of_template(guard) == guard or _of_template(guard) not in guarded
+        }
     found = []
-    for guard in sorted(set().union(*guards.values()), key=str):
-        having = ", ".join(host for host in guards if guard in guards[host])
+    for guard, having in _having(guards):
         wait = "" if guard[2] is None else f" (--takeover-wait {guard[2]})"
-        what = f"the guard of {guard[0]}{wait} is missing here, but not on {having}"
-        found += [(host, what) for host in guards if guard not in guards[host]]
+        what = f"the guard of {guard[0]}{wait} is missing here, but not on {', '.join(having)}"
+        found += [(host, what) for host in guards if host not in having]
     return found
 
 
+def _having(members: Mapping[str, Collection[Any]]) -> list[tuple[Any, list[str]]]:
+    """Return what any host has, with the hosts that have it, in the order in which it is to be reported.
+
+    What one host alone has, as many as it likes, comes last, and what it has first before the second of others: if not
+    all is shown, no host keeps what the others lack out of sight.
+    """
+    having: dict[Any, list[str]] = {}
+    for host, found in members.items():
+        for each in found:
+            having.setdefault(each, []).append(host)
+    places: Counter[str] = Counter()
+    ordered = []
+    for each, hosts in sorted(having.items(), key=lambda item: str(item[0])):
+        ordered.append((0 if len(hosts) > 1 else _count(places, hosts[0]), str(each), each, hosts))
+    return [(each, hosts) for _place, _name, each, hosts in sorted(ordered, key=lambda item: item[:2])]
+
+
 def _missed(hosts: Mapping[str, Info], cluster: str) -> list[tuple[str, str]]:
-    """Report entries that were due, and that no host has started since; nothing unless all hosts keep metrics."""
-    latest: dict[str, tuple[float, str]] = {}
+    """Report entries that were due, and that no host has started since, if all hosts keep metrics.
+
+    One that keeps none is reported, or it would hide in silence what the others have missed.
+    """
+    silent = [host for host, info in hosts.items() if info.get("due") is None]
+    if silent:
+        what = "it gives no metrics, unlike other hosts: whether an entry that was due has been run is not known"
+        return [] if len(silent) == len(hosts) else [(host, what) for host in silent]
+    due: dict[str, dict[str, float]] = {}
     started: dict[str, float] = {}
     for host, info in hosts.items():
-        if info.get("due") is None:
-            return []
         for entry in info["due"]:
             if entry["cluster"] == cluster:
                 if entry["due"] is not None:
-                    latest[entry["entry"]] = max((entry["due"], host), latest.get(entry["entry"], (0.0, "")))
+                    due.setdefault(entry["entry"], {})[host] = entry["due"]
                 started[entry["entry"]] = max(entry["started"] or 0.0, started.get(entry["entry"], 0.0))
+    counts = Counter(host for of_hosts in due.values() for host in of_hosts)
     found = []
-    for entry, (due, host) in sorted(latest.items()):
-        if started[entry] < due - EARLY:
-            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(due))
+    for entry, of_hosts in sorted(due.items()):
+        missed = [host for host, moment in of_hosts.items() if started[entry] < moment - EARLY]
+        if missed:
+            # Not a host that says so of thousands, of which not all are shown.
+            host = min(missed, key=counts.__getitem__)
+            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(of_hosts[host]))
             found.append((host, f"{entry} was due {moment}, and no host has started it since"))
     return found
 
@@ -404,8 +434,7 @@ def _unguarded_scripts(tried: Info) -> list[str]:
 def _entries(members: Mapping[str, set[Guarded]]) -> list[tuple[str, str]]:
     found = []
     counts: Counter[tuple[str, str]] = Counter()
-    for entry in sorted(set().union(*members.values()), key=str):
-        having = [host for host, entries in members.items() if entry in entries]
+    for entry, having in _having(members):
         options = {"takeover-wait": entry.takeover_wait, "job": entry.job, "claim": entry.claim}
         given = " ".join(f"--{name} {value}" for name, value in options.items() if value is not None)
         given = given and f" ({given})"
@@ -496,7 +525,9 @@ def rcron_problems(
     if not isinstance(hosts, Mapping):
         raise AnsibleFilterError(f"rcron_problems: {hosts!r}: pass a dict of hosts and rcron_info's results")
     found = problems(hosts, tried, feeder, conf, timers, scripts)
-    return table.lines(["HOST", "CLUSTER", "PROBLEM"], found) if found else []
+    # A long name would move what is wrong out of sight, for all hosts.
+    rows = [(problem.host, table.cut(problem.cluster, LONGEST_NAME), problem.what) for problem in found]
+    return table.lines(["HOST", "CLUSTER", "PROBLEM"], rows) if rows else []
 
 
 class FilterModule:

@@ -7,7 +7,6 @@ A host that somebody has taken over may answer anything, and one such answer mus
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -183,6 +182,9 @@ FACTS = ("ansible_facts", "ansible_stats")
 #: The most characters of what is known of a feeder or an engine on one host.
 MOST = 1_000_000
 
+#: The most clusters of one host, and the most of its boots that count: a report looks at all of its events for each.
+MOST_CLUSTERS, MOST_BOOTS = 100, 200
+
 #: What any module's result may hold as well. Not facts, which would take precedence over the inventory's variables.
 COMMON = frozenset(
     """changed deprecations exception failed invocation module_stderr module_stdout msg rc skipped unreachable
@@ -225,7 +227,8 @@ def mismatch(value: object, shape: Shape, where: str = "") -> str | None:
                 return f"{where or 'it'} has no {missing[0]}"
     elif shape is float:
         known = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return None if known and math.isfinite(value) and abs(value) < LATEST else f"{where} is not a time"
+        # False of a NaN too. Python cannot make a float of every int, and need not to compare them.
+        return None if known and abs(value) < LATEST else f"{where} is not a time"
     elif not isinstance(shape, type):
         return mismatch(value, shape(value), where)
     else:
@@ -249,7 +252,15 @@ def checked(result: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in kept.items() if name in COMMON}
     shape = {**INFO, **{name: each for name, each in MORE.items() if name in kept}}
     wrong = mismatch(kept, shape)
+    if wrong is None and len(kept["clusters"]) > MOST_CLUSTERS:
+        wrong = f"clusters has more than {MOST_CLUSTERS} items"
     if wrong is None:
+        # Nothing has looked at what else a cluster with an error holds.
+        kept["clusters"] = [
+            {name: each[name] for name in ("conf", "error")} if each["error"] else each for each in kept["clusters"]
+        ]
+        if "boots" in kept:
+            kept["boots"] = kept["boots"][-MOST_BOOTS:]
         return kept
     return {
         "failed": True,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import re
 import shlex
 import zoneinfo
@@ -23,6 +24,17 @@ LONGEST = 300
 
 #: By how many seconds two accounts of the same run may differ: clocks, and what is rounded.
 SAME = 5.0
+
+#: The most characters of a command that are looked at, and the most names, schedules and users of one job that are
+#: shown. A host that somebody has taken over has as many as he likes.
+MOST_READ, MOST_OF_A_JOB = 4096, 100
+
+#: How many pairs of a log line and an entry with variables are compared, in all: about a second's.
+MOST_COMPARED = 1_000_000
+
+#: What a time zone is called, and how many are looked for. Python looks for a module by any other name, too.
+MOST_ZONES = 200
+ZONE = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
 
 #: What of a command only a shell knows. A log line has something else in its place.
 VARIABLE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
@@ -164,9 +176,21 @@ class _Jobs:
         self._gapped: dict[str, Job] = {}
         self._found: dict[str, Job] = {}
         self._entries: dict[str, Job] = {}
+        self._left = MOST_COMPARED
+        self._zones: dict[str, datetime.tzinfo | None] = {}
 
     def every(self) -> Sequence[Job]:
         return [*self._jobs.values(), *self._gapped.values()]
+
+    def zone(self, name: str | None) -> datetime.tzinfo | None:
+        """Return a time zone by its name, None if this controller does not have it."""
+        if not name or name in self._zones or len(self._zones) >= MOST_ZONES:
+            return self._zones.get(name or "")
+        try:
+            self._zones[name] = zoneinfo.ZoneInfo(name) if ZONE.fullmatch(name) else None
+        except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+            self._zones[name] = None
+        return self._zones[name]
 
     def of_entry(self, command: str) -> Job:
         """Return the job of an entry, by its command."""
@@ -183,7 +207,9 @@ class _Jobs:
         if message in self._jobs:
             return self._jobs[message]
         if message not in self._found:
-            fitting = (job for logged, job in self._gapped.items() if _fits(logged, message))
+            gapped = itertools.islice(self._gapped.items(), max(self._left, 0))
+            self._left -= len(self._gapped)
+            fitting = (job for logged, job in gapped if _fits(logged, message))
             self._found[message] = next(fitting, None) or self._jobs.setdefault(message, Job(message))
         return self._found[message]
 
@@ -208,7 +234,7 @@ def logged_as(command: str) -> str:
     Args:
         command: The command as rcron_info returns it: without the prefix, and with what is behind its `%`.
     """
-    given, _input = crontab.split_percent(command.encode("utf-8", "backslashreplace"))
+    given, _input = crontab.split_percent(command[:MOST_READ].encode("utf-8", "backslashreplace"))
     text = given.decode().replace("\\%", "%").strip()
     if crontab.is_simple(given):
         try:
@@ -224,28 +250,31 @@ def _add_entries(jobs: _Jobs, member: _Member, now: float) -> None:
         if not entry["guarded"] or entry["conf"] != member.conf:
             continue
         job = jobs.of_entry(entry["command"])
-        if entry["name"] and entry["name"] not in job.names:
-            job.names.append(entry["name"])
-        if entry["user"] not in job.users:
-            job.users.append(entry["user"])
+        if entry["name"]:
+            _note(job.names, entry["name"])
+        _note(job.users, entry["user"])
         # The other hosts have the same entry, and perhaps another time zone: the first one counts.
-        if not entry["schedule"] or entry["schedule"] in job.schedules:
+        if not entry["schedule"] or not _note(job.schedules, entry["schedule"]):
             continue
-        job.schedules.append(entry["schedule"])
         times = schedule.parse(entry["schedule"])
-        due = times and schedule.next_due(times, now, _zone(entry["zone"], member.info))
+        due = times and schedule.next_due(times, now, _zone(jobs, entry["zone"], member.info))
         if due is not None and (job.due is None or due < job.due):
             job.due = due
 
 
-def _zone(name: str | None, info: Info) -> datetime.tzinfo:
+def _note(known: list[str], one: str) -> bool:
+    """Add a text to a list, and return whether it was not in it."""
+    if len(known) >= MOST_OF_A_JOB or one in known:
+        return False
+    known.append(one)
+    return True
+
+
+def _zone(jobs: _Jobs, name: str | None, info: Info) -> datetime.tzinfo:
     """Return the time zone of an entry."""
-    for each in (name, info.get("timezone")):
-        try:
-            if each:
-                return zoneinfo.ZoneInfo(each)
-        except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
-            continue  # one that this controller does not have
+    found = jobs.zone(name) or jobs.zone(info.get("timezone"))
+    if found:
+        return found
     offset = info.get("utc_offset", 0)
     return datetime.timezone(datetime.timedelta(seconds=offset if abs(offset) < 86400 else 0))
 
@@ -254,8 +283,8 @@ def _add_timers(jobs: _Jobs, member: _Member, now: float) -> None:
     guarded = [timer for timer in member.info.get("timers", []) if timer["guarded"] and timer["conf"] == member.conf]
     for timer in guarded:
         job = jobs.find(timer["service"])
-        if timer["timer"] and timer["timer"] not in job.schedules:
-            job.schedules.append(timer["timer"])
+        if timer["timer"]:
+            _note(job.schedules, timer["timer"])
         due = timer["next"]
         if due is not None and due > now and (job.due is None or due < job.due):
             job.due = due
@@ -263,10 +292,14 @@ def _add_timers(jobs: _Jobs, member: _Member, now: float) -> None:
 
 def _add_last_runs(jobs: _Jobs, member: _Member, cluster: str) -> None:
     """Add what a host says of its jobs' last runs: their exit statuses, and those that the events do not reach."""
-    for run in member.info.get("runs", []):
-        if run["cluster"] != cluster or run["started"] is None:
-            continue
+    begun = [run for run in member.info.get("runs", []) if run["cluster"] == cluster and run["started"] is not None]
+    found: set[int] = set()
+    for run in sorted(begun, key=lambda run: -run["started"]):
         job = jobs.find(run["command"])
+        # A job's last run: a module returns one for each command, and several may be one job's.
+        if id(job) in found:
+            continue
+        found.add(id(job))
         begin = run["started"]
         for past in job.past:
             if past.node == member.host and abs(past.begin - begin) < SAME:

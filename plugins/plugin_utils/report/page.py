@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
+from ..answer import LATEST
 from ..timeline.picture import OUTCOMES
 from ..timeline.records import Timeline
 from ..timeline.text import shown
@@ -268,11 +269,16 @@ def _digest(text: str) -> str:
 
 
 def _clock(moment: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(_known(moment)))
+
+
+def _known(moment: float) -> float:
+    """Return the moment that is closest to one that a host has named, and that Python has a date for."""
+    return min(max(moment, 0.0), LATEST)
 
 
 def _moment(parent: ET.Element, moment: float) -> ET.Element:
-    universal = datetime.datetime.fromtimestamp(moment, datetime.timezone.utc)
+    universal = datetime.datetime.fromtimestamp(_known(moment), datetime.timezone.utc)
     return _add(parent, "time", _clock(moment)[:16], datetime=universal.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 

@@ -11,6 +11,7 @@ from statistics import median
 
 from .history import MINUTE, History, Info, finite
 from .records import Band, Fault, Run, Timeline
+from .text import cut, shown
 
 #: By how many seconds a host's clock must certainly be off for its times to be corrected.
 CLOCKS = 0.5
@@ -21,6 +22,7 @@ EARLY = 2.0
 HOUR = 3600
 MOST_HOURS = 24 * 31
 LONGEST = 80  # characters of the reason why a host has no answer
+MOST_NAMED, MOST_OF_A_NAME = 8, 40  # clusters that a message names, and characters of each
 
 
 class TimelineError(Exception):
@@ -70,23 +72,32 @@ def timeline_of(hosts: Mapping[str, Info], hours: float = 3, cluster: str | None
 
 def _reason(info: Info) -> str:
     """Return why a host has no answer."""
-    message = " ".join(str(info.get("msg", "")).split()).removeprefix("Task failed: ")
+    message = shown(" ".join(str(info.get("msg", "")).split()).removeprefix("Task failed: "))
     message = message if len(message) <= LONGEST else f"{message[:LONGEST]}..."
     return ": ".join(word for word in ("unreachable" if info.get("unreachable") else "not asked", message) if word)
 
 
 def _only_cluster(answers: Mapping[str, Info]) -> str:
-    deployed = {
-        str(each["cluster_name"]) for info in answers.values() for each in info["clusters"] if not each["error"]
-    }
-    logged = {str(each["cluster"]) for info in answers.values() for each in info["events"] if each["cluster"]}
-    names = sorted(deployed or logged)
+    deployed, logged = defaultdict(list), defaultdict(list)
+    for host, info in answers.items():
+        for name in dict.fromkeys(str(each["cluster_name"]) for each in info["clusters"] if not each["error"]):
+            deployed[name].append(host)
+        for name in dict.fromkeys(str(each["cluster"]) for each in info["events"] if each["cluster"]):
+            logged[name].append(host)
+    found = deployed or logged
+    # Those of the most hosts first: one that somebody has taken over may name as many as he likes.
+    names = sorted(found, key=lambda name: (-len(found[name]), name))
     if len(names) == 1:
         return names[0]
     if not names:
         raise TimelineError("no host has rcron, or a line of it in its log: deploy it first, with rcron.cluster.site")
+    named = ", ".join(
+        f"{cut(shown(name), MOST_OF_A_NAME)} (on {', '.join(found[name][:3])})" for name in names[:MOST_NAMED]
+    )
+    if len(names) > MOST_NAMED:
+        named += f" and {len(names) - MOST_NAMED} more"
     raise TimelineError(
-        f"the hosts have the clusters {', '.join(names)}: name the one to draw, with -e rcron_timeline_cluster=NAME"
+        f"the hosts have the clusters {named}: name the one to draw, with -e rcron_timeline_cluster=NAME"
     )
 
 

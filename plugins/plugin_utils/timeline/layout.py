@@ -198,9 +198,10 @@ class Layout:
         Returns:
             The labels, and whether they are only numbers of a list, because there is no room for their texts.
         """
-        labels = self._stacked([(fault, wrapped(sentence(fault), LABEL)) for fault in self.faults])
-        if height(labels) <= MOST_LABELS:
-            return labels, False
+        if len(self.faults) <= MOST_LISTED:
+            labels = self._stacked([(fault, wrapped(sentence(fault), LABEL)) for fault in self.faults])
+            if height(labels) <= MOST_LABELS:
+                return labels, False
         numbered = [(fault, [str(index)]) for index, fault in enumerate(self.faults[:MOST_LISTED], 1)]
         return self._stacked(numbered), True
 

@@ -10,7 +10,7 @@ import re
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.rcron.cluster.plugins.filter.rcron_notes import rcron_notes
-from ansible_collections.rcron.cluster.plugins.filter.rcron_problems import FilterModule, problems
+from ansible_collections.rcron.cluster.plugins.filter.rcron_problems import FilterModule, problems, rcron_problems
 
 CLUSTER = {
     "conf": "/etc/rcron/rcron.conf",
@@ -187,9 +187,9 @@ def test_an_entry_that_is_not_prefixed_everywhere(hosts):
     hosts["n2"]["entries"][0]["guarded"] = False
     hosts["n3"]["entries"].append({**ENTRY, "command": "/bin/more", "takeover_wait": 5})
     assert [problem[::2] for problem in problems(hosts)] == [
-        ("n1", "root: the prefixed entry '/bin/more' (--takeover-wait 5) is missing here, but not on n3"),
-        ("n2", "root: the prefixed entry '/bin/more' (--takeover-wait 5) is missing here, but not on n3"),
         ("n2", "root: the prefixed entry '/bin/report' is missing here, but not on n1, n3"),
+        ("n2", "root: the prefixed entry '/bin/more' (--takeover-wait 5) is missing here, but not on n3"),
+        ("n1", "root: the prefixed entry '/bin/more' (--takeover-wait 5) is missing here, but not on n3"),
     ]
 
 
@@ -450,7 +450,7 @@ def test_an_entry_that_was_due_and_that_no_host_has_started(hosts, first, second
         hosts[host]["due"] = [{**entry, **changes}]
     found = [(problem.host, problem.what) for problem in problems(hosts)]
     assert [what.startswith("nightly was due 1970-01-01") for _host, what in found] == [True] * is_missed
-    assert [host for host, _what in found] == (["n2" if second["due"] else "n1"] if is_missed else [])
+    assert [host for host, _what in found] == (["n1"] if is_missed else [])
 
 
 def test_nothing_is_missed_unless_all_hosts_keep_metrics(hosts):
@@ -458,7 +458,38 @@ def test_nothing_is_missed_unless_all_hosts_keep_metrics(hosts):
         info["due"] = [{"cluster": "billing", "entry": "nightly", "due": NOON, "started": None}]
     assert len(problems(hosts)) == 1
     hosts["n3"]["due"] = None
+    assert [(host, what[:20]) for host, _cluster, what in problems(hosts)] == [("n3", "it gives no metrics,")]
+    for info in hosts.values():
+        info["due"] = None
     assert problems(hosts) == []
+
+
+def test_no_host_hides_what_the_others_have_missed(hosts):
+    """Not by its number of entries, as long as what it says of one is what the others say."""
+    names = [f"e{number}" for number in range(1000)]
+    for host, due in (("n1", [*names, "nightly"]), ("n2", ["nightly"]), ("n3", ["nightly"])):
+        hosts[host]["due"] = [{"cluster": "billing", "entry": name, "due": NOON + 7, "started": None} for name in due]
+    assert ("n2", "nightly was due") in [(host, what[:15]) for host, _cluster, what in problems(hosts)]
+
+
+def test_no_host_hides_what_the_others_lack(hosts):
+    """By what it alone seems to have: of that, the second comes after the first of the others'."""
+    mine = [f"/a{number}" for number in range(1000)]
+    hosts["n1"]["entries"] += [
+        {**ENTRY, "command": name, "crontab": f"{name}{number // 20}"} for number, name in enumerate(mine)
+    ]
+    hosts["n1"]["timers"] = [{**TIMER, "timer": None, "service": f"{name}.service"} for name in mine]
+    hosts["n2"]["entries"] = [{**ENTRY, "command": "/z/only"}]
+    hosts["n2"]["timers"] = [{**TIMER, "timer": None, "service": "z.service"}]
+    found = [(host, what) for host, _cluster, what in problems(hosts)]
+    assert ("n3", "root: the prefixed entry '/z/only' is missing here, but not on n2") in found
+    assert ("n3", "the guard of z.service is missing here, but not on n2") in found
+    assert ("n2", "root: the prefixed entry '/bin/report' is missing here, but not on n1, n3") in found
+
+
+def test_no_name_moves_the_problems_out_of_sight(hosts):
+    of(hosts, "n1").update(cluster_name="x" * 900, state="passive")
+    assert max(map(len, rcron_problems(hosts))) < 250
 
 
 def test_another_clusters_guard_does_not_count(hosts):

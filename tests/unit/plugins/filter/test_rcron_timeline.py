@@ -377,7 +377,9 @@ def test_a_single_cluster_needs_no_name():
 
 def test_of_several_clusters_one_must_be_named():
     both = host(clusters=[cluster("active"), cluster("active", cluster_name="mail")])
-    with pytest.raises(TimelineError, match="the hosts have the clusters billing, mail: name the one"):
+    with pytest.raises(
+        TimelineError, match=r"the hosts have the clusters billing \(on a\), mail \(on a\): name the one"
+    ):
         timeline_of({"a": both})
     assert timeline_of({"a": both}, cluster="mail").title.startswith("mail: ")
 
