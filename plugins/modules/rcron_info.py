@@ -569,7 +569,7 @@ MOST_FAULTS = 20  # of one crontab, whose user decides how many there are, and t
 MOST_EVENTS = 50000  # ten minutes of 500 jobs are 10,000 lines on an active node
 LATEST = 10**11  # seconds since the epoch: what is later, the controller takes for no time
 EARLIER = 50  # lines of the log, for the state that a host is in when the history begins
-LONGEST = 300  # characters of what an event tells
+LONGEST = 300  # characters of what an event tells, and of each text of a claimed run
 
 
 def _is_text(value: object) -> bool:
@@ -648,10 +648,14 @@ def last_runs(rcronctl: str, cluster: dict) -> list[dict]:
             if run["job"].startswith("~") and run["command"]:
                 run["job"] = run["command"]
             if all(is_valid(run[name]) for name, is_valid in RUN.items()):
-                found.append({name: run[name] for name in RUN})
+                found.append({name: _cut(run[name]) for name in RUN})
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             continue
     return found
+
+
+def _cut(value: object) -> object:
+    return value[:LONGEST] if isinstance(value, str) else value
 
 
 def entries() -> tuple[list[dict], list[str]]:

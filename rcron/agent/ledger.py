@@ -18,6 +18,7 @@ from collections.abc import Callable
 from rcron import files, log, settings
 from rcron.agent import conf as agent_conf
 from rcron.agent.claims import Claims
+from rcron.agent.conf import AgentConf
 from rcron.agent.engines import Claim, Engine, EngineError
 from rcron.agent.server import MOST, Server, listen
 from rcron.settings import ConfigError
@@ -49,6 +50,7 @@ def serve(conf: str, conf_of_agent: str, user: str) -> int:
         found = agent_conf.load(conf_of_agent)
         engine = agent_conf.engine_of(found)
         target = _user(user)
+        _refuse_to_share(found, target)
     except ConfigError as error:
         return _complain(str(error), EX_CONFIG)
     except KeyError:
@@ -70,6 +72,25 @@ def serve(conf: str, conf_of_agent: str, user: str) -> int:
 def _user(name: str) -> "pwd.struct_passwd | None":
     """Return whom this process is to become; None if it is not root's. Raises KeyError if there is no such user."""
     return pwd.getpwnam(name) if os.geteuid() == 0 else None
+
+
+def _refuse_to_share(conf: AgentConf, target: "pwd.struct_passwd | None") -> None:
+    """Refuse to have a program get the password as a user who has other processes: they may read its environment.
+
+    This process itself they may not look into, since it was root's.
+
+    Args:
+        conf: What agent.conf says.
+        target: Whom this process is to become.
+
+    Raises:
+        ConfigError: That would be nobody, who has processes of other services.
+    """
+    if target is not None and target.pw_name == "nobody" and conf.engine == "command" and conf.password:
+        raise ConfigError(
+            f"{conf.path}: other processes of nobody's could read the password that {conf.endpoints} gets: create a "
+            f"user for it (useradd --system rcron-agent), and name that with --user"
+        )
 
 
 def leave_terminal() -> None:
@@ -128,7 +149,9 @@ def _with_engine(conf_of_agent: str, user: str, what: "Callable[[Engine, str], N
     try:
         found = agent_conf.load(conf_of_agent)
         engine = agent_conf.engine_of(found)
-        _become(_user(user))
+        target = _user(user)
+        _refuse_to_share(found, target)
+        _become(target)
     except ConfigError as error:
         return _complain(str(error), EX_CONFIG)
     except KeyError:

@@ -504,6 +504,8 @@ class Server:
         cluster, job, before = (fields.get(name, "") for name in ("cluster", "job", "before"))
         if not cluster:
             raise ValueError("no cluster")
+        if not f"{cluster}{job}{before}".isprintable():
+            raise ValueError("cluster, job or before is not printable")  # as in a claim: an engine may be a program
         asked = [each.uid for each in self._questions]
         if asked.count(client.uid) >= MOST_QUESTIONS:
             self._reply(client, UNKNOWN, f"{MOST_QUESTIONS} questions of this user are being answered; ask again")

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import os
 import pwd
+import selectors
 import shutil
 import subprocess
 import tempfile
+import time
 from typing import Any
 
 #: Seconds that one program has for its answer.
@@ -16,6 +18,9 @@ TIME_LIMIT = 20.0
 
 #: Bytes that a user's program may write, to each of its outputs.
 MOST_BYTES = 1 << 20
+
+#: The same of root's own: what such a program prints may be a user's, or another host's.
+MOST_OF_ROOT = 1 << 25
 
 #: Where daemons are, which is not all in every user's PATH.
 DAEMON_PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
@@ -46,23 +51,12 @@ def run(*words: str, time_limit: float = TIME_LIMIT, user: str = "") -> subproce
 
     Raises:
         NotStartedError: It could not be started.
-        ProgramError: It did not end in time.
+        ProgramError: It did not end in time, or wrote too much.
     """
     try:
         if user and os.geteuid() == 0:
             return _run_as(user, words, time_limit)
-        # AnsibleModule.run_command has no time limit, and nothing here knows of Ansible.
-        return subprocess.run(  # pylint: disable=unknown-option-value,ansible-bad-function
-            words,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=time_limit,
-            # Without root's terminal: who may look into a process of his own could type there (TIOCSTI).
-            start_new_session=True,
-        )
+        return _run_bounded(words, time_limit)
     except subprocess.TimeoutExpired:
         raise ProgramError(f"{' '.join(words)} did not end within {time_limit:g} s") from None
     except KeyError:
@@ -71,6 +65,51 @@ def run(*words: str, time_limit: float = TIME_LIMIT, user: str = "") -> subproce
         raise NotStartedError(f"{words[0]} cannot be run: {error.strerror}") from None
     except ValueError as error:  # a NUL in an argument
         raise NotStartedError(f"{words[0]!r} cannot be run: {error}") from None
+
+
+def _run_bounded(words: tuple[str, ...], time_limit: float) -> subprocess.CompletedProcess[str]:
+    """Run a program, and kill it if it writes too much. AnsibleModule.run_command knows neither limit.
+
+    Raises:
+        ProgramError: It wrote too much.
+    """
+    with subprocess.Popen(  # pylint: disable=unknown-option-value,ansible-bad-function
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Without root's terminal: who may look into a process of his own could type there (TIOCSTI).
+        start_new_session=True,
+    ) as process:
+        try:
+            texts = _written(process, time_limit)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(words, process.returncode, *texts)
+
+
+def _written(process: subprocess.Popen[bytes], time_limit: float) -> list[str]:
+    """Return what a process writes until it ends, to either output."""
+    deadline = time.monotonic() + time_limit
+    written = {stream: bytearray() for stream in (process.stdout, process.stderr) if stream}
+    with selectors.DefaultSelector() as selector:
+        for stream, data in written.items():
+            selector.register(stream, selectors.EVENT_READ, data)
+        while selector.get_map():
+            ready = selector.select(max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise subprocess.TimeoutExpired(process.args, time_limit)
+            for key, _events in ready:
+                piece = os.read(key.fd, 65536)
+                key.data.extend(piece)
+                if not piece:
+                    selector.unregister(key.fileobj)
+                elif len(key.data) > MOST_OF_ROOT:
+                    raise ProgramError(f"{process.args[0]} printed more than {MOST_OF_ROOT >> 20} MiB")
+    process.wait(max(0.0, deadline - time.monotonic()))
+    # As Python reads a text file.
+    return [data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n") for data in written.values()]
 
 
 def _run_as(user: str, words: tuple[str, ...], time_limit: float) -> subprocess.CompletedProcess[str]:

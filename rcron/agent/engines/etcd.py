@@ -57,6 +57,9 @@ MAX_BYTES = 1 << 23
 #: How much of an error of etcd's is repeated in the log, in characters.
 SHOWN = 500
 
+#: How many of a member's alarms are repeated.
+ALARMS = 5
+
 #: How many keys are listed at a time when old claims are looked for.
 PAGE = 500
 
@@ -420,7 +423,9 @@ class Etcd(Engine):
             alive += 1
             errors = found.get("errors")
             if isinstance(errors, list):  # such as an alarm that the database is full
-                problems += [f"{self._urls[index]}: {text}" for text in errors if isinstance(text, str)]
+                problems += [
+                    f"{self._urls[index]}: {text[:SHOWN]}" for text in errors[:ALARMS] if isinstance(text, str)
+                ]
         words = f"{alive} of {len(self._urls)} members"
         try:
             self._call("/v3/kv/range", {"key": self._key("check"), "keys_only": True})

@@ -81,8 +81,12 @@ def test_what_cannot_be_used_says_why(look, conf, problem):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
-@pytest.mark.parametrize(("given", "asked_as"), [("no-such-user", "nobody"), ("daemon", "daemon")])
-def test_the_engine_is_tried_as_the_agents_user(look, given, asked_as):
+@pytest.mark.parametrize(
+    ("given", "password", "asked_as"),
+    [("no-such-user", "", "nobody"), ("no-such-user", "x", ""), ("daemon", "", "daemon"), ("daemon", "x", "daemon")],
+)
+def test_the_engine_is_tried_as_the_agents_user(look, given, password, asked_as):
+    """A program that gets a password is not tried before it has a user of its own: nobody has other processes."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         folder.chmod(0o755)
@@ -91,9 +95,11 @@ def test_the_engine_is_tried_as_the_agents_user(look, given, asked_as):
         program = folder / "engine"
         program.write_text(ENGINE.format(folder=folder / "ledger").replace("env >said", "id -un >>said"))
         program.chmod(0o755)
-        node = look(user=given, conf_content=f"engine = command\nendpoints = {program}\nnode = node1\n", password="x")
-        assert (node["words"], node["problem"]) == ("in a folder", "")
-        assert set((folder / "ledger" / "said").read_text().split()) == {asked_as}
+        said = folder / "ledger" / "said"
+        text = f"engine = command\nendpoints = {program}\nnode = node1\n"
+        node = look(user=given, conf_content=text, password=password)
+        assert (node["words"], node["problem"]) == ("in a folder" if asked_as else "", "")
+        assert set(said.read_text().split() if said.exists() else ()) == ({asked_as} if asked_as else set())
 
 
 def test_an_engine_that_does_not_answer(look, engine, monkeypatch):

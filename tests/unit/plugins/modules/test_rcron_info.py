@@ -126,6 +126,18 @@ def test_an_odd_run_of_the_ledger_hides_no_other(program, tmp_path, odd):
     assert answer.mismatch({**good, **odd}, answer.CLAIMED)
 
 
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_run_of_the_ledger_has_megabytes(program, tmp_path, monkeypatch, is_protected):
+    """Whoever owns the state's folder may have put an agent of his own there."""
+    if not is_protected:
+        monkeypatch.setattr(rcron_info, "_cut", lambda value: value)
+    run = {"cluster": "c", "user": "root", "job": "j" * 1_000_000, "node": "n" * 1_000_000, "at": 5, "exit": 0}
+    (tmp_path / "runs").write_text(json.dumps({**run, "duration": 1.5, "gave_up": False, "command": ""}))
+    rcronctl = program("rcronctl", f"cat {tmp_path}/runs")
+    (found,) = rcron_info.last_runs(rcronctl, {"conf": "c", "claims": {"ok": True, "words": ""}})
+    assert (len(json.dumps(found)) < 2000) == is_protected
+
+
 @pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("modified", [2 * 10**11, 5 * 10**15, -(2 * 10**11)])
 @pytest.mark.parametrize("is_protected", [True, False])

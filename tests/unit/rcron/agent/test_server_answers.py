@@ -189,6 +189,13 @@ def test_a_page_of_the_longest_names_is_one_that_rcronctl_history_takes(served: 
     client.connection.close()
 
 
+@pytest.mark.parametrize("field", [b"cluster=c\r1", b"cluster=c1\0job=\x1b[0m", b"cluster=c1\0before=\xe2\x80\xae"])
+def test_no_question_hands_a_program_what_no_claim_may(served: Served, field: bytes) -> None:
+    """An engine may be a program, which gets these words in its environment."""
+    assert b"not printable" in served.ask(b"history\0" + field + b"\n")
+    assert served.claims._questions.empty()
+
+
 def test_another_node_s_endless_names_are_cut(served: Served) -> None:
     served.engine.runs = [Run("c1", "root", "j" * 10_000_000, "1", "node1", 5, "\ud800" * 9000)]
     served.claims.start()

@@ -99,11 +99,11 @@ def test_a_systemctl_that_is_not_there_is_an_error(monkeypatch, tmp_path):
 def test_a_program_that_root_runs_has_not_his_terminal(tmp_path, monkeypatch, is_protected):
     """Root runs some as a user, who may look into any process of his own (ptrace(2)), and type there (TIOCSTI)."""
     if not is_protected:
-        real = subprocess.run
+        real = subprocess.Popen
         monkeypatch.setattr(
             programs.subprocess,
-            "run",
-            lambda *words, check, **options: real(*words, check=check, **{**options, "start_new_session": False}),
+            "Popen",
+            lambda *words, **options: real(*words, **{**options, "start_new_session": False}),
         )
     script = tmp_path / "script"
     script.write_text("#!/bin/sh\n: </dev/tty && echo typed\n")
@@ -128,3 +128,18 @@ def test_a_user_s_program_does_not_decide_how_much_memory_root_needs(program, mo
     done = programs.run("/bin/sh", path, user="root")
     assert max(len(done.stdout), len(done.stderr)) == (1 << 20 if is_protected else 8000004)
     assert programs.run("/bin/sh", "-c", "echo said; echo complained >&2; exit 3", user="root").returncode == 3
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+@pytest.mark.parametrize("where", ["", " >&2"])
+def test_a_program_of_root_s_that_repeats_what_users_say_does_not_either(program, monkeypatch, where, is_protected):
+    if not is_protected:
+        monkeypatch.setattr(programs, "MOST_OF_ROOT", 1 << 40)
+    path = program("talkative", f"head -c 40000000 /dev/zero{where}; echo said")
+    if is_protected:
+        with pytest.raises(ProgramError, match="printed more than 32 MiB"):
+            programs.run(path)
+    else:
+        done = programs.run(path)
+        assert max(len(done.stdout), len(done.stderr)) >= 40000000
+    assert programs.run("/bin/sh", "-c", "echo said; echo complained >&2; exit 3").stderr == "complained\n"

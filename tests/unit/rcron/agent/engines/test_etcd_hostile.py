@@ -124,6 +124,15 @@ def test_a_long_error_is_not_repeated_whole() -> None:
         server.close()
 
 
+def test_alarms_without_end_are_not_repeated_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are a line of `status`, and of the terminal of whoever tries the engine out."""
+    server = Hostile([])
+    engine = server.engine
+    monkeypatch.setattr(engine, "_authorized", lambda *_words: {"errors": ["x" * 100_000] * 50})
+    assert 500 < len(engine.check()) < 5000
+    server.close()
+
+
 def test_the_same_page_again_and_again_ends_the_cleaning() -> None:
     pair = {"key": base64.b64encode(b"/rcron/claims/c1/root/a/1").decode(), "create_revision": "1"}
     server = Hostile([answer({"kvs": [pair], "more": True})])
