@@ -49,6 +49,9 @@ MAX_COMMAND = 200
 #: The processes that start a crontab's jobs.
 _CRONS = (b"cron", b"crond")
 
+#: Where the timers are that systemd-cron makes of crontabs: systemd.generator(7).
+_GENERATED = b"/run/systemd/generator/"
+
 #: How far a process's start, which the kernel gives in hundredths of a second, may seem to lie before the minute that
 #: cron waited for, in seconds.
 _SLACK = 0.1
@@ -147,7 +150,10 @@ def identify(text: str, window: int) -> Fire:
         return Fire(str(_minute(_wall(first.ticks))), _token(first), True)
     due = _due()
     if due is not None:
-        return Fire(str(_minute(due)), _token(process(posix.getsid(0)) or own), True)
+        token = _token(process(posix.getsid(0)) or own)
+        if _is_at_boot():
+            return Fire(f"!{token}", token, False)
+        return Fire(str(_minute(due)), token, True)
     return Fire(str(_minute(_wall(own.ticks))), _token(own), True)
 
 
@@ -180,6 +186,24 @@ def _due() -> "float | None":
     """Return when the timer that started this was due: systemd.exec(5), since version 252. None if none did."""
     due = posix.environ.get(b"TRIGGER_TIMER_REALTIME_USEC", b"")
     return int(due) / 1e6 if due.isdigit() and len(due) < 18 else None
+
+
+def _is_at_boot() -> bool:
+    """Return whether systemd-cron started this for an entry with @reboot: its timer has no calendar (version 2.5.1)."""
+    unit = posix.environ.get(b"TRIGGER_UNIT", b"")
+    if not unit.startswith(b"cron-") or b"/" in unit:
+        return False
+    try:
+        fd = posix.open(_GENERATED + unit, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        text = posix.read(fd, 4096)
+    except OSError:
+        return False
+    finally:
+        posix.close(fd)
+    return b"\nOnBootSec=" in text and b"\nOnCalendar=" not in text
 
 
 def _first_process(own: Process) -> "tuple[Process | None, Process | None]":

@@ -170,6 +170,31 @@ def test_a_timers_trigger_is_the_fire(monkeypatch: pytest.MonkeyPatch) -> None:
     assert claim.identify("", 0).key == str(MINUTE)
 
 
+@pytest.mark.parametrize(
+    ("unit", "schedule", "is_refusable"),
+    [
+        ("cron-app-root-0.timer", "OnBootSec=1m", False),
+        ("cron-app-root-0.timer", "OnCalendar=*-*-* *:*:00", True),
+        ("cron-app-root-0.timer", "OnBootSec=1m\nOnCalendar=*-*-* *:*:00", True),
+        ("other.timer", "OnBootSec=1m", True),
+        ("cron-../other.timer", "OnBootSec=1m", True),
+        ("cron-lost.timer", "", True),
+    ],
+)
+def test_systemd_cron_has_at_reboot_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, unit: str, schedule: str, is_refusable: bool
+) -> None:
+    (tmp_path / "cron-..").mkdir()
+    if schedule:
+        (tmp_path / unit).write_text(f"[Unit]\nSourcePath=/etc/cron.d/app\n\n[Timer]\n{schedule}\n")
+    Table(monkeypatch, process(400, "rcron", 300, MINUTE), process(300, "sh", 1, MINUTE))
+    due = {b"TRIGGER_TIMER_REALTIME_USEC": b"%d" % (MINUTE * 1000000), b"TRIGGER_UNIT": unit.encode()}
+    monkeypatch.setattr(claim.posix, "environ", {**claim.posix.environ, **due})
+    monkeypatch.setattr(claim, "_GENERATED", os.fsencode(f"{tmp_path}/"))
+    fire = claim.identify("", 0)
+    assert (fire.key, fire.is_refusable) == (str(MINUTE) if is_refusable else f"!{fire.token}", is_refusable)
+
+
 def test_a_session_that_hidepid_shows_alone_is_taken_for_crons(monkeypatch: pytest.MonkeyPatch) -> None:
     leader = process(300, "sh", 2, MINUTE + 1, session=300)
     Table(monkeypatch, process(400, "rcron", 300, MINUTE + 75, session=300), leader)
