@@ -56,6 +56,12 @@ options:
     type: str
     choices: [files, package]
     default: files
+  package_source:
+    description:
+      - Where the distribution's package will come from, with O(install_method=package). A file that a user other than
+        root could replace is refused, and so is a URL of which anybody on the way could answer another one.
+    type: str
+    default: ""
   state:
     description:
       - V(present) installs the wrapper and configures it for one cluster.
@@ -217,6 +223,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.installation.places 
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.plan import Plan, absent, present
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.preflight import examine
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.steps import Step, WriteFile
+from ansible_collections.rcron.cluster.plugins.module_utils.installation.trust import exposure
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TimeLimitError, within
 
 #: Where the distribution's package brings the wrapper's files.
@@ -231,6 +238,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "install_method": {"type": "str", "choices": ["files", "package"], "default": "files"},
+            "package_source": {"type": "str", "default": ""},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             # Not secret, but 100 kB that neither the host's log nor the result needs.
             "package": {"type": "dict", "no_log": True},
@@ -309,6 +317,7 @@ def packaged(given: dict, wanted: Wanted, tried: bool) -> Wanted:
         for name in ("lib_dir", "bin_dir", "man_dir", "tmpfiles_dir")
         if given[name] != PLACES[name]
     ]
+    refusals += source_refusals(given["package_source"])
     if refusals:
         raise RefusedError(refusals)
     kept = {"python": given["python"], "state_user": given["state_user"]}
@@ -320,6 +329,21 @@ def packaged(given: dict, wanted: Wanted, tried: bool) -> Wanted:
     raise InstallError(
         f"install_method is package, and the package rcron is not on this host: {PAYLOAD} is missing. Install it first"
     )
+
+
+def source_refusals(source: str) -> list[Refusal]:
+    """Refuse a package that somebody else could exchange: its scripts are run as root.
+
+    Args:
+        source: A name, a path or a URL.
+    """
+    if source.startswith("/"):
+        why = exposure(source, "the package that root installs")
+        return [Refusal("package", f"is {source}, but {why}")] if why else []
+    scheme = source.partition("://")[0]
+    if scheme != source and scheme not in ("https", "file"):
+        return [Refusal("package", f"is {source}, and whoever is on the way could answer another package: use https")]
+    return source_refusals(source[7:]) if scheme == "file" and source.startswith("file:///") else []
 
 
 def is_packaged() -> bool:

@@ -11,6 +11,7 @@ import pwd
 import re
 import shutil
 import sys
+import tempfile
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -274,3 +275,51 @@ def test_a_package_has_its_own_folders(run_packaged, tmp_path):
     (refusal,) = failed["refusals"]
     assert refusal["option"] == "bin_dir"
     assert refusal["message"] == f"is /opt/bin, and the package installs into {tmp_path}/bin_dir: leave it out"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another user's file")
+@pytest.mark.parametrize("is_protected", [True, False])
+@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("place", ["planted.deb", "folder/rcron.deb", "link.deb"])
+def test_no_package_is_installed_that_another_user_could_exchange(
+    run_packaged, monkeypatch, place, prefix, is_protected
+):
+    """Its scripts are run as root. Whoever is first in /var/tmp keeps the file, and root only writes into it."""
+    if not is_protected:
+        monkeypatch.setattr(rcron_wrapper, "exposure", lambda _path, _aim: None)
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        top = pathlib.Path(name)
+        top.chmod(0o1777)
+        (top / "folder").mkdir()
+        (top / "folder" / "rcron.deb").write_bytes(b"root's")
+        (top / "planted.deb").write_bytes(b"planted")
+        (top / "link.deb").symlink_to(top / "folder" / "rcron.deb")
+        for path in (top / "folder", top / "planted.deb"):
+            os.chown(path, 65534, 65534)
+        source = f"{prefix}{top}/{place}"
+        done = run_packaged(packaged=True, check_mode=True, package_source=source)
+        if is_protected:
+            (refusal,) = done["refusals"]
+            assert refusal["option"] == "package"
+            assert "nobody, who could replace the package that root installs" in refusal["message"]
+        else:
+            assert done["refusals"] == []
+        (top / "own.deb").write_bytes(b"root's")
+        own = run_packaged(packaged=True, check_mode=True, package_source=f"{prefix}{top}/own.deb")
+        assert own["refusals"] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "is_refused"),
+    [
+        ("http://example.com/rcron.deb", True),
+        ("ftp://example.com/rcron.rpm", True),
+        ("https://example.com/rcron.deb", False),
+        ("rcron", False),
+        ("rcron=1.0.0-1", False),
+        ("", False),
+    ],
+)
+def test_no_package_comes_over_a_way_on_which_anybody_could_answer(run_packaged, source, is_refused):
+    done = run_packaged(packaged=True, check_mode=True, package_source=source)
+    assert ["use https" in each["message"] for each in done["refusals"]] == [True] * is_refused
