@@ -140,8 +140,8 @@ lock: $(INSTALLED) ## The .lock files: all packages that the pinned ones need, w
 	@tests/lock.sh
 
 .PHONY: bench
-bench: $(INSTALLED) $(COLLECTION) ## Time and size of rcron beside a bare Python, of the agent, of prefixing, of a deployment, and of a page
-	@failed=0; for report in wrapper agent crontab deployment page; do python tests/bench/$$report.py || failed=1; done; exit $$failed
+bench: $(INSTALLED) $(COLLECTION) ## Time and size of rcron beside a bare Python, of the agent, of claims, of prefixing, of a deployment, and of a page
+	@failed=0; for report in wrapper agent claims crontab deployment page; do python tests/bench/$$report.py || failed=1; done; exit $$failed
 
 # One fault every few seconds; SECONDS= of them, and SEED= says which. CLAIMS=yes has each run claimed in an etcd on the nodes. Results of long runs: tests/soak/README.md
 soak: SECONDS ?= 600
