@@ -14,6 +14,10 @@ from rcron import log, state
 from rcron.settings import PASSIVE, Config
 from rcron.watch import Watch, is_removal
 
+#: Where systemd's programs are. `guard` runs as root with the environment of the service, whose PATH may begin with a
+#: folder of the service's user.
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
 #: How often the waiting process looks whether the service is still there, in seconds.
 _SELDOM = 30.0
 
@@ -134,6 +138,7 @@ def _systemd(program: str, user: bool, *words: str) -> "subprocess.CompletedProc
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=_TIME_LIMIT,
+            env=None if user else {"PATH": PATH, "LC_ALL": "C"},  # a user's manager is found by his environment
         )
     except subprocess.TimeoutExpired:
         raise OSError(f"{program} did not answer within {_TIME_LIMIT:g} s") from None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import grp
 import pwd
 
+from ..installation.trust import exposure
 from .units import Service, Timer
 
 #: The first systemd that knows ExecCondition=.
@@ -59,6 +60,13 @@ def refusals(service: Service, started_by_others: bool, takeover_wait: int | Non
             found.append(
                 f"{service.name}: {kind}={name} does not exist, which systemd takes for a skip, on the active node, "
                 "too: create it first"
+            )
+    for path, setting in service.loaded.items():
+        why = exposure(path, "what root runs")
+        if why:
+            found.append(
+                f"{service.name}: {setting} also holds for rcronctl, which systemd runs as root before and after the "
+                f"service, and {why}; or set it in ExecStart= alone, with env(1)"
             )
     if service.starters and not started_by_others:
         found.append(

@@ -12,6 +12,7 @@ import glob
 import math
 import os
 import re
+import shlex
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,8 +27,12 @@ TIMER_PROPERTIES = (
 )
 SERVICE_PROPERTIES = (
     "Id,LoadState,RootDirectory,RootImage,RootDirectoryStartOnly,Restart,OnSuccess,TimeoutStartUSec,User,Group,"
-    "DynamicUser,TemporaryFileSystem,BindPaths,BindReadOnlyPaths"
+    "DynamicUser,TemporaryFileSystem,BindPaths,BindReadOnlyPaths,Environment,EnvironmentFiles,"
+    "WorkingDirectory"
 )
+
+#: Variables that name files with code, which a program loads at its start: ld.so(8), gconv(5).
+LOADERS = ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "GCONV_PATH", "LOCPATH")
 
 #: How one unit starts another: the properties that name the other.
 REQUIRES = ("Requires", "BindsTo", "Requisite")
@@ -116,6 +121,8 @@ class Service:
         start_limit: Seconds that a start may take; infinity for no limit.
         starters: Other units than timers that start it, each with the property that says so.
         followers: The units that need it to be started.
+        loaded: What decides what a program of its environment is, other than PATH: files of variables, and what the
+            dynamic loader loads; for each path the setting.
     """
 
     name: str
@@ -128,6 +135,7 @@ class Service:
     start_limit: float = math.inf
     starters: list[str] = field(default_factory=list)
     followers: list[str] = field(default_factory=list)
+    loaded: dict[str, str] = field(default_factory=dict)
 
 
 def seconds(span: str) -> float:
@@ -215,7 +223,42 @@ def service(properties: dict[str, str], others: dict[str, set[str]]) -> Service:
         start_limit=seconds(properties.get("TimeoutStartUSec", "infinity")),
         starters=[f"{unit} ({', '.join(f'{each}=' for each in sorted(how))})" for unit, how in sorted(others.items())],
         followers=[unit for unit, how in sorted(others.items()) if how & set(REQUIRES)],
+        loaded=_loaded(properties),
     )
+
+
+def _loaded(properties: dict[str, str]) -> dict[str, str]:
+    """Return the paths of a service's environment that decide what is run in it, each with its setting."""
+    found = {}
+    for path in re.findall(r"^(/.*) \(ignore_errors=\w+\)$", properties.get("EnvironmentFiles", ""), re.MULTILINE):
+        for each in glob.glob(path) or [path]:
+            found[each] = "EnvironmentFile="
+        # An instance was made up: the others' files are there.
+        if f"@{PROBE}." in properties["Id"]:
+            found.update(dict.fromkeys(glob.glob(path.replace(PROBE, "*")), "EnvironmentFile="))
+    try:
+        words = shlex.split(properties.get("Environment", ""))
+    except ValueError:
+        words = properties.get("Environment", "").split()
+    for word in words:
+        name, _equals, value = word.partition("=")
+        if name in LOADERS:
+            found.update(dict.fromkeys(_places(name, value, properties), f"Environment={name}="))
+    return found
+
+
+def _places(name: str, value: str, properties: dict[str, str]) -> list[str]:
+    """Return the absolute paths that a variable of the loader's names. An empty one is the working directory."""
+    above = properties.get("WorkingDirectory", "").lstrip("!-") or "/"
+    if above == "~":
+        above = os.path.expanduser(f"~{properties.get('User') or 'root'}")
+    places = value.split() if name == "LD_PRELOAD" and ":" not in value else re.split("[:;]", value)
+    # Of LD_PRELOAD and LD_AUDIT, a name without a slash is looked for where all libraries are.
+    return [
+        os.path.join(above, place)
+        for place in places
+        if not place.startswith("$") and ("/" in place or name not in ("LD_PRELOAD", "LD_AUDIT"))
+    ]
 
 
 def _mounts(properties: dict[str, str]) -> list[str]:

@@ -27,13 +27,22 @@ exit "$(cat {folder}/status 2>/dev/null || echo 0)"
 
 @pytest.fixture
 def systemd(node: Any) -> "dict[str, str]":
-    """An environment in which systemd's programs are replaced."""
+    """Replace systemd's programs. Returns an environment in which a user's own are replaced, too."""
     folder = node.folder / "bin"
     folder.mkdir()
     for name in ("systemctl", "systemd-run"):
         (folder / name).write_text(SYSTEMD.format(folder=node.folder))
         (folder / name).chmod(0o755)
+    look_in(node, f"{folder}:{stopper.PATH}")
     return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def look_in(node: Any, path: str) -> None:
+    """Have rcronctl look for systemd's programs in other folders."""
+    text = node.rcronctl.read_text()
+    node.rcronctl.write_text(
+        text.replace("from rcron.ctl", f"from rcron import stopper\nstopper.PATH = {path!r}\nfrom rcron.ctl")
+    )
 
 
 def asked(node: Any) -> "list[str]":
@@ -204,6 +213,26 @@ def test_duration_is_that_of_the_services_own_process(node: Any, systemd: "dict[
     assert any(f" dur={seconds} " in node.log()[-1] for seconds in range(65, 95))
 
 
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_program_of_the_services_user_is_run(
+    node: Any, systemd: "dict[str, str]", tmp_path: pathlib.Path, is_protected: bool
+) -> None:
+    """systemd gives a service's PATH=, often with a virtual environment of its user's, to what it runs as root."""
+    his = tmp_path / "venv"
+    his.mkdir()
+    for name in ("systemctl", "systemd-run"):
+        (his / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/done\n")
+        (his / name).chmod(0o755)
+    path = f"{his}:{systemd['PATH']}"
+    if not is_protected:
+        look_in(node, path)
+    node.become("active")
+    node.configure("on_demotion = terminate")
+    assert node.ctl("guard", "a.service", env={**systemd, "PATH": path}).returncode == 0
+    node.ctl("guard", "--ended", "a.service", env={**systemd, "PATH": path, "SERVICE_RESULT": "success"})
+    assert (tmp_path / "done").exists() != is_protected
+
+
 def test_skip_is_not_an_end(node: Any, systemd: "dict[str, str]") -> None:
     env = {**systemd, "SERVICE_RESULT": "exec-condition", "EXIT_STATUS": "1"}
     assert node.ctl("guard", "--ended", "a.service", env=env).returncode == 0
@@ -245,8 +274,8 @@ class TestOnDemotionTerminate:
 
     def test_systemd_that_is_missing_is_a_failure_too(self, node: Any) -> None:
         (node.folder / "empty").mkdir()
-        out = node.ctl("guard", "a.service", env={"PATH": str(node.folder / "empty")})
-        assert out.returncode == 255
+        look_in(node, str(node.folder / "empty"))
+        assert node.ctl("guard", "a.service").returncode == 255
 
     def test_passive_node_starts_nothing(self, node: Any, systemd: "dict[str, str]") -> None:
         node.become("passive")

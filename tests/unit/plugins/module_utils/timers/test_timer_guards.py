@@ -10,10 +10,11 @@ import pwd
 import shlex
 import stat
 import subprocess
+import tempfile
 
 import pytest
 from ansible_collections.rcron.cluster.plugins.module_utils.node import programs
-from ansible_collections.rcron.cluster.plugins.module_utils.timers import drop_in, guards, hazards
+from ansible_collections.rcron.cluster.plugins.module_utils.timers import drop_in, guards, hazards, units
 from ansible_collections.rcron.cluster.plugins.module_utils.timers.guards import Request, plan_absent, plan_present
 from ansible_collections.rcron.cluster.plugins.module_utils.timers.units import (
     MissingUnitError,
@@ -407,3 +408,51 @@ def test_a_user_who_answers_in_his_managers_place_does_not_decide_how_much_memor
         (problem,) = guards._reload_users()
     assert "the user 0 has not read its units again" in problem
     assert len(heard[0].stderr) == (programs.MOST_BYTES if is_protected else 8000000)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another user's file")
+@pytest.mark.parametrize("is_protected", [True, False])
+@pytest.mark.parametrize(
+    ("shown", "setting"),
+    [
+        ("EnvironmentFiles={his}/env (ignore_errors=no)", "EnvironmentFile="),
+        (
+            "EnvironmentFiles=/etc/os-release (ignore_errors=no)\nEnvironmentFiles={his}/e* (ignore_errors=yes)",
+            "File=",
+        ),
+        ("EnvironmentFiles={top}/rcron/env (ignore_errors=yes)", "EnvironmentFile="),
+        ('Environment="A=b c" LD_LIBRARY_PATH=/usr/lib:{his}/lib', "Environment=LD_LIBRARY_PATH="),
+        ("Environment=LD_LIBRARY_PATH=:/usr/lib\nWorkingDirectory=!{his}", "Environment=LD_LIBRARY_PATH="),
+        ("Environment=LD_PRELOAD={his}/env\nWorkingDirectory=~", "Environment=LD_PRELOAD="),
+    ],
+)
+def test_no_service_is_guarded_whose_user_could_have_root_load_what_he_likes(
+    monkeypatch: pytest.MonkeyPatch, shown: str, setting: str, is_protected: bool
+) -> None:
+    """With systemd 252, LD_PRELOAD= in such a file was loaded by the condition, which root runs."""
+    if not is_protected:
+        monkeypatch.setattr(hazards, "exposure", lambda _path, _aim: None)
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        his = pathlib.Path(name, "alice")
+        his.mkdir()
+        (his / "env").touch()
+        for path in (his, his / "env"):
+            os.chown(path, 65534, 65534)
+        (properties,) = units.blocks("Id=a@rcron.service\nUser=nobody\n" + shown.format(his=his, top=name))
+        found = hazards.refusals(units.service(properties, {}), False, None)
+        assert [setting in each and "nobody, who could replace what root runs" in each for each in found] == [
+            True
+        ] * is_protected
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "Environment=LD_PRELOAD=libx.so LD_LIBRARY_PATH=$ORIGIN/lib:/usr/lib A=/tmp",
+        "EnvironmentFiles=/etc/no (ignore_errors=yes)",
+    ],
+)
+def test_what_only_root_decides_is_fine(shown: str) -> None:
+    (properties,) = units.blocks(f"Id=a.service\n{shown}")
+    assert hazards.refusals(units.service(properties, {}), False, None) == []
