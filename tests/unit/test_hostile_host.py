@@ -663,6 +663,18 @@ def test_a_host_whose_key_is_read_sets_no_variable_of_the_others(cluster, is_pro
 NO_GRAMMAR = {"given": "", "path": "/x", "kept": True, "option": "x", "grammar": "(?s:.*)", "length": 128}
 
 
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_host_whose_key_is_read_says_no_lines_of_the_others_files_by_a_variable(cluster, is_protected):
+    """The key's own variable, which is looked at once for all: in the first host's variables."""
+    grammar = {**NO_GRAMMAR, "given": "{{ rcron_heartbeat_auth_key | default('') }}", "before": ".*"}
+    options = [] if is_protected else ["-e", json.dumps({"__rcron_heartbeat_key": grammar})]
+    facts = {"rcron_heartbeat_auth_key": f"{PLAIN_KEY}\nauth 2\n2 crc"}
+    ran, sent = with_key(cluster, "heartbeat", "plain", *options, facts=facts)
+    assert sent.count("auth 2\n2 crc") == (0 if is_protected else 2), ran.stdout
+    assert ("first: rcron_heartbeat_auth_key is not one word" in ran.stdout) == is_protected
+    assert ("Deploy rcron" in ran.stdout) == (not is_protected)
+
+
 def test_an_address_in_a_cache_of_facts_is_checked_as_the_host_s_own_is(cluster):
     """Of a host that is not in this run: what it once returned as facts goes before the inventory."""
     for feeder in ("keepalived", "pacemaker"):
@@ -691,6 +703,33 @@ def test_a_feeder_s_inspection_that_makes_no_sense_is_an_error_that_names_the_ho
     harmless(cluster, ran)
     assert re.search(r"^(fatal|failed): \[odd\]", ran.stdout, re.MULTILINE), ran.stdout
     assert "Deploy rcron" not in ran.stdout
+
+
+#: Beside Ansible's own, which this one is made from: what a server sends before anybody has logged in.
+CONNECTION = """\
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.connection.local import Connection as Local
+
+DOCUMENTATION = "name: refused\\nshort_description: A host that refuses every connection, in its own words\\n"
+
+
+class Connection(Local):
+    transport = "refused"
+
+    def exec_command(self, *_args, **_more):
+        raise AnsibleConnectionFailure({!r})
+"""
+
+
+def test_a_host_that_refuses_connections_says_nothing_that_a_terminal_obeys(cluster):
+    """As far as the playbook names it: what Ansible itself says of it is Ansible's."""
+    (cluster.folder / "refused.py").write_text(CONNECTION.format(f"refused: {CONTROL}"))
+    cluster.add("refused", {"ansible_connection": "refused"})
+    ran = cluster.play("site", "-e", "rcron_skip_unreachable=true", ANSIBLE_CONNECTION_PLUGINS=str(cluster.folder))
+    named = [line for line in ran.stdout.splitlines() if "is left out, because it cannot be reached" in line]
+    assert len(named) == 1, ran.stdout
+    assert "refused: " in named[0]
+    assert named[0].isprintable(), named
 
 
 def harmless(cluster: Cluster, ran: subprocess.CompletedProcess[str]) -> None:
