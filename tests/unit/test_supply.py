@@ -148,7 +148,8 @@ def test_a_release_has_a_checksum_and_a_signature_if_there_is_a_key(tmp_path, ke
     tools = tmp_path / "tools"
     tools.mkdir()
     built = 'echo tarball >"rcron-cluster-$(sed -n "s/^version: //p" galaxy.yml).tar.gz"'
-    for name, text in {"make": ":", "antsibull-changelog": ":", "ansible-galaxy": built, "signer": ""}.items():
+    cached = "touch changelogs/.plugin-cache.yaml"
+    for name, text in {"make": ":", "antsibull-changelog": cached, "ansible-galaxy": built, "signer": ""}.items():
         (tools / name).write_text(SIGNER if name == "signer" else f"#!/bin/sh\n{text}\n")
         (tools / name).chmod(0o755)
     people = {f"GIT_{role}_{what}": "x@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -182,3 +183,4 @@ def test_a_release_has_a_checksum_and_a_signature_if_there_is_a_key(tmp_path, ke
     assert ("BEGIN PGP SIGNATURE" in tag) == bool(key)
     assert ("NOT signed" in said) != bool(key)
     assert run("git", "status", "--porcelain") == ""
+    assert run("git", "ls-files", "changelogs") == "changelogs/fragments/x.yml\n", "not the tool's cache"
