@@ -71,7 +71,8 @@ def meant(line: bytes) -> tuple[Any, ...] | None:
         return ("counted",) if fields.get("cluster") else None
     if word == "history":
         limit = number(fields.get("limit", "100"), 1, 1000)
-        return ("asked",) if fields.get("cluster") and limit is not None else None
+        is_plain = "".join(fields.get(name, "") for name in ("cluster", "job", "before")).isprintable()
+        return ("asked",) if fields.get("cluster") and limit is not None and is_plain else None
     if word not in ("claim", "ended"):
         return None
     names = tuple(fields.get(name, "") for name in NAMES)
