@@ -7,7 +7,8 @@ same on every node and on no other run:
 
 - cron starts a job in the minute of its own clock, however wrong that is. The job's first process keeps that time, and
   rcron, which may come after a `sleep`, finds that process above itself.
-- systemd tells what a timer starts when that was due.
+- systemd starts a timer's service in the minute of its own clock, too. $TRIGGER_TIMER_REALTIME_USEC does not say which:
+  in a service that stays loaded it is the first trigger's for good (252 and 257; unit_start() in core/unit.c).
 - `--fire` names it, for schedulers that know it.
 
 A run by a person at a terminal is not a fire, and neither is `@reboot`: both are recorded and never refused.
@@ -148,17 +149,17 @@ def identify(text: str, window: int) -> Fire:
             token = _token(first)
             return Fire(f"!{token}", token, False)
         return Fire(str(_minute(_wall(first.ticks))), _token(first), True)
-    due = _due()
-    if due is not None:
-        token = _token(process(posix.getsid(0)) or own)
+    if b"TRIGGER_TIMER_REALTIME_USEC" in posix.environ:
+        first = _services_first_process(own)
+        token = _token(first)
         if _is_at_boot():
             return Fire(f"!{token}", token, False)
-        return Fire(str(_minute(due)), token, True)
+        return Fire(str(_minute(_wall(first.ticks))), token, True)
     return Fire(str(_minute(_wall(own.ticks))), _token(own), True)
 
 
 def identify_service(window: int) -> Fire:
-    """Find out which fire a service is that systemd starts: one without a timer's trigger is known by its start.
+    """Find out which fire a service is that systemd starts: it is known by its start.
 
     Args:
         window: what --claim-window says, in seconds; 0 if it is not given.
@@ -170,10 +171,8 @@ def identify_service(window: int) -> Fire:
         token = invocation()
         return Fire(f"+{token}", token, True)
     own = process("self")
-    due = _due()
-    if due is None:
-        due = time.time() if own is None else _wall(own.ticks)
-    return Fire(str(_minute(due)), invocation(), True)
+    started = time.time() if own is None else _wall(own.ticks)
+    return Fire(str(_minute(started)), invocation(), True)
 
 
 def invocation() -> str:
@@ -182,10 +181,15 @@ def invocation() -> str:
     return digest("invocation", posix.uname().nodename, number) if number else _unique()
 
 
-def _due() -> "float | None":
-    """Return when the timer that started this was due: systemd.exec(5), since version 252. None if none did."""
-    due = posix.environ.get(b"TRIGGER_TIMER_REALTIME_USEC", b"")
-    return int(due) / 1e6 if due.isdigit() and len(due) < 18 else None
+def _services_first_process(own: Process) -> Process:
+    """Find the process above this one, or this one, that systemd started for the service."""
+    at = own
+    while at.parent > 1:
+        above = process(at.parent)
+        if above is None or above.name == b"systemd":  # a user's
+            break
+        at = above
+    return at
 
 
 def _is_at_boot() -> bool:

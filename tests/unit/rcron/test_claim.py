@@ -162,12 +162,30 @@ def test_a_service_that_loops_is_its_own_fire_each_minute(monkeypatch: pytest.Mo
     assert keys == [str(MINUTE), str(MINUTE + 60)]
 
 
-def test_a_timers_trigger_is_the_fire(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = process(400, "rcron", 300, MINUTE + 90)
-    Table(monkeypatch, own, process(300, "sh", 1, MINUTE + 30))
+@pytest.mark.parametrize("manager", [(), (process(50, "systemd", 1, BOOT),)])
+def test_a_timers_service_is_known_by_its_first_process(
+    monkeypatch: pytest.MonkeyPatch, manager: "tuple[claim.Process, ...]"
+) -> None:
+    """And not by its first trigger, which systemd names in each of its runs."""
+    found = []
+    environment = {**claim.posix.environ, b"TRIGGER_TIMER_REALTIME_USEC": b"%d" % ((MINUTE + 29) * 1000000)}
+    for number, started in ((300, MINUTE + 30), (301, MINUTE + 150)):
+        service = process(number, "sh", 50 if manager else 1, started)
+        Table(monkeypatch, process(400, "rcron", number, started + 75), service, *manager)
+        monkeypatch.setattr(claim.posix, "environ", environment)
+        found.append(claim.identify("", 0))
+    assert [fire.key for fire in found] == [str(MINUTE), str(MINUTE + 120)]
+    assert found[0].token != found[1].token
+
+
+def test_a_guarded_service_is_known_by_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {**claim.posix.environ, b"TRIGGER_TIMER_REALTIME_USEC": b"%d" % ((MINUTE + 29) * 1000000)}
     monkeypatch.setattr(claim.posix, "environ", environment)
-    assert claim.identify("", 0).key == str(MINUTE)
+    keys = []
+    for started in (MINUTE + 30, MINUTE + 150):
+        Table(monkeypatch, process(400, "rcronctl", 1, started))
+        keys.append(claim.identify_service(0).key)
+    assert keys == [str(MINUTE), str(MINUTE + 120)]
 
 
 @pytest.mark.parametrize(
