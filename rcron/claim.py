@@ -526,7 +526,7 @@ def connect(config: Config, deadline: float) -> "_socket.socket":
     socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
         socket.settimeout(_left(deadline))
-        reach(socket, folder)
+        reach(socket, folder + SOCKET)
     except FileNotFoundError:
         socket.close()
         raise FileNotFoundError(2, f"there is no {folder}{SOCKET}") from None
@@ -536,20 +536,20 @@ def connect(config: Config, deadline: float) -> "_socket.socket":
     return socket
 
 
-def reach(socket: "_socket.socket", folder: str) -> None:
-    """Connect a socket to the agent's, and to nobody's to which a link of the folder's owner leads.
+def reach(socket: "_socket.socket", path: str) -> None:
+    """Connect a socket to a daemon's, and to nobody's to which a link of somebody else's leads.
 
-    He may be a feeder's user, and root may connect to any socket, and say there what a job's words are.
+    The folder's owner may be a feeder's user, and root may connect to any socket, and say there what a job's words are.
 
     Args:
         socket: the socket.
-        folder: the state file's, with a slash at its end.
+        path: the daemon's.
 
     Raises:
         OSError: it cannot be connected.
     """
-    path = folder + SOCKET
-    if posix.stat(folder).st_uid in (0, posix.geteuid()):
+    above = posix.stat(files.folder_of(path))
+    if above.st_uid in (0, posix.geteuid()) and not above.st_mode & 0o002:
         socket.connect(path)
         return
     place = posix.open(path, posix.O_PATH | posix.O_CLOEXEC | posix.O_NOFOLLOW)

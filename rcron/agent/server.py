@@ -606,7 +606,7 @@ def listen(folder: str) -> "tuple[socket.socket, Place]":
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(PATIENCE)  # a socket of the folder's owner's, on which nobody accepts, is nobody's answer
         try:
-            claim.reach(probe, folder)
+            claim.reach(probe, path)
         except OSError:
             pass
         else:

@@ -27,6 +27,7 @@ from typing import Any
 from rcron.agent.answer import Answer, boottime
 from rcron.agent.feeders.command import seconds
 from rcron.agent.truth import Truth, cannot_tell
+from rcron.claim import reach
 from rcron.settings import ACTIVE, PASSIVE, Config
 
 #: The byte that asks for the table, and how many interfaces an entry of it has: owner, first and further ones.
@@ -153,7 +154,7 @@ def _table(control: str, deadline: float) -> bytes:
     socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
         socket.settimeout(_left(deadline))
-        socket.connect(os.fsencode(control))
+        reach(socket, control)
         _process, user, _group = struct.unpack("3i", socket.getsockopt(_socket.SOL_SOCKET, _SO_PEERCRED, 12))
         if user not in (0, os.geteuid()):
             raise ValueError(f"{control} is not wackamole's, but the user {user}'s")

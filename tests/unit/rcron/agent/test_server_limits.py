@@ -231,7 +231,7 @@ def test_no_link_of_a_feeder_s_user_leads_root_to_another_socket(
     config = settings.Config("rcron.conf")
     config.state_file = f"{folder}/state"
     if not is_protected:
-        monkeypatch.setattr(claim, "reach", lambda one, place: one.connect(place + claim.SOCKET))
+        monkeypatch.setattr(claim, "reach", lambda one, path: one.connect(path))
     with socket.socket(socket.AF_UNIX) as roots:
         roots.bind(str(tmp_path / "roots"))
         roots.listen()

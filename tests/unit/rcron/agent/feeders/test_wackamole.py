@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rcron.agent import clusters
+from rcron.agent.answer import boottime
 from rcron.agent.feeders import wackamole
 from rcron.settings import ACTIVE, PASSIVE
 
@@ -186,3 +187,31 @@ def test_a_socket_of_another_user_is_not_believed(tmp_path: pathlib.Path) -> Non
     )
     with listening, pytest.raises(ValueError, match="is not wackamole's, but the user 65534's"):
         truth.ask()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another user's folder")
+@pytest.mark.parametrize("is_protected", [True, False])
+@pytest.mark.parametrize("mode", [0o755, 0o777])
+def test_no_link_leads_root_to_another_socket(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, mode: int, is_protected: bool
+) -> None:
+    """Whoever may write into the socket's folder would have root speak to any daemon of the node."""
+    if not is_protected:
+        monkeypatch.setattr(wackamole, "reach", lambda one, path: one.connect(path))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with socket.socket(socket.AF_UNIX) as roots:
+        roots.bind(str(tmp_path / "roots"))
+        roots.listen()
+        (folder / "wack.it").symlink_to(tmp_path / "roots")
+        folder.chmod(mode)
+        if mode == 0o755:
+            os.chown(folder, 12345, 12345)
+        with pytest.raises(OSError, match="is not a socket" if is_protected else "."):
+            wackamole._table(str(folder / "wack.it"), boottime() + 0.3)
+        roots.setblocking(False)
+        if is_protected:
+            with pytest.raises(BlockingIOError):
+                roots.accept()
+        else:
+            assert roots.accept()[0].recv(1) == b"\0"
