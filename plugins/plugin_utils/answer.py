@@ -132,6 +132,13 @@ GUARDED = {"units": [{"service": str, "path": str, "changed": bool}]}
 #: What rcron_scripts returns unless it fails, likewise.
 SCRIPTS_GUARDED = {"scripts": [{"script": str, "wrapper": str, "changed": bool}]}
 
+#: What rcron_wrapper returns, as far as the roles rely on it: in loops of includes, whose errors name no host.
+WRAPPER = {
+    "feeders": [{"feeder": str, "paths": [str], "others": [str]}],
+    "refusals": [{"option": str, "message": str}],
+    "library": str,
+}
+
 _TEXTS = [str]
 _BY_NAME = {...: str}
 
@@ -271,6 +278,25 @@ def checked(result: Mapping[str, Any]) -> dict[str, Any]:
 def without_facts(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return a module's result without anything by which Ansible would set variables."""
     return {name: value for name, value in result.items() if name not in FACTS}
+
+
+def examined(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a result of rcron_wrapper's module.
+
+    Args:
+        result: What the host returned for the module.
+
+    Returns:
+        The result without facts; a failure if it is not a result of rcron_wrapper.
+    """
+    kept = without_facts(result)
+    wrong = mismatch(kept, {name: shape for name, shape in WRAPPER.items() if name in kept})
+    if wrong is None:
+        return kept
+    return {
+        "failed": True,
+        "msg": f"its answer is not one of rcron_wrapper ({wrong}): find out who has changed what is run there",
+    }
 
 
 def looked(result: Mapping[str, Any], feeder: object) -> dict[str, Any]:

@@ -405,6 +405,42 @@ def test_a_host_that_never_answers_holds_a_run_up_without_a_time_limit(cluster):
         cluster.play("status", "-e", f"{PATIENCE}=0", timeout=12)
 
 
+#: A host that answers what it is asked, and never ends the first thing that it is to change.
+ENDLESS = """\
+#!/bin/sh
+module=${1##*/AnsiballZ_}
+module=${module%.py}
+if [ $module = MODULE ] && [ -e "$0.asked" ]; then exec sleep 240; fi
+[ $module != MODULE ] || touch "$0.asked"
+cat "$0.$module" 2>/dev/null || cat "$0.any"
+"""
+
+
+@pytest.mark.parametrize(
+    ("playbook", "module"), [("site", "rcron_wrapper"), ("remove", "rcron_wrapper"), ("remove", "rcron_crontab")]
+)
+def test_a_host_that_never_ends_a_change_holds_no_run_up(cluster, playbook, module):
+    """And a removal goes on for the others, and says of which it is not done."""
+    for name in ("endless", "well"):
+        cluster.add(name, rcron_crontab=TRIED, rcron_wrapper=EXAMINED, any={"changed": False})
+    (cluster.folder / "endless").write_text(ENDLESS.replace("MODULE", module))
+    ran = cluster.play(playbook, "-e", "__rcron_patience_for_changes=5", timeout=200)
+    harmless(cluster, ran)
+    assert re.search(r"fatal: \[endless\].*Timed out after 5 ", ran.stdout), ran.stdout
+    if playbook == "remove":
+        assert "rcron was removed from well, and not from endless, whose errors are above" in ran.stdout, ran.stdout
+
+
+def test_a_check_that_fails_ends_a_removal_before_anything_is_changed(cluster):
+    for name in ("odd", "well"):
+        cluster.add(name, rcron_crontab=TRIED, rcron_wrapper=EXAMINED, any={"changed": False})
+    (cluster.folder / "odd.rcron_crontab").write_text("garbage")
+    ran = cluster.play("remove")
+    harmless(cluster, ran)
+    assert "odd: the check above has failed. Nothing was changed on any host" in ran.stdout, ran.stdout
+    assert "Take the prefixes out of the crontabs" not in ran.stdout
+
+
 @pytest.mark.parametrize("playbook", ["site", "remove"])
 def test_a_deployment_or_removal_ends_with_an_error_that_names_the_host(cluster, playbook):
     """Or goes through, where all that the host has said is that all is well."""
@@ -419,6 +455,23 @@ def test_a_deployment_or_removal_ends_with_an_error_that_names_the_host(cluster,
         assert ran.returncode == 0 or re.search(rf"^(fatal|failed): \[{name}\]", ran.stdout, re.MULTILINE), ran.stdout
         if playbook == "site" and name not in ("facts", "library"):
             assert ran.returncode != 0, name
+
+
+@pytest.mark.parametrize(
+    "feeders", [7, [7], "x", [{"feeder": ["heartbeat"], "paths": [], "others": []}], [{"feeder": "heartbeat"}]]
+)
+def test_odd_feeders_of_before_are_an_error_that_names_the_host(cluster, feeders):
+    """They are what an include is repeated for, whose errors name none."""
+    for name, more in (("odd", {"feeders": feeders}), ("well", {})):
+        cluster.add(name, rcron_crontab=TRIED, rcron_wrapper={**EXAMINED, **more}, any={"changed": False})
+    for playbook in ("site", "remove"):
+        ran = cluster.play(playbook, "--check")
+        harmless(cluster, ran)
+        assert re.search(
+            r"^(fatal|failed): \[odd\].*its answer is not one of rcron_wrapper \(feeders", ran.stdout, re.MULTILINE
+        ), ran.stdout
+        assert "Deploy rcron" not in ran.stdout
+        assert "Take the prefixes out" not in ran.stdout
 
 
 #: What would be a line of its own in another host's file.
