@@ -81,6 +81,13 @@ options:
     type: list
     elements: path
     default: []
+  compares:
+    description:
+      - Files and folders that the role writes, of which it wants to know whether they are already as it would write
+        them. None of them may hold a secret.
+    type: list
+    elements: path
+    default: []
 seealso:
   - module: rcron.cluster.rcron_info
 """
@@ -144,6 +151,13 @@ node:
           Nothing if the role did not write it.
       type: dict
       sample: {enabled: true, running: true}
+    compared:
+      description:
+        - What the role compares with what it would write, by the path, with its mode, user id and group id. For a
+          regular file, the SHA-256 of its content follows. A path at which there is neither a regular file nor a folder
+          is left out.
+      type: dict
+      sample: {/etc/rcron/agent.d: "0755 0:0"}
     conf:
       description: For V(patroni), the path of the configuration, a file or a folder. Empty if nothing names it.
       type: str
@@ -375,7 +389,9 @@ node:
       sample: {on_start: /usr/bin/rcronctl feed patroni}
 """
 
+import hashlib
 import os
+import stat
 from types import ModuleType
 
 from ansible.module_utils.basic import AnsibleModule
@@ -392,7 +408,13 @@ from ansible_collections.rcron.cluster.plugins.module_utils.feeders import (
 )
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.installer import UNIT_MARK
 from ansible_collections.rcron.cluster.plugins.module_utils.installation.trust import exposure
-from ansible_collections.rcron.cluster.plugins.module_utils.node.files import foreign, is_ours, printable
+from ansible_collections.rcron.cluster.plugins.module_utils.node.files import (
+    LARGEST,
+    foreign,
+    is_ours,
+    printable,
+    read_head,
+)
 from ansible_collections.rcron.cluster.plugins.module_utils.node.programs import ProgramError
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TIME_LIMIT, TimeLimitError, within
 
@@ -421,6 +443,7 @@ def main() -> None:
             "options": {"type": "dict", "required": True},
             "files": {"type": "dict", "default": {}},
             "writes": {"type": "list", "elements": "path", "default": []},
+            "compares": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
@@ -433,6 +456,8 @@ def main() -> None:
     # For Patroni, the look has found the path.
     written = [*module.params["writes"], *module.params["files"], node.get("file")]
     node["exposed"] = next(filter(None, (exposed(path) for path in written if path)), "")
+    found = {path: compared(path) for path in module.params["compares"]}
+    node["compared"] = {path: words for path, words in found.items() if words}
     module.exit_json(changed=False, node=node)
 
 
@@ -465,6 +490,27 @@ def look(feeder: str, options: dict, time_limit: int) -> dict:
     except OSError as error:
         raise InspectionError(printable(f"{error.filename or feeder}: {error.strerror or error}")) from error
     return readable(answer)
+
+
+def compared(path: str) -> str:
+    """Describe a file or folder, so that a role can tell whether it is what the role would write.
+
+    Args:
+        path: Its path.
+
+    Returns:
+        The mode, the owner's ids and, of a regular file, the SHA-256 of the content; "" for anything else.
+    """
+    try:
+        status = os.lstat(path)
+        words = f"{stat.S_IMODE(status.st_mode):04o} {status.st_uid}:{status.st_gid}"
+        if stat.S_ISDIR(status.st_mode):
+            return words
+        if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST:
+            return f"{words} {hashlib.sha256(read_head(path, LARGEST)).hexdigest()}"
+    except OSError:
+        pass
+    return ""
 
 
 def exposed(path: str) -> str:

@@ -162,6 +162,7 @@ SEEN = {
     ),
     **dict.fromkeys("interfaces owners peers theirs tls wanted".split(), _BY_NAME),  # noqa: SIM905 - likewise
     "advskew": int,
+    "compared": _BY_NAME,
     "before": ({"enabled": bool, "running": bool}, None),
     "installed": (bool, str),
     "nodes": {...: _BY_NAME},

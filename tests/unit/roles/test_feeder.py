@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import stat
 import subprocess
 import sys
 
+import jinja2
 import pytest
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
@@ -205,6 +207,46 @@ def test_the_agent_serves_the_cluster_before_the_feeder_is_connected_and_has_ans
     ]
     places = [ran.stdout.index(f" : {name}]") for name in names]
     assert places == sorted(places)
+
+
+def rendered(template: str, **variables) -> str:
+    """Return what rcron_feeder_info says of a file of root's that Ansible's module template has written."""
+    source = (CHECKOUT / "roles" / "_feeder" / "templates" / template).read_text()
+    environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - no HTML
+    environment.filters["to_json"] = json.dumps
+    text = environment.from_string(source).render(**variables)
+    return f"0644 0:0 {hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def test_a_file_is_written_only_if_it_differs_from_what_the_host_has(served):
+    """Ansible's module template takes four round trips to find that nothing is to be done."""
+    written = "changes made here are lost at its next run."
+    unit = rendered(
+        "rcron-agent.service.j2",
+        __feeder_agent_mark=f"# Written by Ansible, role rcron.cluster._feeder: {written}",
+        __feeder_agent_link={"stat": FOUND},
+        __feeder_agent_program="/usr/bin/rcron-agent",
+    )
+    cluster = rendered(
+        "agent.conf.j2",
+        __feeder_mark=f"# Written by Ansible, role {ROLE}: {written}",
+        __feeder="wackamole",
+        item={"conf": "/etc/rcron/rcron.conf", "options": {"address": "192.0.2.10"}},
+    )
+    names = {
+        AGENT_UNIT: ("Write the agent's unit", unit),
+        AGENT_FILE: ("Have the agent serve the cluster", cluster),
+        "/etc/rcron/agent.d": ("Create the folder of the agent's clusters", "0755 0:0"),
+        "/etc/systemd/system/wackamole.service.d": ("Create the folder for the unit's drop-in", "0755 0:0"),
+    }
+    same = {path: words for path, (_name, words) in names.items()}
+    ran = served({"roles": [ROLE]}, node={"compared": same})
+    assert ran.returncode == 0, ran.stdout
+    for name, _words in names.values():
+        assert results(ran, name).startswith("skipping: "), name
+    other = served({"roles": [ROLE]}, node={"compared": {path: f"{words}0" for path, words in same.items()}})
+    for name, _words in names.values():
+        assert results(other, name).startswith("ok: "), name
 
 
 def test_a_feeder_that_the_agent_does_not_ask_has_nothing_of_it(play):

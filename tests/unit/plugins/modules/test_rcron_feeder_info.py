@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -192,7 +193,7 @@ def test_a_look_without_an_end_is_given_up(run, options, monkeypatch):
 def test_a_byte_that_is_not_utf8_is_shown(run, options, monkeypatch):
     answer = {"users": ["/etc/\udce4:1"], "times": {"\udce4": None}, "uid": 0}
     monkeypatch.setattr(rcron_feeder_info.ucarp, "inspect", lambda options: answer)
-    shown = {"users": ["/etc/\\xe4:1"], "times": {"\\xe4": None}, "uid": 0, "exposed": ""}
+    shown = {"users": ["/etc/\\xe4:1"], "times": {"\\xe4": None}, "uid": 0, "exposed": "", "compared": {}}
     assert run(feeder="ucarp", options=options["ucarp"])["node"] == shown
 
 
@@ -208,3 +209,18 @@ def test_ansible_brings_every_feeder_to_the_host(play, options, systemctl, tmp_p
     assert [result.get("msg", "") for result in results] == [""] * len(FEEDERS)
     assert [result["changed"] for result in results] == [False] * len(FEEDERS)
     assert results[FEEDERS.index("keepalived")]["node"]["instances"] == []
+
+
+def test_what_a_role_compares_is_described_by_mode_owner_and_content(run, options, tmp_path):
+    folder = tmp_path / "agent.d"
+    folder.mkdir(mode=0o750)
+    file = folder / "rcron.conf"
+    file.write_bytes(b"conf = \xff\n")
+    file.chmod(0o640)
+    (folder / "link").symlink_to(file)
+    os.mkfifo(folder / "fifo")
+    paths = [folder, file, folder / "link", folder / "fifo", folder / "missing"]
+    node = run(feeder="claim", options=options["claim"], compares=[str(path) for path in paths])["node"]
+    owner = f"{os.getuid()}:{os.stat(folder).st_gid}"
+    digest = hashlib.sha256(b"conf = \xff\n").hexdigest()
+    assert node["compared"] == {str(folder): f"0750 {owner}", str(file): f"0640 {owner} {digest}"}
