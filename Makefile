@@ -29,7 +29,8 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 
 # What a cluster of containers needs of this machine, and what some tests need besides: WHAT:PACKAGE (system_packages.sh).
 FOR_CONTAINERS := podman:podman runc:runc nft:nftables iptables:iptables mmdebstrap:mmdebstrap \
-    /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /usr/lib*/podman/netavark:netavark
+    /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /usr/lib*/podman/netavark:netavark \
+    ssh:openssh-client
 FOR_TESTS := python=ensurepip:python3-venv shellcheck:shellcheck chronic:moreutils perl:perl groff:groff-base promtool:prometheus \
     lintian:lintian rpmbuild:rpm rpmlint:rpmlint chromium:chromium npm:npm
 
@@ -39,7 +40,7 @@ FOR_RACES := etcd:etcd-server redis-server:redis-server redis-cli:redis-tools $(
     python=psycopg2:python3-psycopg2 python=redis:python3-redis
 
 # The longest first, so that the last two end at about the same time.
-LONGEST := default suites ucarp lease pacemaker
+LONGEST := default suites lifecycle ucarp lease pacemaker
 FOUND := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 SCENARIOS := $(LONGEST) $(filter-out $(LONGEST),$(FOUND))
 SHELL_SCRIPTS = .ci/run .ci/release packaging/debian/preinst $(wildcard packaging/debian/*/p*) molecule/shared/files/record molecule/shared/files/list-files $(shell git ls-files '*.sh')
