@@ -54,7 +54,7 @@ test: all-packages $(INSTALLED) $(COLLECTION) ## All checks, more than an hour o
 	@RCRON_REQUIRE_ALL=1 tests/all.sh $(SCENARIOS)
 
 .PHONY: test-long
-test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, hours (PARTS="soak claims fuzz load faults alerts pythons"); writes tests/long/*.txt
+test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, hours (PARTS="soak claims lease fuzz load faults alerts pythons"); writes tests/long/*.txt
 	@tests/long.sh $(PARTS)
 
 .PHONY: lint
@@ -161,7 +161,7 @@ load: $(INSTALLED) $(COLLECTION) containers ## 500 entries due in one minute on 
 
 .PHONY: alerts
 alerts: $(INSTALLED) $(COLLECTION) containers ## The alerts that take minutes to fire and to be resolved, with a real Prometheus
-	@trap 'molecule destroy -s default' EXIT; molecule converge -s default && \
+	@trap 'molecule destroy -s default >/dev/null 2>&1' EXIT; molecule converge -s default && \
 	ansible-playbook --inventory molecule/default/inventory molecule/default/metrics.yml molecule/default/verify_slow_alerts.yml
 
 .PHONY: demo

@@ -7,6 +7,7 @@
 # Runs, one after the other, what does not fit into `make test`; without an argument all parts:
 #   soak    three nodes under faults for SOAK seconds (1000)
 #   claims  the same with each run claimed in an etcd on the nodes
+#   lease   a lease that changes hands FAILOVERS times (500), under faults, with claimed jobs
 #   fuzz    hostile input for FUZZ seconds a subject (300)
 #   load    500 entries due in one minute, half an hour
 #   faults  all faults of each feeder, TRIES times each (3), with all else that their scenarios try
@@ -38,10 +39,10 @@ run() {
 }
 
 parts=("$@")
-[[ $# -gt 0 ]] || parts=(soak claims fuzz load faults alerts pythons)
+[[ $# -gt 0 ]] || parts=(soak claims lease fuzz load faults alerts pythons)
 for part in "${parts[@]}"; do
-    [[ $part =~ ^(soak|claims|fuzz|load|faults|alerts|pythons)$ ]] || {
-        echo "long.sh: unknown part \"$part\"; the parts are soak, claims, fuzz, load, faults, alerts and pythons" >&2
+    [[ $part =~ ^(soak|claims|lease|fuzz|load|faults|alerts|pythons)$ ]] || {
+        echo "long.sh: unknown part \"$part\"; the parts are soak, claims, lease, fuzz, load, faults, alerts and pythons" >&2
         exit 64
     }
 done
@@ -49,6 +50,7 @@ for part in "${parts[@]}"; do
     case $part in
     soak) run soak make soak SECONDS="${SOAK:-1000}" SEED="${SEED:-13}" ;;
     claims) run claims make soak SECONDS="${SOAK:-1000}" SEED="${SEED:-14}" CLAIMS=yes ;;
+    lease) run lease env RCRON_LEASE_TTL=5 python3 tests/engines/lease_soak.py "${FAILOVERS:-500}" "${SEED:-1}" ;;
     fuzz) run fuzz make fuzz SECONDS="${FUZZ:-300}" ;;
     load) run load make load ;;
     faults) run faults env RCRON_TRIES="${TRIES:-3}" make cluster SCENARIOS="keepalived pacemaker patroni heartbeat ucarp lease" ;;

@@ -23,7 +23,7 @@ import urllib.request
 
 sys.path[:0] = [os.path.dirname(__file__)]
 
-from lease import TTL, Cluster, Node, died  # noqa: E402
+from lease import TTL, Cluster, Node, died, etcd_conf  # noqa: E402
 from races import EtcdMembers  # noqa: E402
 
 #: For how long the requests and the CPU are measured, and how often the states are looked at, in seconds.
@@ -31,11 +31,6 @@ MEASURED, LOOK = 20.0, 0.05
 
 #: How many agents are started at once, so that none has to wait too long for its engine.
 AT_ONCE = 10
-
-
-def conf(ports: list[int]) -> str:
-    """Return what agent.conf says of an engine with these ports."""
-    return "engine = etcd\nendpoints = " + ",".join(f"http://127.0.0.1:{port}" for port in ports) + "\n"
 
 
 def cpu(pid: int) -> float:
@@ -85,7 +80,7 @@ def main() -> int:
         nodes: list[Node] = []
         try:
             for number in range(int(count)):
-                nodes.append(Node(folder, number, conf, members.ports, False, f"every = {every}\n"))
+                nodes.append(Node(folder, number, etcd_conf, members.ports, False, f"every = {every}\n"))
                 if number % AT_ONCE == AT_ONCE - 1:
                     time.sleep(1)
             cluster = Cluster(nodes, LOOK)

@@ -8,6 +8,7 @@ The engine is real: etcd with three members, or a PostgreSQL. A node is a folder
 rcron-agent, which reaches the engine through a proxy of its own, so that it can be cut off. One process looks at all
 state files, as jobs would, every few milliseconds and by one clock. Each round has each fault once, and the given
 number of partitions comes after the rounds. Ends with status 1 if two nodes were active at once, or a limit was missed.
+lease_soak.py has such faults by chance, and jobs.
 """
 
 from __future__ import annotations
@@ -42,14 +43,33 @@ MAX_AGE = int(TTL - max(1.0, TTL / 10))
 #: Seconds from one look at the states to the next.
 LOOK = 0.004
 
+#: How far a clock jumps, in seconds.
+JUMP = 3600
+
+#: A program of rcron's on a node: its runtime folder is its own, and so is what it believes to be the time of day.
 LAUNCHER = """\
-import sys
-sys.path.insert(0, {checkout!r})
+import os, sys, time
+sys.path.insert(0, {library!r})
+def clock(real=time.time):
+    with open({offset!r}) as file:
+        return real() + float(file.read())
+time.time = clock
 from rcron import settings
 settings.RUNTIME = {runtime!r}
-from rcron.agent.__main__ import main
-sys.exit(main(["--clusters", {clusters!r}]))
+from rcron.{module} import main
+sys.exit(main(sys.argv[1:]))
 """
+
+
+class Clock:
+    """Stands for the module time in `rcron.state`, which needs only this of it. A node's own time of day."""
+
+    def __init__(self, offset: float) -> None:
+        self._offset = offset
+
+    def time(self) -> float:
+        """Return it."""
+        return time.time() + self._offset
 
 
 class Wire(threading.Thread):
@@ -112,6 +132,7 @@ class Node:
         ports: The engine's.
         has_wires: Whether it can be cut off.
         options: More lines of the file that has the agent serve the cluster.
+        more: More lines of rcron.conf.
     """
 
     def __init__(
@@ -122,6 +143,7 @@ class Node:
         ports: list[int],
         has_wires: bool = True,
         options: str = "",
+        more: str = "",
     ) -> None:
         self.name = f"node{number}"
         self.folder = folder / self.name
@@ -135,22 +157,33 @@ class Node:
         rcron_conf = self.folder / "rcron.conf"
         rcron_conf.write_text(
             f"cluster_name = lease\nstate_file = {self.folder}/run/state\nstate_max_age = {MAX_AGE}\n"
-            "default_state = passive\n"
+            f"default_state = passive\n{more}"
         )
         (self.folder / "agent.d" / "c1.conf").write_text(
             f"conf = {rcron_conf}\nfeeder = lease\nagent_conf = {agent_conf}\nttl = {TTL}\nplace = {number}\n{options}"
         )
         self.config = settings.load(str(rcron_conf))
         self.is_dead = False
+        self.set_clock(0)
         self.start()
+
+    def program(self, module: str) -> list[str]:
+        """Return the command line of a program of rcron's on this node, given its module."""
+        names = {"runtime": str(self.folder / "runtime"), "offset": str(self.folder / "offset")}
+        return [PYTHON, "-c", LAUNCHER.format(library=str(CHECKOUT), module=module, **names)]
 
     def start(self) -> None:
         """Start its agent."""
-        text = LAUNCHER.format(
-            checkout=str(CHECKOUT), runtime=str(self.folder / "runtime"), clusters=str(self.folder / "agent.d")
-        )
-        self.agent = subprocess.Popen([PYTHON, "-c", text], stderr=subprocess.DEVNULL)
+        command = [*self.program("agent.__main__"), "--clusters", str(self.folder / "agent.d")]
+        self.agent = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         self.is_dead = False
+
+    def set_clock(self, offset: float) -> None:
+        """Set its time of day so many seconds ahead of this machine's."""
+        draft = self.folder / "offset.new"
+        draft.write_text(str(offset))
+        draft.rename(self.folder / "offset")
+        self.offset = offset
 
     def kill(self) -> None:
         """Kill its agent."""
@@ -165,6 +198,7 @@ class Node:
     def job_state(self) -> str:
         """What a job would go by. A machine that is dead starts none."""
         settings.RUNTIME = str(self.folder / "runtime")  # only the watching thread calls this
+        state.time = Clock(self.offset)
         return "dead" if self.is_dead else state.current(self.config).state
 
 
@@ -197,6 +231,15 @@ class Watcher(threading.Thread):
             self.looks += 1
             before = now
             time.sleep(self._every)
+
+    def none(self, since: float) -> float:
+        """Return for how many seconds no node was active since a moment, by `time.monotonic`."""
+        changes = [*self.changes, (time.monotonic(), ())]
+        return sum(
+            max(0.0, then - max(since, moment))
+            for (moment, found), (then, _next) in zip(changes, changes[1:])
+            if not found
+        )
 
     def wait(self, wanted: Callable[[tuple[str, ...]], bool], seconds: float, since: float) -> float:
         """Wait until the nodes that are active are as wanted. Returns when they were, in seconds from a moment on."""
@@ -300,6 +343,13 @@ def faults(cluster: Cluster) -> None:
     again = [found for moment, found in cluster.watcher.changes if moment >= began and old.name in found]
     cluster.note("agent stopped, and continued: became active by that", float(len(again)), 0)
     cluster.settle()
+    for way, offset in ("ahead", JUMP), ("back", -JUMP):
+        began = time.monotonic()
+        cluster.holder().set_clock(offset)
+        time.sleep(TTL)
+        cluster.note(f"clock set an hour {way}: none is active for", cluster.watcher.none(began), 1)
+        cluster.holder().set_clock(0)
+        cluster.settle()
 
 
 def partition(cluster: Cluster) -> None:
@@ -359,18 +409,17 @@ def postgresql_faults(cluster: Cluster, server: races.Program) -> None:
     cluster.stays("database killed and started: changes of the active node", TTL + 2, crash)
 
 
+def etcd_conf(ports: list[int]) -> str:
+    """Return what agent.conf says of an etcd with these ports."""
+    return "engine = etcd\nendpoints = " + ",".join(f"http://127.0.0.1:{port}" for port in ports) + "\n"
+
+
 def engines(kind: str, folder: pathlib.Path) -> Iterator[tuple[list[int], Callable[[list[int]], str], object]]:
     """Start an engine. Yields its ports, what agent.conf says given the ports of a node's wires, and the engine."""
     if kind == "etcd":
         members = EtcdMembers(folder)
         try:
-            yield (
-                members.ports,
-                lambda ports: (
-                    "engine = etcd\nendpoints = " + ",".join(f"http://127.0.0.1:{port}" for port in ports) + "\n"
-                ),
-                members,
-            )
+            yield members.ports, etcd_conf, members
         finally:
             members.end()
         return
