@@ -105,6 +105,10 @@ class Ticks(threading.Thread):
                 number = len(self.started)
                 alive = [node for node in self._nodes if not node.is_dead]
                 self.started.append((due, {node.name: node.tick(number, self._ran) for node in alive}))
+                # Each that has ended would stay as a zombie.
+                for _due, processes in self.started[-2 * (TAKEOVER + CLAIM) :]:
+                    for process in processes.values():
+                        process.poll()
             due += EVERY
             time.sleep(max(0.0, due - time.monotonic()))
 
