@@ -13,6 +13,7 @@
 #   faults  all faults of each feeder, TRIES times each (3), with all else that their scenarios try
 #   alerts  those that take minutes to fire and to be resolved, with a real Prometheus
 #   pythons the wrapper's unit tests with every Python that is here
+#   user    the commands of README.md and docs/install.md, as a new user runs them on clean machines
 # Their output is shown, and kept in .build/long. tests/long/PART.txt gets each part's result with the date, the commit and the
 # number of cores, and is committed as the last result of that part. Exits with 1 if one of them failed, with 64 for a part that
 # there is not.
@@ -39,10 +40,10 @@ run() {
 }
 
 parts=("$@")
-[[ $# -gt 0 ]] || parts=(soak claims lease fuzz load faults alerts pythons)
+[[ $# -gt 0 ]] || parts=(soak claims lease fuzz load faults alerts pythons user)
 for part in "${parts[@]}"; do
-    [[ $part =~ ^(soak|claims|lease|fuzz|load|faults|alerts|pythons)$ ]] || {
-        echo "long.sh: unknown part \"$part\"; the parts are soak, claims, lease, fuzz, load, faults, alerts and pythons" >&2
+    [[ $part =~ ^(soak|claims|lease|fuzz|load|faults|alerts|pythons|user)$ ]] || {
+        echo "long.sh: unknown part \"$part\"; the parts are soak, claims, lease, fuzz, load, faults, alerts, pythons and user" >&2
         exit 64
     }
 done
@@ -56,6 +57,7 @@ for part in "${parts[@]}"; do
     faults) run faults env RCRON_TRIES="${TRIES:-3}" make cluster SCENARIOS="keepalived pacemaker patroni heartbeat ucarp lease" ;;
     alerts) run alerts make alerts ;;
     pythons) run pythons make pythons ;;
+    user) run user python tests/new_user.py ;;
     esac
 done
 exit "$failed"

@@ -37,6 +37,10 @@ RUN_BY = {
     "make cluster SCENARIOS=attack": ("tests/all.sh", "cluster"),
     "make tarball": ("tests/unit/packaging/test_install.py", '"make", "tarball"'),
     "make packages": ("tests/unit/packaging/test_packages.py", '"make", "packages"'),
+    "apt-get install --yes git python3-venv openssh-client": (
+        "tests/new_user.py",
+        'section.page."docs/install.md"., "What it needs"',
+    ),
     "apt-get install ./rcron_*.deb ./rcron-agent_*.deb": ("tests/cluster/test_packages_debs.py", "apt.node, INSTALL"),
     "apt-get remove rcron rcron-agent": ("tests/cluster/test_packages_debs.py", "apt.node, REMOVE"),
     "apt-get purge rcron rcron-agent": ("tests/cluster/test_packages_debs.py", "apt.node, PURGE"),
