@@ -53,6 +53,9 @@ vrrp_instance VI_1 {{
 ROOTS_CRONTAB = "12 3 * * * /usr/local/bin/billing\n5 4 * * * /opt/app/bin/tidy --all\n0 0 * * * /usr/bin/true\n"
 APPS_CRONTAB = "#Ansible: nightly report\n30 2 * * * root /opt/app/report\n"
 
+#: Makes a container a host: one that can be logged in to, and that has a default route.
+START = "systemctl start ssh && ip route replace default dev eth0"
+
 #: Runs a command where the last one has ended, as a shell that stays open does.
 SHELL = """\
 cd "$(cat /root/.folder 2>/dev/null || echo /root)"
@@ -144,7 +147,7 @@ def prepare(controller: Controller, hosts: list[Node]) -> None:
     )
     for number, host in enumerate(hosts):
         host.run(f"mkdir -p -m 700 /root/.ssh && echo '{key.strip()}' >/root/.ssh/authorized_keys")
-        host.run("systemctl start ssh")
+        host.run(START)
         conf = KEEPALIVED.format(priority=100 - number)
         host.run(f"cat >/etc/keepalived/keepalived.conf <<'END'\n{conf}END")
         host.run(f"crontab - <<'END'\n{ROOTS_CRONTAB}END\ncat >/etc/cron.d/app <<'END'\n{APPS_CRONTAB}END")
@@ -162,7 +165,7 @@ def fail_over(hosts: list[Node]) -> None:
     wait_until(lambda: "active" in [host.state() for host in others], "another one is active", 30)
     print(f"{time.monotonic() - began:8.1f} s  until another host is active, after {active} was killed", flush=True)
     podman("start", active.container)
-    wait_until(lambda: active.try_run("systemctl start ssh").returncode == 0, "it is back", 60)
+    wait_until(lambda: active.try_run(START).returncode == 0, "it is back", 60)
     wait_until(lambda: sorted(host.state() for host in hosts) == ["active", "passive", "passive"], "one is active", 30)
 
 
