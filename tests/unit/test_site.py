@@ -119,16 +119,34 @@ def test_a_host_that_fails_ends_the_play_for_all(root, site):
     assert "failed=1" in done.stdout
 
 
-def test_a_host_whose_python_is_none_says_what_it_printed(tmp_path, root, site):
+@pytest.mark.parametrize(
+    ("prints", "advice"),
+    [
+        (
+            "echo 'pyenv: python3: command not found' >&2",
+            "pyenv: python3: command not found. Set ansible_python_interpreter, for this host, to the ",
+        ),
+        # Through ssh without pipelining, by the user whom ansible_user does not name.
+        (
+            "echo '/bin/sh: 1: sudo: not found'; echo 'Shared connection to two closed.' >&2",
+            "/bin/sh: 1: sudo: not found. Install sudo there, or log in as root (ansible_user: root)",
+        ),
+        (
+            "echo 'Shared connection to two closed.' >&2",
+            "nothing. Set ansible_python_interpreter, for this host, to the ",
+        ),
+    ],
+)
+def test_a_host_whose_python_is_none_says_what_it_printed(tmp_path, root, site, prints, advice):
     shim = tmp_path / "python3"
-    shim.write_text("#!/bin/sh\necho 'pyenv: python3: command not found' >&2\nexit 127\n")
+    shim.write_text(f"#!/bin/sh\n{prints}\nexit 127\n")
     shim.chmod(0o755)
     hosts = {"one": {}, "two": {"ansible_python_interpreter": str(shim)}, "three": {}}
     done = site(hosts, "--check")
     assert done.returncode != 0
     said = " ".join(done.stdout.split())
     assert "two: its Python ran no module (" in said, said
-    assert "printed: pyenv: python3: command not found. Set ansible_python_interpreter, for this host, to the " in said
+    assert f"printed: {advice}" in said, said
     assert "one: its Python" not in said
 
 
