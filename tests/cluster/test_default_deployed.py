@@ -21,6 +21,7 @@ def test_configuration_passes_its_own_check(host: Host) -> None:
 
 
 def test_systemd_has_no_failed_unit(host: Host) -> None:
+    assert host.run("systemctl --failed --plain --no-legend").stdout == ""
     assert host.run("systemctl is-system-running").stdout.strip() == "running"
 
 
