@@ -786,12 +786,14 @@ def test_a_state_that_is_gone_already_needs_no_new_owner(tmp_path):
 def test_no_process_decides_how_much_of_its_command_line_is_read(tmp_path):
     """One may seem to have terabytes of it: PR_SET_MM_MAP in prctl(2)."""
     endless = ["x" * 120_000] * 10
-    waits = [sys.executable, "-c", "input()"]
+    waits = [sys.executable, "-c", "print('runs', flush=True); input()"]
     running = [
-        subprocess.Popen([*waits, *words], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        subprocess.Popen([*waits, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         for words in ([*endless, f"{tmp_path}/lib/bin/rcron"], [f"-ISXrcron={tmp_path}/lib", *endless])
     ]
     try:
+        for one in running:
+            assert one.stdout.readline() == b"runs\n"  # from execve(2) on, a process has none for a moment
         assert processes.users_of(f"{tmp_path}/lib") == [running[1].pid]
     finally:
         for one in running:
