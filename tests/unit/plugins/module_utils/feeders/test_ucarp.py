@@ -87,9 +87,10 @@ def test_a_ucarp_that_runs_with_a_hook_is_found(inspect, own, option, tmp_path):
     shutil.copy("/bin/sh", tmp_path / "ucarp")
     found = {}
     for program in (str(tmp_path / "ucarp"), "/bin/sh"):
-        words = ["/usr/sbin/ucarp", "-c", "read line", "--interface=eth0", option % own[0]]
-        with subprocess.Popen(words, executable=program, stdin=subprocess.PIPE) as process:
+        words = ["/usr/sbin/ucarp", "-c", "echo runs; read line", "--interface=eth0", option % own[0]]
+        with subprocess.Popen(words, executable=program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             try:
+                assert process.stdout.readline() == b"runs\n"  # from execve(2) on, it has no words for a moment
                 found[program] = inspect()["users"] == [f"process {process.pid}"]
             finally:
                 process.kill()

@@ -49,7 +49,7 @@ def test_no_server_fills_the_nodes_memory(python: str, engine: str, attack: str)
     """The agent that keeps a lease is the last process that the kernel would end for want of memory."""
     protected, unprotected = (said(python, engine, attack, each) for each in ("yes", "no"))
     assert "cannot tell" in protected
-    assert int(protected.split()[0]) < 300 < int(unprotected.split()[0])
+    assert int(protected.split()[0]) < 300 < int(unprotected.split()[0]), (protected, unprotected)
 
 
 def test_nonsense_has_the_next_server_asked(python: str) -> None:
