@@ -64,14 +64,20 @@ class Watch:
         self.mask: set[int] = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGIO,))
         self._folders: list[int] = []
         self._max_age: int = config.state_max_age
-        self._absent = ""
+        self._absent: list[str] = []
         states, pins = folder_of(config.state_file), folder_of(config.pin_file)
         # The target of a link is in another folder.
         self._is_announced = self._request_signals(states, _CHANGED) and not _is_link(config.state_file)
         if pins != states and not self._request_signals(pins, _CHANGED):
             # rcronctl creates it with the first pin.
-            self._absent = pins
+            self._absent.append(pins)
             self._is_announced = self._request_signals(folder_of(pins[:-1]), _CREATED) and self._is_announced
+        vetoes = folder_of(config.agent_file("passive"))
+        if not _exists(vetoes):
+            # A node without rcron-agent.
+            self._absent.append(vetoes)
+        elif not self._request_signals(vetoes, _CREATED):
+            self._is_announced = False
 
     def _request_signals(self, path: str, events: int) -> bool:
         """Request SIGIO for what happens in a folder. Returns whether it will come."""
@@ -109,7 +115,7 @@ class Watch:
         if not self._is_announced or verdict.source != FILE or verdict.written is None:
             return INTERVAL
         # A new folder, perhaps in the place of one that was removed: what happens in it is not announced.
-        if not all(posix.fstat(fd).st_nlink for fd in self._folders) or (self._absent and _exists(self._absent)):
+        if not all(posix.fstat(fd).st_nlink for fd in self._folders) or any(map(_exists, self._absent)):
             return INTERVAL
         if verdict.state == ACTIVE and self._max_age:
             # It may have been refreshed by then. If not, it is stale.

@@ -496,6 +496,27 @@ def _why_claimed_in_vain(judged: Judgement, runs: list[Run]) -> str:
     return "its node died after the claim" if died else ""
 
 
+def _died_unanswered(judged: Judgement, runs: list[Run], wait: float) -> bool:
+    """Whether the active node died while it waited for a claim that a fault held up, and no other node was promoted in
+    the time that its own run of the tick waits."""
+    patience = judged.record.settings.claim_wait
+    for run in runs:
+        held_up = any(
+            fault.kind in MEMBER_KINDS or (fault.kind in AGENT_KINDS and fault.node == run.node)
+            for fault in judged.record.faults
+            if fault.begun <= run.begun <= fault.over + SERVES_AGAIN
+        )
+        if (
+            held_up
+            and run.left is None
+            and judged.lanes[run.node].ever(ACTIVE, run.begun, run.begun)
+            and _dies(judged, run.node, run.begun, run.begun + patience)
+        ):
+            others = [judged.lanes[other.node] for other in runs if other is not run]
+            return not any(lane.ever(ACTIVE, run.begun, run.begun + wait - SLACK) for lane in others)
+    return False
+
+
 def _is_stale_there(judged: Judgement, node: str, when: float) -> bool:
     """Whether a node whose clock is ahead takes its state for stale, and by that clock rightly."""
     record = judged.record
@@ -554,9 +575,12 @@ def _ticks(judged: Judgement, overlaps: list[Span], gaps: list[Span]) -> None:
         if settings.claim_wait and (why := _why_claimed_in_vain(judged, runs) or refused):
             judged.nowhere(kind, tick, begun, why)
             continue
+        wait = settings.takeover_wait if kind == "wait" else 0.0
+        if settings.claim_wait and wait and _died_unanswered(judged, runs, wait):
+            judged.nowhere(kind, tick, begun, "its node died while it waited for the claim")
+            continue
         if record.claimed(runs[0]):
             judged.broken(begun, f"tick {tick} of {kind} was run by nobody, and claimed by {record.claimed(runs[0])}")
-        wait = settings.takeover_wait if kind == "wait" else 0.0
         if not wait and any(run.left is None and _dies(judged, run.node, run.begun, record.end) for run in runs):
             judged.nowhere(kind, tick, begun, "died with its machine, before the job could speak")
             continue

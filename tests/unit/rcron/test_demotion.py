@@ -87,6 +87,19 @@ def test_a_state_that_goes_stale_ends_the_job(active: Any) -> None:
     assert " reason=stale " in active.log()[1]
 
 
+def test_a_veto_of_the_agents_ends_the_job_long_before_the_state_is_stale(active: Any) -> None:
+    """The node's folder is read-only, so nothing changes there."""
+    active.configure("on_demotion = terminate", "state_max_age = 8")
+    active.become("active")
+    job = Job(active, "touch {ready}; exec sleep 60")
+    time.sleep(0.5)  # it has looked at the state once more after it has started the job
+    pathlib.Path(settings.load(str(active.conf)).agent_file("passive")).touch()
+    seconds, status = job.end()
+    assert status == 143
+    assert seconds < 4
+    assert not any("reason=stale" in line for line in active.log())
+
+
 def test_an_active_state_that_is_refreshed_is_looked_at_no_oftener_than_it_could_be_stale(active: Any) -> None:
     active.configure("on_demotion = terminate", "state_max_age = 4")
     active.become("active")

@@ -497,6 +497,31 @@ def test_a_claim_that_was_found_too_late_is_no_run() -> None:
     assert story.judge().lost == {("plain", "claimed too late"): 1}
 
 
+@pytest.mark.parametrize(
+    ("hung", "promoted", "excused"), [(19.0, 25.2, True), (None, 25.2, False), (19.0, 21.2, False)]
+)
+def test_a_tick_whose_node_died_while_etcd_was_silent_is_lost_if_nobody_was_promoted_meanwhile(
+    hung: float | None, promoted: float, excused: bool
+) -> None:
+    story = claimed(Story(("node1", 0.0, promoted - 1.2), ("node2", promoted, END)))
+    for node in ("node1", "node2"):
+        run = story.run(node, "wait", 40)
+        run.started = run.ended = None
+        if node == "node1":
+            run.left = run.status = None
+        else:
+            story.relogs(run, "state=passive status=ignore")
+            run.left, run.status = run.begun + 3.05, 0
+    story.record.claims.pop(("wait", 40), None)
+    story.fails("node1", "machine killed", promoted - 1.2, promoted + 2)
+    if hung is not None:
+        story.fails("node3", "etcd hung", hung, promoted)
+    judged = story.judge()
+    told = any(text.startswith("tick 40 of wait was lost, though") for _when, text in judged.violations)
+    assert told is not excused
+    assert judged.lost.get(("wait", "its node died while it waited for the claim"), 0) == excused
+
+
 def test_a_run_that_the_ledger_does_not_have_is_told() -> None:
     story = claimed(Story())
     story.record.claims["plain", 40] = Claimed("node2", 0, False)
