@@ -32,7 +32,7 @@ from rcron.agent.engines import (
     text_of,
 )
 from rcron.agent.engines.distribution import module
-from rcron.agent.engines.limit import limited
+from rcron.agent.engines.limit import limited, start
 
 #: What an administrator runs once. The agent's role needs USAGE on the schema and the rights that GRANTS names.
 SCHEMA = """\
@@ -146,6 +146,36 @@ SELECT current_setting('server_version'), current_setting('synchronous_standby_n
   (SELECT count(*) FROM rcron.leases WHERE false), (SELECT count(*) FROM rcron.wanted WHERE false)"""
 
 
+class _Unheard:
+    """Has libpq's words go nowhere: until it has connected, it prints what a server says on standard error as it is.
+
+    A terminal would obey that, and the journal has no room for it beside what the agent itself says.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._kept = -1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._count:
+                self._kept = os.dup(2)
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), 2)
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._count -= 1
+            if not self._count:
+                os.dup2(self._kept, 2)
+                os.close(self._kept)
+
+
+_unheard = _Unheard()
+
+
 class PostgreSQL(Engine):
     """A database.
 
@@ -154,6 +184,7 @@ class PostgreSQL(Engine):
 
     Raises:
         ValueError: The library is not installed, or the connection string is not one.
+        OSError: There is no room for a thread.
     """
 
     keeps_leases = True
@@ -184,6 +215,7 @@ class PostgreSQL(Engine):
             os.environ.setdefault("KRB5CCNAME", "MEMORY:")  # for a server that asks for it
         self._options = {**{name: value for name, value in more.items() if value}, **given}
         self._local = threading.local()
+        start()
 
     def _run(self, statement: str, values: "tuple[Any, ...]" = ()) -> "tuple[int, list[tuple[Any, ...]]]":
         """Run a statement in a transaction of its own. Returns how many rows it concerns, and those that it returns."""
@@ -206,20 +238,15 @@ class PostgreSQL(Engine):
         return count, rows
 
     def _connect(self) -> Any:
-        """Connect. libpq gives each address its time, but psycopg2 has more to say to the server after that."""
+        """Connect. Nobody knows libpq's socket before that, nor while psycopg2 has more to say."""
         made: "list[Any]" = []
-
-        def make(*words: Any, **more: Any) -> Any:
-            made.append(self._extensions.connection.__new__(self._extensions.connection))
-            made[0].__init__(*words, **more)
-            return made[0]
 
         def connect(*paths: str) -> None:
             files = dict(zip(names, paths))
-            made.append(self._psycopg2.connect(connection_factory=make, **{**self._options, **files}))
+            made.append(self._psycopg2.connect(**{**self._options, **files}))
 
         names = [name for name in FILES if self._options.get(name, "").startswith("/")]
-        with limited(lambda: _descriptor(*made[:1]), CUT):
+        with limited(None, CUT), _unheard:
             http.with_files(connect, *[self._options[name] for name in names])
         return made[-1]
 
@@ -317,10 +344,10 @@ def engine(conf: AgentConf) -> Engine:
     return PostgreSQL(conf)
 
 
-def _descriptor(connection: Any = None) -> int:
+def _descriptor(connection: Any) -> int:
     """Return a connection's file descriptor, for another thread than its own; -1 if it has none."""
     try:
-        return -1 if connection is None else int(connection.fileno())
+        return int(connection.fileno())
     except Exception:  # it is closed: psycopg2 has an error of its own for that
         return -1
 

@@ -33,7 +33,7 @@ from rcron.agent.engines import (
     number_of,
 )
 from rcron.agent.engines.distribution import module
-from rcron.agent.engines.limit import limited
+from rcron.agent.engines.limit import limited, start
 
 #: After how many seconds a command's connection is cut: the library's own limit begins anew with each byte.
 CUT = 2 * ATTEMPT
@@ -121,10 +121,12 @@ class Redis(Engine):
 
     Raises:
         ValueError: The library is not installed, or an endpoint is not HOST:PORT.
+        OSError: There is no room for a thread.
     """
 
     def __init__(self, conf: AgentConf) -> None:
         self._redis = module("redis", "python3-redis")
+        start()
         self._prefix = conf.prefix
         secured = {
             "ssl": True,

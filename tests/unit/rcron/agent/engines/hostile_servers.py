@@ -7,6 +7,7 @@ became of one claim.
 """
 
 import contextlib
+import itertools
 import os
 import pathlib
 import resource
@@ -21,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[5]))
 
 from rcron.agent import http
 from rcron.agent.conf import AgentConf
-from rcron.agent.engines import Claim, Engine, EngineError, postgresql, redis
+from rcron.agent.engines import Claim, Engine, EngineError, limit, postgresql, redis
 
 #: After how many seconds the engine waits for ever: its limit is half a second here.
 PATIENCE = 3.5
@@ -40,14 +41,19 @@ def message(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("!I", len(body) + 4) + body
 
 
-def welcome(connection: socket.socket, style: bytes = b"ISO, MDY") -> None:
-    """Do as PostgreSQL does until it waits for a statement."""
+def greet(connection: socket.socket) -> None:
+    """Do as PostgreSQL does until it says whether a password is wanted."""
     while True:
         length, code = struct.unpack("!II", connection.recv(8, socket.MSG_WAITALL))
         if code == 3 << 16:
             break
         connection.sendall(b"N")  # neither TLS nor GSS
     connection.recv(length - 8, socket.MSG_WAITALL)
+
+
+def welcome(connection: socket.socket, style: bytes = b"ISO, MDY") -> None:
+    """Do as PostgreSQL does until it waits for a statement."""
+    greet(connection)
     said = {b"DateStyle": style, b"client_encoding": b"UTF8", b"in_hot_standby": b"off", b"server_version": b"15.1"}
     said[b"default_transaction_read_only"] = b"off"
     connection.sendall(message(b"R", bytes(4)) if style != b"gss" else message(b"R", struct.pack("!I", 7)))
@@ -71,6 +77,30 @@ def statement_hangs(connection: socket.socket) -> None:
 def asks_for_kerberos(connection: socket.socket) -> None:
     """Want a ticket instead of a password."""
     welcome(connection, b"gss")
+    time.sleep(60)
+
+
+def settings_without_end(connection: socket.socket) -> None:
+    """Name one setting after the other, and never say that a statement may come."""
+    greet(connection)
+    connection.sendall(message(b"R", bytes(4)))
+    for number in itertools.count():
+        connection.sendall(message(b"S", b"s%d\0" % number + b"x" * 29_000 + b"\0"))
+
+
+def one_setting_for_ever(connection: socket.socket) -> None:
+    """Name one setting again and again: there is always something to read, and nothing to keep."""
+    greet(connection)
+    connection.sendall(message(b"R", bytes(4)))
+    words = message(b"S", b"s\0x\0") * 1000
+    while True:
+        connection.sendall(words)
+
+
+def notices(connection: socket.socket) -> None:
+    """Say something before a statement may come."""
+    greet(connection)
+    connection.sendall(message(b"R", bytes(4)) + message(b"N", b"SNOTICE\0C00000\0M\033]0;seen\a\0\0"))
     time.sleep(60)
 
 
@@ -123,6 +153,18 @@ def served(attack: "Callable[[socket.socket], None]") -> int:
     return int(server.getsockname()[1])
 
 
+def leave_no_room() -> None:
+    """Have no thread of the limits' started any more: users have as many processes as there can be."""
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "limit":
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    threading.Thread.start = start  # type: ignore[method-assign]
+
+
 @contextlib.contextmanager
 def unlimited(*_: object) -> "Iterator[None]":
     """No limit, as there was none once."""
@@ -133,6 +175,8 @@ def engine_of(kind: str, port: int, more: str, ca_file: str) -> Engine:
     """The engine that asks."""
     conf = AgentConf("/etc/rcron/agent.conf")
     conf.ca_file = ca_file
+    # libpq's own limit holds if nothing comes for a moment, as it may be on a busy machine.
+    more += " connect_timeout=60" if kind == "postgresql" else ""
     if kind == "redis":
         conf.endpoints = f"127.0.0.1:{port}"
         return redis.Redis(conf)
@@ -146,12 +190,16 @@ def main(kind: str, attack: str, protected: str, more: str = "", ca_file: str = 
     if protected == "no":
         for module in (postgresql, redis):
             module.limited = unlimited
+        postgresql._unheard = contextlib.nullcontext()
         http.with_files = lambda what, *paths: what(*paths)
         if attack.endswith("without_end"):
             # A busy machine may leave the server's thread without time for longer than one read may take.
             redis.ATTEMPT = FILLING
     postgresql.CUT = redis.CUT = 0.5
     engine = engine_of(kind, served(globals()[attack]), more, ca_file)
+    leave_no_room()
+    if protected == "late":
+        limit._threads.clear()
     said: "list[str]" = []
 
     def claim() -> None:

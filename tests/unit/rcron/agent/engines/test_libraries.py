@@ -36,7 +36,12 @@ def said(python: str, *words: str, **environment: str) -> str:
 
 @pytest.mark.parametrize(
     ("engine", "attack"),
-    [("postgresql", "setup_hangs"), ("postgresql", "statement_hangs"), ("redis", "drips")],
+    [
+        ("postgresql", "one_setting_for_ever"),
+        ("postgresql", "setup_hangs"),
+        ("postgresql", "statement_hangs"),
+        ("redis", "drips"),
+    ],
 )
 def test_no_server_keeps_the_agent_waiting(python: str, engine: str, attack: str) -> None:
     """There are as many threads for claims as it takes to hang all of them."""
@@ -44,12 +49,36 @@ def test_no_server_keeps_the_agent_waiting(python: str, engine: str, attack: str
     assert said(python, engine, attack, "no").endswith("waits\n")
 
 
-@pytest.mark.parametrize(("engine", "attack"), [("postgresql", "rows_without_end"), ("redis", "string_without_end")])
+@pytest.mark.parametrize(
+    ("engine", "attack"),
+    [
+        ("postgresql", "settings_without_end"),
+        ("postgresql", "rows_without_end"),
+        ("redis", "string_without_end"),
+    ],
+)
 def test_no_server_fills_the_nodes_memory(python: str, engine: str, attack: str) -> None:
     """The agent that keeps a lease is the last process that the kernel would end for want of memory."""
     protected, unprotected = (said(python, engine, attack, each) for each in ("yes", "no"))
     assert "cannot tell" in protected
     assert int(protected.split()[0]) < 300 < int(unprotected.split()[0]), (protected, unprotected)
+
+
+@pytest.mark.parametrize(("engine", "attack"), [("postgresql", "statement_hangs"), ("redis", "nonsense")])
+def test_as_many_processes_as_there_can_be_keep_no_question_from_being_asked(
+    python: str, engine: str, attack: str
+) -> None:
+    """Whoever starts them would take the lease from this node."""
+    assert "start new thread" not in said(python, engine, attack, "yes")
+    assert "start new thread" in said(python, engine, attack, "late")
+
+
+def test_a_terminal_obeys_no_server_that_is_being_connected(python: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """libpq prints what that one says: on the terminal of root's `rcron-agent --check`, for one."""
+    said(python, "postgresql", "notices", "yes")
+    assert "\033" not in capfd.readouterr().err
+    said(python, "postgresql", "notices", "no")
+    assert "\033]0;seen" in capfd.readouterr().err
 
 
 def test_nonsense_has_the_next_server_asked(python: str) -> None:
