@@ -13,6 +13,7 @@ import math
 import os
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,6 +34,9 @@ SERVICE_PROPERTIES = (
 
 #: Variables that name files with code, which a program loads at its start: ld.so(8), gconv(5).
 LOADERS = ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "GCONV_PATH", "LOCPATH")
+
+#: Where programs and libraries are, and what they read: systemd binds other folders there for root's commands, too.
+_SYSTEM = re.compile("/(usr|bin|sbin|lib[0-9a-z]*|etc|opt)(/|$)")
 
 #: How one unit starts another: the properties that name the other.
 REQUIRES = ("Requires", "BindsTo", "Requisite")
@@ -121,8 +125,8 @@ class Service:
         start_limit: Seconds that a start may take; infinity for no limit.
         starters: Other units than timers that start it, each with the property that says so.
         followers: The units that need it to be started.
-        loaded: What decides what a program of its environment is, other than PATH: files of variables, and what the
-            dynamic loader loads; for each path the setting.
+        loaded: What decides what a program of its environment is, other than PATH: files of variables, what the dynamic
+            loader loads, and what is bound over a folder of the system; for each path the setting.
     """
 
     name: str
@@ -203,12 +207,13 @@ def timer(properties: dict[str, str]) -> Timer:
     )
 
 
-def service(properties: dict[str, str], others: dict[str, set[str]]) -> Service:
+def service(properties: dict[str, str], others: dict[str, set[str]], for_root: bool = True) -> Service:
     """Make a service out of its properties.
 
     Args:
         properties: As `blocks` returns them.
         others: What starts it: as `starters` returns it.
+        for_root: Whether its guard is run as root.
     """
     is_rooted = properties.get("RootDirectoryStartOnly") != "yes"
     is_made = properties.get("DynamicUser") == "yes"
@@ -223,7 +228,7 @@ def service(properties: dict[str, str], others: dict[str, set[str]]) -> Service:
         start_limit=seconds(properties.get("TimeoutStartUSec", "infinity")),
         starters=[f"{unit} ({', '.join(f'{each}=' for each in sorted(how))})" for unit, how in sorted(others.items())],
         followers=[unit for unit, how in sorted(others.items()) if how & set(REQUIRES)],
-        loaded=_loaded(properties),
+        loaded=_loaded(properties) if for_root else {},
     )
 
 
@@ -244,6 +249,9 @@ def _loaded(properties: dict[str, str]) -> dict[str, str]:
         name, _equals, value = word.partition("=")
         if name in LOADERS:
             found.update(dict.fromkeys(_places(name, value, properties), f"Environment={name}="))
+    for name, source, target in _binds(properties):
+        if target != source and _SYSTEM.match(os.path.normpath(target)):
+            found[source] = f"{name}="
     return found
 
 
@@ -263,12 +271,15 @@ def _places(name: str, value: str, properties: dict[str, str]) -> list[str]:
 
 def _mounts(properties: dict[str, str]) -> list[str]:
     found = [word.partition(":")[0] for word in properties.get("TemporaryFileSystem", "").split()]
+    return found + [target for _name, source, target in _binds(properties) if target != source]
+
+
+def _binds(properties: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield the setting, the source and the target of each of a service's binds."""
     for name in ("BindPaths", "BindReadOnlyPaths"):
         for word in properties.get(name, "").split():
             source, _colon, rest = word.lstrip("-").partition(":")
-            target = rest.partition(":")[0]
-            found += [target] if target and target != source else []
-    return found
+            yield name, source, rest.partition(":")[0] or source
 
 
 def starters(name: str, folders: tuple[str, ...]) -> dict[str, set[str]]:
@@ -421,7 +432,7 @@ class UserUnits:
             },
             "TimeoutStartUSec": last.get("TimeoutStartSec", last.get("TimeoutSec", default)),
         }
-        return service(properties, starters(name, self._folders))
+        return service(properties, starters(name, self._folders), for_root=False)
 
     def _settings(self, name: str) -> dict[str, list[str]]:
         """Return a unit's settings: each name with its values; an empty value takes back the ones before it."""

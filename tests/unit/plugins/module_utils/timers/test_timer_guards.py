@@ -424,6 +424,8 @@ def test_a_user_who_answers_in_his_managers_place_does_not_decide_how_much_memor
         ('Environment="A=b c" LD_LIBRARY_PATH=/usr/lib:{his}/lib', "Environment=LD_LIBRARY_PATH="),
         ("Environment=LD_LIBRARY_PATH=:/usr/lib\nWorkingDirectory=!{his}", "Environment=LD_LIBRARY_PATH="),
         ("Environment=LD_PRELOAD={his}/env\nWorkingDirectory=~", "Environment=LD_PRELOAD="),
+        ("BindPaths={his}:/usr/lib/python3.11:rbind", "BindPaths="),
+        ("BindReadOnlyPaths=-{his}/env:/srv/../etc/ld.so.preload:rbind /srv:/opt/app:rbind", "BindReadOnlyPaths="),
     ],
 )
 def test_no_service_is_guarded_whose_user_could_have_root_load_what_he_likes(
@@ -451,6 +453,7 @@ def test_no_service_is_guarded_whose_user_could_have_root_load_what_he_likes(
     [
         "Environment=LD_PRELOAD=libx.so LD_LIBRARY_PATH=$ORIGIN/lib:/usr/lib A=/tmp",
         "EnvironmentFiles=/etc/no (ignore_errors=yes)",
+        "BindPaths=/tmp:/srv/app:rbind /usr/share:/usr/share:rbind",
     ],
 )
 def test_what_only_root_decides_is_fine(shown: str) -> None:
