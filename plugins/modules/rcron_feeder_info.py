@@ -185,6 +185,10 @@ node:
       description: For V(heartbeat) and V(pacemaker), whether the daemons are started at boot.
       type: bool
       sample: true
+    enabled_before:
+      description: For V(pacemaker), whether they were before the role wrote the configuration, or are if it did not.
+      type: bool
+      sample: true
     error:
       description:
         - For V(heartbeat), V(keepalived) and V(patroni), which file of the configuration cannot be read, and why. Empty

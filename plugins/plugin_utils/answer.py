@@ -148,7 +148,8 @@ LOOKED_FOR = {"heartbeat": {"name": str, "ours": bool, "owners": _BY_NAME}}
 #: What it returns of some feeders.
 SEEN = {
     **dict.fromkeys(
-        """authkey backup enabled exists folder included managed ours perl running spoke unit untouched utf8""".split(),  # noqa: SIM905 - reads best word by word
+        """authkey backup enabled enabled_before exists folder included managed ours perl running spoke unit
+        untouched utf8""".split(),  # noqa: SIM905 - reads best word by word
         bool,
     ),
     **dict.fromkeys(

@@ -21,6 +21,9 @@ OPTIONS = {
 PROGRAMS = ("corosync", "pacemakerd", "cibadmin", "crm_resource", "crm_attribute")
 DAEMONS = ("corosync", "pacemaker")
 
+#: A line of the role's own corosync.conf, for the removal.
+NOT_AT_BOOT = "# Corosync and Pacemaker were not started at boot before."
+
 #: The cluster's configuration, as Pacemaker keeps it on the disk of each node.
 CIB = "/var/lib/pacemaker/cib/cib.xml"
 
@@ -40,10 +43,13 @@ def inspect(options: dict) -> dict:
     """
     managed = files.is_ours(options["corosync_conf"], options["mark"])
     known = nodes(options["corosync_conf"]) if managed else {}
+    enabled = all(map(systemd.is_enabled, DAEMONS))
+    lines = files.read_text(options["corosync_conf"]).splitlines() if managed else []
     return {
         "installed": all(map(programs.find, PROGRAMS)),
         "running": all(map(systemd.is_active, DAEMONS)),
-        "enabled": all(map(systemd.is_enabled, DAEMONS)),
+        "enabled": enabled,
+        "enabled_before": NOT_AT_BOOT not in lines if managed else enabled,
         "foreign": files.foreign([options["script"]], options["mark"]),
         "managed": managed,
         "nodes": known,

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import pathlib
 
+import jinja2
 import pytest
 from ansible_collections.rcron.cluster.plugins.module_utils.feeders import pacemaker
 from ansible_collections.rcron.cluster.plugins.module_utils.node import network, programs
 
 MARK = "# Written by Ansible"
+ROLE = pathlib.Path(__file__).parents[5] / "roles/rcron_pacemaker"
 
 
 @pytest.fixture
@@ -35,6 +38,7 @@ def test_a_node_without_a_cluster(inspect, monkeypatch):
         "installed": False,
         "running": False,
         "enabled": False,
+        "enabled_before": False,
         "foreign": [],
         "managed": False,
         "nodes": {},
@@ -73,6 +77,18 @@ def test_files_are_told_apart_by_the_mark(inspect, tmp_path):
     (tmp_path / "script").unlink()
     (tmp_path / "script").symlink_to("nowhere")
     assert inspect()["foreign"]
+
+
+@pytest.mark.parametrize("now", ["", "corosync pacemaker"])
+@pytest.mark.parametrize("before", [True, False])
+def test_the_role_s_own_file_says_how_it_was_at_boot(inspect, systemctl, tmp_path, before, now):
+    systemctl(active="", enabled=now)
+    assert inspect()["enabled_before"] == bool(now)
+    template = (ROLE / "templates/corosync.conf.j2").read_text()
+    node = {"enabled_before": before}
+    text = jinja2.Environment(trim_blocks=True, autoescape=False).from_string(template)  # noqa: S701 - no HTML
+    (tmp_path / "corosync_conf").write_text(text.render(__feeder_mark=MARK, __feeder_node=node, __feeder_hosts=[]))
+    assert inspect()["enabled_before"] == before
 
 
 def test_the_nodes_are_read_from_the_role_s_own_file(inspect, tmp_path):
