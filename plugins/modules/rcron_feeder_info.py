@@ -88,6 +88,11 @@ options:
     type: list
     elements: path
     default: []
+  clusters:
+    description:
+      - The folder of the files of C(rcron-agent)'s clusters, to find what the role has left there of clusters that are
+        gone.
+    type: path
 seealso:
   - module: rcron.cluster.rcron_info
 """
@@ -249,6 +254,13 @@ node:
           address or an empty string.
       type: dict
       sample: {eth0: 192.0.2.11, lo: 127.0.0.1}
+    left:
+      description:
+        - The files in O(clusters), other than O(files), that the role wrote for clusters whose C(rcron.conf) is gone.
+          Empty without O(clusters).
+      type: list
+      elements: str
+      sample: [/etc/rcron/agent.d/mail.conf]
     lacks:
       description: For V(wackamole), those of the directives that C(wackamole.conf) does not hold.
       type: list
@@ -393,8 +405,10 @@ node:
       sample: {on_start: /usr/bin/rcronctl feed patroni}
 """
 
+import glob
 import hashlib
 import os
+import re
 import stat
 from types import ModuleType
 
@@ -418,6 +432,7 @@ from ansible_collections.rcron.cluster.plugins.module_utils.node.files import (
     is_ours,
     printable,
     read_head,
+    read_text,
 )
 from ansible_collections.rcron.cluster.plugins.module_utils.node.programs import ProgramError
 from ansible_collections.rcron.cluster.plugins.module_utils.node.time_limit import TIME_LIMIT, TimeLimitError, within
@@ -448,6 +463,7 @@ def main() -> None:
             "files": {"type": "dict", "default": {}},
             "writes": {"type": "list", "elements": "path", "default": []},
             "compares": {"type": "list", "elements": "path", "default": []},
+            "clusters": {"type": "path"},
         },
         supports_check_mode=True,
     )
@@ -455,11 +471,13 @@ def main() -> None:
         node = look(module.params["feeder"], module.params["options"], TIME_LIMIT)
     except InspectionError as error:
         module.fail_json(msg=str(error))
-    for path, mark in module.params["files"].items():
-        node["foreign"] += [each for each in foreign([path], mark) if not is_ours(each, UNIT_MARK)]
+    for path, first in module.params["files"].items():
+        node["foreign"] += [each for each in foreign([path], first) if not is_ours(each, UNIT_MARK)]
     # For Patroni, the look has found the path.
     written = [*module.params["writes"], *module.params["files"], node.get("file")]
     node["exposed"] = next(filter(None, (exposed(path) for path in written if path)), "")
+    folder, mark = module.params["clusters"], module.params["options"]["mark"]
+    node["left"] = left(folder, mark, set(module.params["files"])) if folder else []
     found = {path: compared(path) for path in module.params["compares"]}
     node["compared"] = {path: words for path, words in found.items() if words}
     module.exit_json(changed=False, node=node)
@@ -494,6 +512,28 @@ def look(feeder: str, options: dict, time_limit: int) -> dict:
     except OSError as error:
         raise InspectionError(printable(f"{error.filename or feeder}: {error.strerror or error}")) from error
     return readable(answer)
+
+
+def left(folder: str, mark: str, wanted: set[str]) -> list[str]:
+    """Find what a role has left of clusters that are gone.
+
+    Args:
+        folder: That of rcron-agent's clusters.
+        mark: The first line of the role's own files.
+        wanted: The files of the clusters that the role has now.
+
+    Returns:
+        The role's other files there whose rcron.conf does not exist.
+    """
+    found = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.conf"))):
+        try:
+            conf = re.search('^conf = "([^"]*)"$', read_text(path), re.MULTILINE)
+        except OSError:
+            continue
+        if path not in wanted and is_ours(path, mark) and conf and not os.path.lexists(conf[1]):
+            found.append(path)
+    return found
 
 
 def compared(path: str) -> str:

@@ -158,7 +158,7 @@ SEEN = {
         str,
     ),
     **dict.fromkeys(
-        "groups instances lacks missing named_before notifies present silent there users".split(),  # noqa: SIM905 - likewise
+        "groups instances lacks left missing named_before notifies present silent there users".split(),  # noqa: SIM905 - likewise
         _TEXTS,
     ),
     **dict.fromkeys("interfaces owners peers theirs tls wanted".split(), _BY_NAME),  # noqa: SIM905 - likewise

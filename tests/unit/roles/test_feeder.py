@@ -322,6 +322,23 @@ def test_the_agent_goes_with_its_last_cluster(served, others):
     assert (stopped[:8], reread[:8]) == (("skipping", "changed:") if others else ("ok: [loc", "skipping"))
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_the_agent_forgets_a_cluster_that_is_gone(served, state):
+    gone = "/etc/rcron/agent.d/mail.conf"
+    ran = served(
+        {"roles": [ROLE]},
+        rcron_wackamole_state=state,
+        node={"lacks": NOT_NAMED if state == "absent" else NODE["lacks"], "left": [gone]},
+        others=[AGENT_FILE, gone],
+        changed=True,
+    )
+    assert ran.returncode == 0, ran.stdout
+    if state == "present":
+        assert f"item={gone})" in results(ran, "Have it forget clusters that are gone")
+    else:
+        assert {gone, AGENT_UNIT} <= set(removed(ran))
+
+
 @pytest.mark.parametrize("options", [("--check",), ()])
 def test_a_package_is_not_asked_for_in_check_mode(play, options):
     """Ansible's module for Debian's packages would fail on a host without python3-apt."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import time
@@ -193,7 +194,7 @@ def test_a_look_without_an_end_is_given_up(run, options, monkeypatch):
 def test_a_byte_that_is_not_utf8_is_shown(run, options, monkeypatch):
     answer = {"users": ["/etc/\udce4:1"], "times": {"\udce4": None}, "uid": 0}
     monkeypatch.setattr(rcron_feeder_info.ucarp, "inspect", lambda options: answer)
-    shown = {"users": ["/etc/\\xe4:1"], "times": {"\\xe4": None}, "uid": 0, "exposed": "", "compared": {}}
+    shown = {"users": ["/etc/\\xe4:1"], "times": {"\\xe4": None}, "uid": 0, "exposed": "", "left": [], "compared": {}}
     assert run(feeder="ucarp", options=options["ucarp"])["node"] == shown
 
 
@@ -224,3 +225,21 @@ def test_what_a_role_compares_is_described_by_mode_owner_and_content(run, option
     owner = f"{os.getuid()}:{os.stat(folder).st_gid}"
     digest = hashlib.sha256(b"conf = \xff\n").hexdigest()
     assert node["compared"] == {str(folder): f"0750 {owner}", str(file): f"0640 {owner} {digest}"}
+
+
+def test_the_role_s_own_files_of_clusters_that_are_gone_are_found(run, options, tmp_path):
+    folder, conf = tmp_path / "agent.d", tmp_path / "rcron.conf"
+    folder.mkdir()
+    conf.touch()
+    none = str(tmp_path / "none")
+    for name, mark, named in (
+        ("gone", MARK, none),
+        ("there", MARK, str(conf)),
+        ("wanted", MARK, none),
+        ("theirs", "# mine", none),
+    ):
+        (folder / f"{name}.conf").write_text(f"{mark}\nconf = {json.dumps(named)}\nfeeder = claim\n")
+    os.mkfifo(folder / "fifo.conf")
+    wanted = {str(folder / "wanted.conf"): MARK}
+    node = run(feeder="claim", options=options["claim"], files=wanted, clusters=str(folder))["node"]
+    assert node["left"] == [str(folder / "gone.conf")]
