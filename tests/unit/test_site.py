@@ -159,6 +159,17 @@ def test_two_active_hosts_are_refused_though_only_one_is_asked_for(root, site):
         assert not root.exists()
 
 
+@pytest.mark.parametrize("feeder_name", ["none", "mine"])
+def test_a_wrapper_that_is_as_it_should_be_is_not_sent_again(root, site, feeder_name):
+    """Only the feeder's name in rcron.conf differs, which site.yml sets if the inventory does not."""
+    assert site({"one": {}}).returncode == 0
+    done = site({"one": {"rcron_feeder_name": feeder_name}})
+    assert done.returncode == 0, done.stdout
+    said = done.stdout.partition(" : Install the wrapper, or take it away] ")[2].split("\n", 2)[1]
+    assert said == ("skipping: [one]" if feeder_name == "none" else "changed: [one]"), done.stdout
+    assert f"feeder_name = {feeder_name}\n" in (root / "one" / "etc" / "rcron.conf").read_text()
+
+
 def test_a_host_alone_knows_the_others_defaults(root, site):
     hosts = {"one": {}, "two": {}, "three": {"rcron_default_state": "active"}}
     assert site(hosts, "--limit", "one,two").returncode == 0
