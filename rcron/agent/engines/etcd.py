@@ -51,8 +51,12 @@ from rcron.agent.engines import (
 # Host names need it, later, when this process may not be allowed to read its module any more.
 codecs.lookup("idna")
 
-#: The longest answer, in bytes.
-MAX_BYTES = 1 << 23
+#: The longest answer, in bytes: its head; a body; and one with a page of the ledger or of keys.
+MAX_HEAD, MAX_BYTES, MAX_PAGE = 1 << 16, 1 << 18, 1 << 23
+
+#: How many objects, arrays, values and escapes an answer may have, which need up to 30 times the memory of their text.
+#: A page of the ledger, the longest honest answer, has 6 of them in each of its 1000 runs.
+MOST_MARKS = 20_000
 
 #: How much of an error of etcd's is repeated in the log, in characters.
 SHOWN = 500
@@ -113,24 +117,32 @@ class _InTime(io.RawIOBase):
         raw: The socket's own stream.
         connection: The socket.
         deadline: By `time.monotonic`.
+
+    Attributes:
+        left: How many more bytes may come.
     """
 
     def __init__(self, raw: io.RawIOBase, connection: socket.socket, deadline: float) -> None:
         self._raw = raw
         self._connection = connection
         self._deadline = deadline
+        self.left = MAX_HEAD
 
     def readable(self) -> bool:
         """See io.IOBase."""
         return True
 
     def readinto(self, buffer: Any) -> "int | None":
-        """See io.RawIOBase. Raises TimeoutError after the deadline."""
+        """See io.RawIOBase. Raises TimeoutError after the deadline, and if too much has come."""
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError(110, "no answer in time")
+        if self.left <= 0:
+            raise TimeoutError(110, "the answer is too long")
         self._connection.settimeout(left)
-        return self._raw.readinto(buffer)
+        count = self._raw.readinto(buffer)
+        self.left -= count or 0
+        return count
 
     def close(self) -> None:
         """See io.IOBase."""
@@ -139,11 +151,18 @@ class _InTime(io.RawIOBase):
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer that has to be there at a deadline, its headers included."""
+    """An answer that has to be there at a deadline, its headers included, and that is not too long."""
 
-    def __init__(self, connection: socket.socket, *words: Any, deadline: float, **more: Any) -> None:
+    def __init__(self, connection: socket.socket, *words: Any, deadline: float, most: int, **more: Any) -> None:
         super().__init__(connection, *words, **more)
-        self.fp = io.BufferedReader(_InTime(self.fp.detach(), connection, deadline))
+        self._limited = _InTime(self.fp.detach(), connection, deadline)
+        self._most = most
+        self.fp = io.BufferedReader(self._limited)
+
+    def begin(self) -> None:
+        """See http.client: read the head."""
+        super().begin()
+        self._limited.left += self._most
 
 
 class _Member:
@@ -159,7 +178,9 @@ class _Member:
             else http.client.HTTPConnection(host, port, timeout=ATTEMPT)
         )
 
-    def post(self, path: str, document: "dict[str, Any]", token: str, seconds: float) -> "dict[str, Any]":
+    def post(
+        self, path: str, document: "dict[str, Any]", token: str, seconds: float, most: int = MAX_BYTES
+    ) -> "dict[str, Any]":
         """Send a request. Raises EngineError, and the next request makes a new connection then."""
         headers = {"Content-Type": "application/json"}
         if token:
@@ -170,10 +191,11 @@ class _Member:
             self._connection.sock.settimeout(seconds)
         try:
             self._connection.request("POST", self._path + path, json.dumps(document), headers)
-            in_time = functools.partial(_Response, deadline=time.monotonic() + seconds)
+            in_time = functools.partial(_Response, deadline=time.monotonic() + seconds, most=most)
             self._connection.response_class = in_time  # type: ignore[assignment]
             response = self._connection.getresponse()
-            body = self._read(response)
+            # In pieces: a length that is said to be gigabytes would be asked for at once.
+            body = b"".join(iter(functools.partial(response.read, 65536), b""))
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise EngineError(f"{self.url}: {_why(error)}") from None
@@ -182,17 +204,9 @@ class _Member:
             raise
         return self._answer(response.status, body)
 
-    def _read(self, response: "http.client.HTTPResponse") -> bytes:
-        body = b""
-        while chunk := response.read(65536):
-            body += chunk
-            if len(body) > MAX_BYTES:
-                raise TimeoutError(110, "the answer is too long")
-        return body
-
     def _answer(self, status: int, body: bytes) -> "dict[str, Any]":
         try:
-            found = json.loads(body)
+            found = json.loads(_plain(body))
         except (ValueError, RecursionError):
             self._connection.close()
             raise EngineError(f"{self.url}: HTTP status {status}, and not JSON: is that etcd 3.4 or newer?") from None
@@ -266,27 +280,31 @@ class Etcd(Engine):
             members[index] = _Member(self._urls[index], self._context)
         return members[index]
 
-    def _call(self, path: str, document: "dict[str, Any]", seconds: float = ATTEMPT) -> "dict[str, Any]":
+    def _call(
+        self, path: str, document: "dict[str, Any]", seconds: float = ATTEMPT, most: int = MAX_BYTES
+    ) -> "dict[str, Any]":
         """Send a request to the member that answered last. Its failing has the next request sent to the next one."""
         index = self._preferred
         member = self._member(index)
         try:
-            return self._authorized(member, path, document, seconds)
+            return self._authorized(member, path, document, seconds, most)
         except EngineError:
             if self._preferred == index:
                 self._preferred = (index + 1) % len(self._urls)
             raise
 
-    def _authorized(self, member: _Member, path: str, document: "dict[str, Any]", seconds: float) -> "dict[str, Any]":
+    def _authorized(
+        self, member: _Member, path: str, document: "dict[str, Any]", seconds: float, most: int = MAX_BYTES
+    ) -> "dict[str, Any]":
         token = self._token
         if self._conf.user and not token:
             token = self._authenticate(member, "")
         try:
-            return member.post(path, document, token, seconds)
+            return member.post(path, document, token, seconds, most)
         except _AnswerError as error:
             if not self._conf.user or error.code != _UNAUTHENTICATED:
                 raise
-        return member.post(path, document, self._authenticate(member, token), seconds)
+        return member.post(path, document, self._authenticate(member, token), seconds, most)
 
     def _authenticate(self, member: _Member, refused: str) -> str:
         """Return a token other than the one that was refused. To make one takes etcd 70 ms, so it is kept."""
@@ -394,7 +412,7 @@ class Etcd(Engine):
         if before.isdecimal() and len(before) < 20 and int(before) > 0:
             request["max_create_revision"] = str(int(before) - 1)
         runs = []
-        for pair in self._pairs(self._call("/v3/kv/range", request, 3 * ATTEMPT)):
+        for pair in self._pairs(self._call("/v3/kv/range", request, 3 * ATTEMPT, MAX_PAGE)):
             key = self._parts(pair)
             if key is not None:
                 runs.append(run_of(key, _value(pair))._replace(cursor=text_of(pair.get("create_revision"))))
@@ -577,7 +595,8 @@ class Etcd(Engine):
 
         request = self._below("claims", cluster)
         while True:
-            found = self._call("/v3/kv/range", {**request, "keys_only": True, "limit": str(PAGE)}, 3 * ATTEMPT)
+            asked = {**request, "keys_only": True, "limit": str(PAGE)}
+            found = self._call("/v3/kv/range", asked, 3 * ATTEMPT, MAX_PAGE)
             pairs = self._pairs(found)
             for pair in pairs:
                 parts = self._parts(pair)
@@ -599,6 +618,14 @@ class Etcd(Engine):
 def engine(conf: AgentConf) -> Engine:
     """Return the engine. Raises OSError and ValueError for what conf names and cannot be used."""
     return Etcd(conf)
+
+
+def _plain(body: bytes) -> str:
+    """Return an answer's text. Raises ValueError for what etcd does not answer and would need far more memory."""
+    marks = sum(map(body.count, (b"[", b"{", b",", b"\\")))
+    if marks > MOST_MARKS or (len(body) > MAX_BYTES and b"\\" in body):
+        raise ValueError("an answer of too many parts")
+    return body.decode("ascii")
 
 
 def _json(value: "dict[str, Any]") -> str:

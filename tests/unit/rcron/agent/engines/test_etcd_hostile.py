@@ -8,9 +8,11 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,6 +22,16 @@ from rcron.agent.conf import AgentConf
 from rcron.agent.engines import Claim, EngineError, etcd
 
 CLAIM = Claim("c1", "root", "report", "1764320400", "t1", "node1", 1764320401)
+
+
+def hear(connection: socket.socket) -> None:
+    """Read a whole request: what is left of it would have the kernel take the answer back at the end (RST)."""
+    heard = b""
+    while piece := connection.recv(65536):
+        heard += piece
+        found = re.search(rb"(?is)\r\ncontent-length: *(\d+).*?\r\n\r\n(.*)", heard)
+        if found is not None and len(found[2]) >= int(found[1]):
+            return
 
 
 class Hostile:
@@ -37,7 +49,7 @@ class Hostile:
             try:
                 connection, _address = self._socket.accept()
                 with connection:
-                    connection.recv(65536)
+                    hear(connection)
                     for piece in self._pieces:
                         connection.sendall(piece)
                         time.sleep(self._pause)
@@ -72,9 +84,9 @@ def drip(begin: bytes) -> "Iterator[bytes]":
     return itertools.chain([begin], itertools.repeat(b"x"))
 
 
-def untimed(*words: Any, deadline: float, **more: Any) -> http.client.HTTPResponse:
+def untimed(*words: Any, deadline: float, most: int, **more: Any) -> http.client.HTTPResponse:
     """As answers were read once."""
-    del deadline
+    del deadline, most
     return http.client.HTTPResponse(*words, **more)
 
 
@@ -112,6 +124,60 @@ def test_an_answer_without_an_end_is_cut_off() -> None:
             server.engine.claim(CLAIM)
     finally:
         server.close()
+
+
+def needed(engine: etcd.Etcd) -> "tuple[int, str]":
+    """How many bytes of memory it takes to be answered with a page, and why it is not one; empty if it is."""
+    tracemalloc.start()
+    try:
+        engine.history("c1", "", "", 1000)
+        why = ""
+    except EngineError as error:
+        why = str(error)
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return peak, why
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+@pytest.mark.parametrize(
+    "body",
+    [b'{"kvs":[' + b"[]," * 300_000 + b"0]}", b'{"kvs":["' + b"x" * 900_000 + b'\\ud840\\udc00"]}'],
+    ids=["lists", "wide"],
+)
+def test_no_answer_needs_far_more_memory_than_it_has_bytes(
+    monkeypatch: pytest.MonkeyPatch, body: bytes, is_protected: bool
+) -> None:
+    """8 MiB of lists needed 227 MiB, and the units end an agent that takes too much: for all clusters of the node."""
+    monkeypatch.setattr(etcd, "ATTEMPT", 20.0)
+    if not is_protected:
+        monkeypatch.setattr(etcd, "_plain", bytes.decode)
+    server = Hostile([b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)])
+    peak, why = needed(server.engine)
+    server.close()
+    assert ("not JSON" in why) == is_protected
+    assert (peak < 4 * len(body)) == is_protected, peak
+
+
+def test_only_a_page_may_be_long() -> None:
+    """Several clusters' leases may be asked for at once."""
+    text = answer({"kvs": [{"key": "", "value": "x" * 2 * etcd.MAX_BYTES}]})
+    server = Hostile([text])
+    assert needed(server.engine)[1] == ""
+    with pytest.raises(EngineError, match="too long"):
+        server.engine.lease("c1")
+    server.close()
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_head_of_an_answer_is_long(monkeypatch: pytest.MonkeyPatch, is_protected: bool) -> None:
+    """Python takes 100 lines of 64 KiB, and copies them several times."""
+    if not is_protected:
+        monkeypatch.setattr(etcd, "MAX_HEAD", 1 << 30)
+    server = Hostile([b"HTTP/1.1 200 OK\r\n", *[b"X: " + b"x" * 65_000 + b"\r\n"] * 90, b"\r\n"])
+    assert ("too long" in needed(server.engine)[1]) == is_protected
+    server.close()
 
 
 def test_a_long_error_is_not_repeated_whole() -> None:
