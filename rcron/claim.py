@@ -5,8 +5,8 @@
 Imported only if a run is to be claimed. One run that a scheduler starts is a *fire*. What identifies it must be the
 same on every node and on no other run:
 
-- cron starts a job in the minute of its own clock, however wrong that is. The job's first process keeps that time, and
-  rcron, which may come after a `sleep`, finds that process above itself.
+- cron's daemon starts a process for an entry in the minute of its own clock, however wrong that is. That process keeps
+  the time, and rcron, which may come after a `sleep` or a slow PAM, finds it above itself.
 - systemd starts a timer's service in the minute of its own clock, too. $TRIGGER_TIMER_REALTIME_USEC does not say which:
   in a service that stays loaded it is the first trigger's for good (252 and 257; unit_start() in core/unit.c).
 - `--fire` names it, for schedulers that know it.
@@ -142,13 +142,13 @@ def identify(text: str, window: int) -> Fire:
         return Fire(f"+{token}", token, True)
     if own is None:
         return Fire(str(_minute(time.time())), _unique(), True)
-    first, cron = _first_process(own)
+    first, started, cron = _first_process(own)
     if first is not None:
-        if cron is not None and int(_wall(cron.ticks) // 60) * 60 == _minute(_wall(first.ticks)):
+        token = _token(first)
+        if cron is not None and int(_wall(cron.ticks) // 60) * 60 == _minute(started):
             # cron runs @reboot's jobs at its start, and others from the next minute on.
-            token = _token(first)
             return Fire(f"!{token}", token, False)
-        return Fire(str(_minute(_wall(first.ticks))), _token(first), True)
+        return Fire(str(_minute(started)), token, True)
     if b"TRIGGER_TIMER_REALTIME_USEC" in posix.environ:
         first = _services_first_process(own)
         token = _token(first)
@@ -210,12 +210,12 @@ def _is_at_boot() -> bool:
     return b"\nOnBootSec=" in text and b"\nOnCalendar=" not in text
 
 
-def _first_process(own: Process) -> "tuple[Process | None, Process | None]":
+def _first_process(own: Process) -> "tuple[Process | None, float, Process | None]":
     """Find the process above this one, or this one, that cron started for the entry.
 
     Returns:
-        That process, and cron's daemon, or None if /proc hides the daemon or it has ended; twice None if no cron
-        started this.
+        That process; when the entry was started, in seconds since the epoch; and cron's daemon, or None if /proc hides
+        it or it has ended. None, 0.0 and None if no cron started this.
     """
     at = own
     while at.parent > 0:
@@ -224,30 +224,35 @@ def _first_process(own: Process) -> "tuple[Process | None, Process | None]":
             # /proc is mounted with hidepid (proc(5)): a session that another user's process has begun is taken for
             # cron's. Process 1 starts services, not jobs, unless it is a cron that /proc shows.
             is_crons = at.parent > 1 and at.pid == at.session and _is_there(at.parent)
-            return (at, None) if is_crons else (None, None)
+            return (at, _wall(at.ticks), None) if is_crons else (None, 0.0, None)
         if above.name in _CRONS:
-            return at, _daemon(above)
+            started, daemon = _below_daemon(at, above)
+            return at, _wall(started.ticks), daemon
         at = above
-    return None, None
+    return None, 0.0, None
 
 
-def _daemon(cron: Process) -> "Process | None":
-    """Find cron's daemon.
+def _below_daemon(first: Process, cron: Process) -> "tuple[Process, Process | None]":
+    """Find what cron's daemon started for an entry.
+
+    In the entry's minute, it starts a process of its own name. That one opens the user's session, which may take
+    minutes (PAM, and a directory that does not answer), and then starts the shell.
 
     Args:
-        cron: the process of cron's name that started a job: the daemon, or its child.
+        first: the process that is not cron's own.
+        cron: the process of cron's name that started it: the daemon, or its child.
 
     Returns:
-        The daemon, or None if it has ended: its children outlive it, and started with their jobs. In a container it
-        may be process 1.
+        The daemon's child, which is `first` if nothing is between them; and the daemon. `first` and None if the daemon
+        has ended: its children outlive it, and started with their jobs. In a container it may be process 1.
     """
     daemon = cron
     while daemon.parent > 0:
         higher = process(daemon.parent)
         if higher is None or higher.name not in _CRONS:
             break
-        daemon = higher
-    return daemon if daemon is not cron or daemon.pid in (1, daemon.session) else None
+        first, daemon = daemon, higher
+    return first, daemon if daemon is not cron or daemon.pid in (1, daemon.session) else None
 
 
 def _is_there(pid: int) -> bool:

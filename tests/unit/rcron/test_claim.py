@@ -68,7 +68,17 @@ def test_crons_minute_is_the_fire_however_late_rcron_starts(monkeypatch: pytest.
 
 @pytest.mark.parametrize("offset", [0.0, 0.004, 59.2])
 def test_a_start_at_the_minute_belongs_to_it(monkeypatch: pytest.MonkeyPatch, offset: float) -> None:
-    Table(monkeypatch, process(300, "rcron", 200, MINUTE + offset), CHILD, CRON)
+    child = process(200, "cron", 100, MINUTE + offset)
+    Table(monkeypatch, process(300, "rcron", 200, MINUTE + offset), child, CRON)
+    assert claim.identify("", 0).key == str(MINUTE)
+
+
+@pytest.mark.parametrize("daemon", ["cron", "crond"])
+def test_a_session_that_cron_takes_a_minute_to_open_moves_no_fire(monkeypatch: pytest.MonkeyPatch, daemon: str) -> None:
+    """cron's daemon forks in the entry's minute; what it forks may wait for PAM before it starts the shell."""
+    leader = process(300, "sh", 200, MINUTE + 65)
+    child, top = process(200, daemon, 100, MINUTE + 1), process(100, daemon, 1, BOOT, session=100)
+    Table(monkeypatch, process(400, "rcron", 300, MINUTE + 66), leader, child, top)
     assert claim.identify("", 0).key == str(MINUTE)
 
 
@@ -394,7 +404,8 @@ def test_the_fire_is_from_before_the_wait_for_a_promotion(claiming: Any, agent: 
     assert run(claiming, "--fire", "1", "echo", "ran").stdout == ""
 
 
-def test_an_agent_that_is_killed_in_the_middle_of_an_answer_loses_no_claim(claiming: Any, agent: Any) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_an_agent_that_ends_in_the_middle_of_an_answer_loses_no_claim(claiming: Any, agent: Any, number: int) -> None:
     claiming.configure("claim = required", "claim_wait = 20")
     (agent.ledger / "slow").write_text("1.5")
     agent.start()
@@ -402,12 +413,22 @@ def test_an_agent_that_is_killed_in_the_middle_of_an_answer_loses_no_claim(claim
     until = time.monotonic() + 10
     while not agent.claims() and time.monotonic() < until:
         time.sleep(0.02)
-    agent.stop(signal.SIGKILL)
+    agent.stop(number)
     assert len(agent.claims()) == 1, "the engine has it, and nobody knows"
     (agent.ledger / "slow").unlink()
     agent.start()
     assert process.communicate(timeout=30)[0] == "ran\n"
     assert run(claiming, "--job", "report", "--fire", "1", "echo", "ran").stdout == ""
+
+
+def test_a_slow_engine_makes_runs_late_and_starts_each_once(claiming: Any, agent: Any) -> None:
+    claiming.configure("claim = required", "claim_wait = 60")
+    (agent.ledger / "slow").write_text("1")
+    agent.start()
+    words = ("--job", "report", "--fire", "1", "echo", "ran")
+    processes = [claiming.start(*words, start_new_session=True) for _node in range(6)]
+    assert [process.communicate(timeout=60)[0] for process in processes].count("ran\n") == 1
+    assert [process.returncode for process in processes] == [0] * 6
 
 
 def test_an_engine_that_comes_back_in_time_is_waited_for(claiming: Any, agent: Any) -> None:
