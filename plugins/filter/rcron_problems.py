@@ -9,11 +9,11 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping
-from statistics import median
 from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.rcron.cluster.plugins.plugin_utils import answer, table
+from ansible_collections.rcron.cluster.plugins.plugin_utils.clocks import certainly_off
 
 #: How many seconds two clocks may differ.
 CLOCKS = 1.0
@@ -485,17 +485,11 @@ def _agents_words(cluster: Info) -> str:
 
 
 def _clocks(hosts: Mapping[str, Info]) -> list[tuple[str, str]]:
-    offsets = {host: info["clock_offset"] for host, info in hosts.items() if "clock_offset" in info}
-    if len(offsets) < 2:
-        return []
-    middle = median(offsets.values())
-    found = []
-    for host, offset in offsets.items():
-        off = offset - middle
-        # Only what is certain: the request and its answer took some time.
-        if abs(off) - hosts[host]["clock_uncertainty"] > CLOCKS:
-            found.append((host, f"its clock is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the others"))
-    return found
+    known = {host: info for host, info in hosts.items() if "clock_offset" in info}
+    return [
+        (host, f"its clock is {abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the others")
+        for host, off in certainly_off(known, CLOCKS).items()
+    ]
 
 
 def rcron_problems(

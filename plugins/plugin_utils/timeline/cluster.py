@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from statistics import median
 
+from ..clocks import certainly_off
 from .history import MINUTE, History, Info, finite
 from .records import Band, Fault, Run, Timeline
 from .text import cut, shown
@@ -103,12 +104,7 @@ def _only_cluster(answers: Mapping[str, Info]) -> str:
 
 def _clocks(answers: Mapping[str, Info]) -> dict[str, float]:
     """Return by how many seconds each host's clock is certainly ahead of the median; 0 if that is not certain."""
-    middle = median(float(info["clock_offset"]) for info in answers.values())
-    offs = {name: float(info["clock_offset"]) - middle for name, info in answers.items()}
-    return {
-        name: off if abs(off) - float(answers[name]["clock_uncertainty"]) > CLOCKS else 0.0
-        for name, off in offs.items()
-    }
+    return {**dict.fromkeys(answers, 0.0), **certainly_off(answers, CLOCKS)}
 
 
 def _minute(run: Run) -> int:

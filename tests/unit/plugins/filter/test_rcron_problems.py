@@ -351,6 +351,16 @@ def test_a_clock_that_is_off_by_more_than_the_request_took(hosts):
     assert problems(hosts) == []
 
 
+def test_a_clock_is_not_off_because_the_others_answered_slowly(hosts):
+    """The modules of the others began late: nothing is known of their clocks that the first one's contradicts."""
+    for name in ("n2", "n3"):
+        hosts[name].update(clock_offset=12.6, clock_uncertainty=14.0)
+    assert problems(hosts) == []
+    for name in ("n2", "n3"):
+        hosts[name]["clock_uncertainty"] = 11.0
+    assert problems(hosts) == [("n1", "", "its clock is 12.5 s behind the others")]
+
+
 def test_the_table_is_aligned(hosts):
     of(hosts, "n3")["version"] = "9"
     hosts["a-long-name"] = {"unreachable": True}
