@@ -157,3 +157,20 @@ def test_the_agent_stays_while_it_serves_a_cluster(packages, host):
     assert ran.returncode == 1
     assert "has rcron-agent serve a cluster: disconnect the feeder" in ran.stderr
     assert subprocess.run(["sh", "-c", text, "sh", "1"], check=False).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs a package")
+def test_the_folder_of_another_user_stays_his(packages, tmp_path):
+    """Prometheus could not write any more, and everyone could look into a folder that was closed."""
+    folder = tmp_path / "var/lib/prometheus"
+    folder.mkdir(parents=True)
+    os.chown(folder, 65534, 65534)
+    folder.chmod(0o750)
+    options = ["--root", tmp_path, "--nodeps", "--noscripts", "--ignoreos", "--install"]
+    subprocess.run(["rpm", *options, packages[2]], check=True, capture_output=True)
+    assert (tmp_path / "usr/lib/systemd/system/rcron-metrics.timer").exists()
+    assert (folder.stat().st_uid, folder.stat().st_mode) == (65534, 0o40750)
+    script = ask(packages[2], "--queryformat", "%{POSTIN}").replace("/var", f"{tmp_path}/var")
+    assert subprocess.run(["sh", "-c", script, "sh", "2"], check=False, capture_output=True).stderr == b""
+    assert (folder / "node-exporter").is_dir()
+    assert (folder.stat().st_uid, folder.stat().st_mode) == (65534, 0o40750)
