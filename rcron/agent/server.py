@@ -37,12 +37,13 @@ PATIENCE = 5.0
 #: The longest of a claim's texts, in characters.
 MAX_TEXT = 256
 
-#: The most runs that one question for the ledger is answered with.
-MOST_RUNS = 1000
+#: The most runs that one question for the ledger is answered with: rcronctl history asks for so many.
+MOST_RUNS = 500
 
-#: How many such questions of one user, and of all users other than root, are answered at once.
+#: How many such questions of one user, and of all users other than root, are answered at once: the answers, of 1.7 MB
+#: each if the jobs have the longest names, may all wait to be read, and the unit's MemoryMax= is 64M.
 MOST_QUESTIONS = 2
-MOST_QUESTIONS_OF_ALL = 16
+MOST_QUESTIONS_OF_ALL = 8
 
 #: How many claims and ends one user other than root may report at once, and how many more each second. Whoever could
 #: fill the engine would keep everybody's jobs from running.

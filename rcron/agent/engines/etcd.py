@@ -55,7 +55,7 @@ codecs.lookup("idna")
 MAX_HEAD, MAX_BYTES, MAX_PAGE = 1 << 16, 1 << 18, 1 << 23
 
 #: How many objects, arrays, values and escapes an answer may have, which need up to 30 times the memory of their text.
-#: A page of the ledger, the longest honest answer, has 6 of them in each of its 1000 runs.
+#: A page of the ledger, the longest honest answer, has 6 of them in each of its 500 runs.
 MOST_MARKS = 20_000
 
 #: How much of an error of etcd's is repeated in the log, in characters.

@@ -70,7 +70,7 @@ def meant(line: bytes) -> tuple[Any, ...] | None:
     if word == "counts":
         return ("counted",) if fields.get("cluster") else None
     if word == "history":
-        limit = number(fields.get("limit", "100"), 1, 1000)
+        limit = number(fields.get("limit", "100"), 1, 500)
         is_plain = "".join(fields.get(name, "") for name in ("cluster", "job", "before")).isprintable()
         return ("asked",) if fields.get("cluster") and limit is not None and is_plain else None
     if word not in ("claim", "ended"):
