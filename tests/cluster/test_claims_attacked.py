@@ -51,7 +51,7 @@ for _turn in range(1000):
     connect()
 print("connected", flush=True)
 while time.monotonic() < end:
-    for words in (b"history\\0cluster=billing\\0job=\\0limit=1000\\0before=\\n", b"x" * 8000000):
+    for words in (b"history\\0cluster=billing\\0job=\\0limit=500\\0before=\\n", b"x" * 8000000):
         for _turn in range(20):
             with contextlib.suppress(OSError):
                 connect().sendall(words)
