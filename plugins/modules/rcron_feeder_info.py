@@ -93,6 +93,12 @@ options:
       - The folder of the files of C(rcron-agent)'s clusters, to find what the role has left there of clusters that are
         gone.
     type: path
+  complete:
+    description:
+      - Whether O(files) has all clusters of the role, so that what else it has left in O(clusters) is of clusters that
+        are gone, whether or not there is a C(rcron.conf).
+    type: bool
+    default: false
 seealso:
   - module: rcron.cluster.rcron_info
 """
@@ -256,8 +262,8 @@ node:
       sample: {eth0: 192.0.2.11, lo: 127.0.0.1}
     left:
       description:
-        - The files in O(clusters), other than O(files), that the role wrote for clusters whose C(rcron.conf) is gone.
-          Empty without O(clusters).
+        - The files in O(clusters), other than O(files), that the role wrote for clusters whose C(rcron.conf) is gone
+          or, with O(complete), for any. Empty without O(clusters).
       type: list
       elements: str
       sample: [/etc/rcron/agent.d/mail.conf]
@@ -464,6 +470,7 @@ def main() -> None:
             "writes": {"type": "list", "elements": "path", "default": []},
             "compares": {"type": "list", "elements": "path", "default": []},
             "clusters": {"type": "path"},
+            "complete": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -477,7 +484,7 @@ def main() -> None:
     written = [*module.params["writes"], *module.params["files"], node.get("file")]
     node["exposed"] = next(filter(None, (exposed(path) for path in written if path)), "")
     folder, mark = module.params["clusters"], module.params["options"]["mark"]
-    node["left"] = left(folder, mark, set(module.params["files"])) if folder else []
+    node["left"] = left(folder, mark, set(module.params["files"]), module.params["complete"]) if folder else []
     found = {path: compared(path) for path in module.params["compares"]}
     node["compared"] = {path: words for path, words in found.items() if words}
     module.exit_json(changed=False, node=node)
@@ -514,16 +521,17 @@ def look(feeder: str, options: dict, time_limit: int) -> dict:
     return readable(answer)
 
 
-def left(folder: str, mark: str, wanted: set[str]) -> list[str]:
+def left(folder: str, mark: str, wanted: set[str], is_complete: bool) -> list[str]:
     """Find what a role has left of clusters that are gone.
 
     Args:
         folder: That of rcron-agent's clusters.
         mark: The first line of the role's own files.
         wanted: The files of the clusters that the role has now.
+        is_complete: Whether it has no others.
 
     Returns:
-        The role's other files there whose rcron.conf does not exist.
+        The role's other files there: those whose rcron.conf does not exist, or all of them.
     """
     found = []
     for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.conf"))):
@@ -531,7 +539,8 @@ def left(folder: str, mark: str, wanted: set[str]) -> list[str]:
             conf = re.search('^conf = "([^"]*)"$', read_text(path), re.MULTILINE)
         except OSError:
             continue
-        if path not in wanted and is_ours(path, mark) and conf and not os.path.lexists(conf[1]):
+        is_gone = is_complete or (conf and not os.path.lexists(conf[1]))
+        if is_gone and path not in wanted and is_ours(path, mark):
             found.append(path)
     return found
 

@@ -344,7 +344,7 @@ def test_the_agent_forgets_a_cluster_that_is_gone(served, state):
     )
     assert ran.returncode == 0, ran.stdout
     if state == "present":
-        assert f"item={gone})" in results(ran, "Have it forget clusters that are gone")
+        assert f"item={gone})" in results(ran, "Have it forget clusters that have left")
     else:
         assert {gone, AGENT_UNIT} <= set(removed(ran))
 

@@ -227,7 +227,8 @@ def test_what_a_role_compares_is_described_by_mode_owner_and_content(run, option
     assert node["compared"] == {str(folder): f"0750 {owner}", str(file): f"0640 {owner} {digest}"}
 
 
-def test_the_role_s_own_files_of_clusters_that_are_gone_are_found(run, options, tmp_path):
+@pytest.mark.parametrize(("complete", "left"), [(False, ["gone"]), (True, ["gone", "there"])])
+def test_the_role_s_own_files_of_clusters_that_are_gone_are_found(run, options, tmp_path, complete, left):
     folder, conf = tmp_path / "agent.d", tmp_path / "rcron.conf"
     folder.mkdir()
     conf.touch()
@@ -241,5 +242,6 @@ def test_the_role_s_own_files_of_clusters_that_are_gone_are_found(run, options, 
         (folder / f"{name}.conf").write_text(f"{mark}\nconf = {json.dumps(named)}\nfeeder = claim\n")
     os.mkfifo(folder / "fifo.conf")
     wanted = {str(folder / "wanted.conf"): MARK}
-    node = run(feeder="claim", options=options["claim"], files=wanted, clusters=str(folder))["node"]
-    assert node["left"] == [str(folder / "gone.conf")]
+    given = {"files": wanted, "clusters": str(folder), "complete": complete}
+    node = run(feeder="claim", options=options["claim"], **given)["node"]
+    assert node["left"] == [str(folder / f"{name}.conf") for name in left]
