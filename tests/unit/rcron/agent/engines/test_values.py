@@ -64,6 +64,13 @@ def test_an_odd_answer_of_postgresql_s_is_one_that_can_be_passed_on(
         postgresql_that_answers(monkeypatch).claim(Claim("c1", "root", "a", "60", "t1", "node1", 1))
 
 
+@pytest.mark.parametrize("odd", [None, b"t", ["t"], 1.5, -3, True, 1 << 70])
+def test_an_odd_lease_of_postgresql_s_is_one_that_can_be_compared(monkeypatch: pytest.MonkeyPatch, odd: object) -> None:
+    """With the token of the agent that asks, and with its place in the order of preference."""
+    found = postgresql_that_answers(monkeypatch, odd, odd, 5, odd, 7).lease("c1")
+    assert found == Lease("", "", 5, 0, 7)
+
+
 def test_no_node_s_name_is_longer_than_any_node_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop that serves all clusters writes it, each time."""
     found = postgresql_that_answers(monkeypatch, "t2", "n" * 1_000_000, 5, 0, 7).lease("c1")
