@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Three nodes that are all active start each run once, while etcd's members, their network and the agents fail.
 
-A run is a job's minute by cron, or what --fire says: a ticker on each node starts one every other second. The oracle is
-the count of each run on all nodes: never more than one, and one unless nobody could claim it.
+A run is a job's minute by cron or by a timer, or what --fire says: a ticker on each node starts one every other second.
+The oracle is the count of each run on all nodes: never more than one, and one unless nobody could claim it.
 """
 
 import collections
@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from nodes import Cluster, Node
+from nodes import Cluster, Node, stay_clear_of_minute
 from waiting import wait_until
 
 from tests.cluster.measurement import report
@@ -26,6 +26,16 @@ BACK = 8
 #: An entry that sleeps before it asks: its run is the minute in which cron started it.
 SLEEPS = 8
 SLEPT = f"* * * * * root sleep {SLEEPS}; /usr/bin/rcron --job slept /usr/local/bin/mark slept"
+
+#: Services that a timer starts at once and in each minute: one runs its job with rcron, and the other asks first.
+#: systemd names the first of these triggers in all runs.
+TIMER = "[Timer]\nOnActiveSec=1ms\nOnCalendar=minutely\nAccuracySec=100ms\n"
+SERVICES = {
+    "timed": "ExecStart=/usr/bin/rcron --job timed /usr/local/bin/mark timed",
+    "asked": "ExecCondition=+/usr/bin/rcronctl guard %n\nExecStopPost=-+/usr/bin/rcronctl guard --ended %n\n"
+    "ExecStart=/usr/local/bin/mark asked",
+}
+TIMERS = " ".join(f"{name}.timer" for name in SERVICES)
 
 #: Says 1 on the node whose member of etcd leads.
 IS_LEADER = """\
@@ -143,6 +153,12 @@ def excused(cluster: Cluster) -> "dict[str, list[Span]]":
     everywhere(cluster, "rcronctl set active; : >/var/log/mark")
     everywhere(cluster, f"echo '{SLEPT}' >/etc/cron.d/slept")
     everywhere(cluster, f"cat >/usr/local/bin/ticker <<'END'\n{TICKER}END\nchmod 755 /usr/local/bin/ticker")
+    for name, lines in SERVICES.items():
+        unit = f"/etc/systemd/system/{name}"
+        everywhere(cluster, f"printf '[Service]\\nType=oneshot\\n%s\\n' '{lines}' >{unit}.service")
+        everywhere(cluster, f"printf '{TIMER}' >{unit}.timer")
+    stay_clear_of_minute()
+    everywhere(cluster, f"systemctl daemon-reload; systemctl start {TIMERS}")
     began = time.time()
     everywhere(cluster, "systemd-run --quiet --unit=ticker /usr/local/bin/ticker")
     time.sleep(4)
@@ -151,7 +167,15 @@ def excused(cluster: Cluster) -> "dict[str, list[Span]]":
     time.sleep(3)
     three.run("systemctl kill --signal=KILL rcron-claims")
     time.sleep(3)
-    lose_a_leader(cluster, "systemctl kill --signal=STOP etcd", 7, "systemctl kill --signal=CONT etcd")
+    # Without a leader claims wait for their answers, and are in etcd's queue when their agents end.
+    stopped = leader(cluster)
+    stopped.run("systemctl kill --signal=STOP etcd")
+    time.sleep(2)
+    three.run("systemctl restart --no-block rcron-claims")
+    for node in (one, two):
+        node.run("systemctl kill --signal=KILL rcron-claims")
+    time.sleep(5)
+    stopped.run("systemctl kill --signal=CONT etcd")
     time.sleep(3)
     cut_off_a_leader(cluster, 10)
     for node in cluster.nodes:
@@ -175,7 +199,7 @@ def excused(cluster: Cluster) -> "dict[str, list[Span]]":
     )
     time.sleep(max(0.0, minute + 3 - time.time()))
     # The last jobs sleep while cron's daemon ends, as in an upgrade of cron: their runs are that minute's all the same.
-    everywhere(cluster, "rm /etc/cron.d/slept; systemctl stop cron")
+    everywhere(cluster, f"rm /etc/cron.d/slept; systemctl stop cron {TIMERS}")
     ended = time.time()
     time.sleep(SLEEPS + WAIT + 3)
     return {"no quorum": [no_quorum], "all": [Span(began), Span(ended)]}
@@ -201,7 +225,7 @@ def test_each_run_is_started_unless_nobody_can_claim_it(cluster: Cluster, excuse
         if not no_quorum.covers(60 * minute)
     ]
     assert minutes
-    for job in ("plain root", "slept root", "unnamed root", "unnamed alice"):
+    for job in ("plain root", "slept root", "unnamed root", "unnamed alice", *(f"{name} root" for name in SERVICES)):
         assert {minute: found[job, minute] for minute in minutes} == dict.fromkeys(minutes, 1), job
     report(
         f"{len(wanted)} ticks, {len(missing)} of them nowhere, and {len(minutes)} minutes of cron on three active nodes"
@@ -228,3 +252,59 @@ def test_every_node_has_the_same_history(cluster: Cluster, excused: "dict[str, l
     # An ordinary user sees his own only.
     own = cluster.nodes[0].run("su -s /bin/sh alice -c '/usr/bin/rcronctl history --since 1h --json'")
     assert {json.loads(line)["user"] for line in own.splitlines()} == {"alice"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_started_by_hand_is_the_run_of_its_minute(
+    cluster: Cluster, excused: "dict[str, list[Span]]", name: str
+) -> None:
+    """docs/timers.md: it is skipped if that minute's run is claimed already, whatever has started that."""
+    stay_clear_of_minute()
+    now = int(time.time() // 60)
+    for node in (*cluster.nodes, *cluster.nodes):
+        node.run(f"systemctl start {name}.service")
+    found = {minute: count for (job, minute), count in marks(cluster).items() if job == f"{name} root"}
+    assert max(found) >= now
+    assert set(found.values()) == {1}, found
+
+
+#: A run that all nodes start, and that waits for a promotion.
+HANDED = """\
+systemd-run --quiet --collect --unit=handed \
+    /usr/bin/rcron --takeover-wait 120 --job handed --fire {fire} /usr/local/bin/mark handed {fire}
+"""
+
+
+def hand_over(cluster: Cluster, fire: int, *states: "tuple[str, str, str]") -> int:
+    """Start a run, and change the nodes' states meanwhile. Returns how often it ran."""
+    for step, words in enumerate((*states, ("active",) * 3)):
+        for node, state in zip(cluster.nodes, words):
+            node.run(f"rcronctl set {state}")
+        if not step:
+            everywhere(cluster, HANDED.format(fire=fire))
+            time.sleep(1)
+        time.sleep(1)
+    everywhere(cluster, "while systemctl is-active --quiet handed; do sleep 0.2; done")
+    return marks(cluster)["handed root", fire]
+
+
+def test_a_hand_over_costs_no_run_and_doubles_none(cluster: Cluster) -> None:
+    """With takeover_wait. Without claims, the successor repeats what its predecessor has run."""
+    now = int(time.time())
+    seen_by_both = [("active", "passive", "passive"), ("passive", "active", "passive")]
+    assert hand_over(cluster, now, *seen_by_both) == 1
+    seen_by_none = [("passive", "passive", "passive"), ("passive", "passive", "active")]
+    assert hand_over(cluster, now + 1, *seen_by_none) == 1
+
+
+def test_a_run_that_dies_with_its_node_is_shown_as_such_and_not_run_again(cluster: Cluster) -> None:
+    fire = int(time.time())
+    rcron = f"/usr/bin/rcron --job dies --fire {fire} -c"
+    first, second = cluster.nodes[:2]
+    first.run(f"systemd-run --quiet --collect --unit=dies {rcron} '/usr/local/bin/mark dies {fire}; sleep 600'")
+    wait_until(lambda: marks(cluster)["dies root", fire], "the job runs", 60)
+    first.run("systemctl kill --signal=KILL dies")
+    second.run(f"{rcron} '/usr/local/bin/mark dies {fire}'")
+    assert marks(cluster)["dies root", fire] == 1
+    for node in cluster.nodes:
+        assert "no end known" in node.run("rcronctl history --job dies --unfinished")
