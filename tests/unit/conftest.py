@@ -16,6 +16,8 @@ import time
 import pytest
 from hypothesis import settings
 
+from tests.unit import playbooks
+
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -85,23 +87,9 @@ def run_playbook(
     playbook: pathlib.Path, path: str = os.environ["PATH"], *options: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a playbook on this machine under the collection of this checkout."""
-    programs = pathlib.Path(sys.executable).parent
     interpreter = f"ansible_python_interpreter={sys.executable}"
-    return subprocess.run(
-        [programs / "ansible-playbook", "-i", "localhost,", "-c", "local", "-e", interpreter, playbook.name, *options],
-        cwd=playbook.parent,
-        env={
-            **os.environ,
-            "PATH": f"{programs}:{path}",
-            "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"),
-            "ANSIBLE_LOCAL_TEMP": str(playbook.parent / "tmp"),
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["-i", "localhost,", "-c", "local", "-e", interpreter, playbook.name, *options]
+    return playbooks.run(words, cwd=playbook.parent, PATH=f"{pathlib.Path(sys.executable).parent}:{path}")
 
 
 @pytest.fixture
@@ -163,27 +151,12 @@ def playbook_here(tmp_path):
         variables |= {"ansible_become": False, "rcron_bin_dir": str(tmp_path)}
         hosts = {"node1": {}, "gone": {"ansible_connection": "gone"}}
         (tmp_path / "inventory.json").write_text(json.dumps({"rcron": {"hosts": hosts, "vars": variables}}))
-        return subprocess.run(
-            [
-                pathlib.Path(sys.executable).parent / "ansible-playbook",
-                f"--inventory={tmp_path / 'inventory.json'}",
-                f"rcron.cluster.{playbook}",
-                *words,
-            ],
+        return playbooks.run(
+            [f"--inventory={tmp_path / 'inventory.json'}", f"rcron.cluster.{playbook}", *words],
             cwd=tmp_path / "here",
-            env={
-                **os.environ,
-                "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"),
-                "ANSIBLE_CONNECTION_PLUGINS": str(tmp_path / "connection"),
-                "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
-                "ANSIBLE_NOCOLOR": "1",
-                "PATH": f"{journal.parent}:{os.environ['PATH']}",
-                "PWD": str(tmp_path / "here"),
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
+            ANSIBLE_CONNECTION_PLUGINS=str(tmp_path / "connection"),
+            PATH=f"{journal.parent}:{os.environ['PATH']}",
+            PWD=str(tmp_path / "here"),
         )
 
     return run

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
+
+from tests.unit import playbooks
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 PLAYBOOKS = sorted(path.stem for path in (CHECKOUT / "playbooks").glob("[!_]*.yml"))
@@ -36,21 +37,8 @@ def play(tmp_path):
             "empty": {"hosts": {}},
         }
         (tmp_path / "inventory.json").write_text(json.dumps(groups))
-        programs = pathlib.Path(sys.executable).parent
-        environment = {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"),
-            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
-            "ANSIBLE_NOCOLOR": "1",
-        }
-        return subprocess.run(
-            [programs / "ansible-playbook", "-i", tmp_path / "inventory.json", f"rcron.cluster.{playbook}", *options],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = ["-i", str(tmp_path / "inventory.json"), f"rcron.cluster.{playbook}", *options]
+        return playbooks.run(words, cwd=tmp_path)
 
     return run
 

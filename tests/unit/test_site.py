@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+from tests.unit import playbooks
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the role rcron wants root")
 
@@ -46,25 +46,8 @@ def site(tmp_path, root):
         (tmp_path / "path").mkdir(exist_ok=True)
         (tmp_path / "path" / "crontab").write_text("#!/bin/sh\nexit 1\n")
         (tmp_path / "path" / "crontab").chmod(0o755)
-        return subprocess.run(
-            [
-                pathlib.Path(sys.executable).parent / "ansible-playbook",
-                f"--inventory={tmp_path / 'inventory.json'}",
-                f"rcron.cluster.{playbook}",
-                *options,
-            ],
-            env={
-                **os.environ,
-                "PATH": f"{tmp_path / 'path'}:{os.environ['PATH']}",
-                "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"),
-                "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
-                "ANSIBLE_NOCOLOR": "1",
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = [f"--inventory={tmp_path / 'inventory.json'}", f"rcron.cluster.{playbook}", *options]
+        return playbooks.run(words, cwd=tmp_path, PATH=f"{tmp_path / 'path'}:{os.environ['PATH']}")
 
     return run
 

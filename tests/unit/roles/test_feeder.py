@@ -6,15 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pathlib
 import re
 import stat
-import subprocess
-import sys
 
 import jinja2
 import pytest
+
+from tests.unit import playbooks
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -413,20 +412,7 @@ def test_a_host_outside_the_limit_is_asked_and_one_that_is_down_keeps_its_addres
         ],
     }
     (tmp_path / "play.yml").write_text(json.dumps([content]))
-    ran = subprocess.run(
-        [pathlib.Path(sys.executable).parent / "ansible-playbook", "-i", "hosts.json", "play.yml", "--limit", "one"],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"),
-            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = playbooks.run(["-i", "hosts.json", "play.yml", "--limit", "one"], cwd=tmp_path)
     assert ran.returncode == (0 if is_known else 2), ran.stdout
     assert ("192.0.2.1 192.0.2.2 192.0.2.3" in ran.stdout) == is_known
     refused = "one: three cannot be asked for the address now, and no earlier deployment has noted it here"
