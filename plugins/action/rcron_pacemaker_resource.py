@@ -12,5 +12,5 @@ class ActionModule(Normal):
     """Runs the module, as any module is run."""
 
     def run(self, tmp: str | None = None, task_vars: dict | None = None) -> dict:
-        """Return the module's result without facts."""
-        return answer.without_facts(super().run(tmp, task_vars))
+        """Return the module's result without facts, and with nothing that a terminal obeys: its steps are printed."""
+        return answer.plain(answer.without_facts(super().run(tmp, task_vars)))

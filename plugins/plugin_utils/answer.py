@@ -200,6 +200,9 @@ COMMON = frozenset(
     warnings""".split()  # noqa: SIM905 - reads best word by word
 )
 
+#: The most refusals of one host: the playbooks repeat a task for each.
+MOST_REFUSALS = 100
+
 #: The greatest time, in seconds: some three thousand years.
 LATEST = 1e11
 
@@ -293,6 +296,8 @@ def examined(result: Mapping[str, Any]) -> dict[str, Any]:
     """
     kept = without_facts(result)
     wrong = mismatch(kept, {name: shape for name, shape in WRAPPER.items() if name in kept})
+    if wrong is None and len(kept.get("refusals", ())) > MOST_REFUSALS:
+        wrong = f"refusals has more than {MOST_REFUSALS} items"
     if wrong is None:
         return kept
     return {

@@ -105,6 +105,21 @@ def test_every_question_to_a_host_has_a_time_limit() -> None:
     assert checked > 20
 
 
+def test_no_fact_of_a_host_s_is_taken_for_a_time_limit_of_changes() -> None:
+    """A play's variables go before facts."""
+    limited = [
+        play
+        for path in sorted(CHECKOUT.glob("playbooks/*.yml"))
+        for play in yaml.safe_load(path.read_text())
+        if "timeout" in play
+    ]
+    for play in limited:
+        assert play["timeout"] == "{{ __rcron_patience_for_changes }}", play["name"]
+        limits = [play["vars"][f"__rcron_patience_for_{what}"] for what in ("answers", "changes")]
+        assert limits == [300, 3600], play["name"]
+    assert len(limited) == 5
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_variables_carry_their_roles_name(role: str) -> None:
     # The wrapper's own variables (rcron_conf, rcron_group) are everybody's.

@@ -12,26 +12,32 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.unit import playbooks
+
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 
-#: The host's "Python": it prints the answer for the module that it is to run, or the answer for any.
+#: The host's "Python": it prints the answer for the module that it is to run, or the answer for any. What was sent with
+#: the module is kept if the host has a folder for it.
 INTERPRETER = """\
 #!/bin/sh
 module=${1##*/AnsiballZ_}
+if [ -d "$0.sent" ]; then
+    for file in "${1%/*}"/* "${1%/*}"/.[!.]*; do
+        case $file in *.py | *\\*) ;; *) cp "$file" "$0.sent/$$.${file##*/}" ;; esac
+    done
+fi
 cat "$0.${module%.py}" 2>/dev/null || cat "$0.any"
 """
 
@@ -55,38 +61,35 @@ class Cluster:
         for module, answer in answers.items():
             text = answer if isinstance(answer, str) else json.dumps(answer)
             pathlib.Path(f"{program}.{module}").write_text(text)
+        pathlib.Path(f"{program}.sent").mkdir(exist_ok=True)
         self.hosts[name] = {"ansible_python_interpreter": str(program), **(variables or {})}
 
+    def sent(self, name: str) -> str:
+        """All files that were sent to a host."""
+        files = sorted((self.folder / f"{name}.sent").iterdir())
+        return "".join(file.read_bytes().decode("utf-8", "replace") for file in files)
+
     def play(
-        self, playbook: str, *options: str, timeout: float | None = None, **environment: str
+        self,
+        playbook: str,
+        *options: str,
+        timeout: float | None = None,
+        others: tuple[str, ...] = (),
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a playbook of the collection's on these hosts."""
+        """Run a playbook of the collection's, or one at a path, on these hosts. others: which are of another group."""
         variables = {"ansible_connection": "local", "ansible_become": False, "rcron_feeder": "none"}
-        inventory = {"rcron": {"hosts": self.hosts, "vars": variables}}
-        (self.folder / "inventory.json").write_text(json.dumps(inventory))
-        return subprocess.run(
-            [
-                pathlib.Path(sys.executable).parent / "ansible-playbook",
-                f"--inventory={self.folder / 'inventory.json'}",
-                f"rcron.cluster.{playbook}",
-                *options,
-            ],
-            cwd=self.folder,
-            env={
-                **os.environ,
-                "PWD": str(self.folder),
-                "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build"),
-                "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
-                "ANSIBLE_NOCOLOR": "1",
-                **environment,
+        groups = {
+            "others": {"hosts": {name: self.hosts[name] for name in others}, "vars": variables},
+            "rcron": {
+                "hosts": {name: self.hosts[name] for name in self.hosts if name not in others},
+                "vars": variables,
             },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            check=False,
-            timeout=timeout,
-        )
+        }
+        (self.folder / "inventory.json").write_text(json.dumps({"all": {"children": groups}}))
+        words = [f"--inventory={self.folder / 'inventory.json'}"]
+        words += [playbook if "/" in playbook else f"rcron.cluster.{playbook}", *options]
+        return playbooks.run(words, cwd=self.folder, timeout=timeout, PWD=str(self.folder), **environment)
 
     def template(self, number: int = 0) -> str:
         """What makes the canary where it is evaluated as a template, an expression, or a shell's words."""
@@ -441,37 +444,50 @@ def test_a_check_that_fails_ends_a_removal_before_anything_is_changed(cluster):
     assert "Take the prefixes out of the crontabs" not in ran.stdout
 
 
+def names(ran: subprocess.CompletedProcess[str], host: str) -> bool:
+    """Whether an error names the host: one of its own, and not that another one's has ended the run."""
+    own = rf"^(fatal|failed): \[{host}\](?!.*the check above has failed)"
+    return re.search(own, ran.stdout, re.MULTILINE) is not None
+
+
+#: What goes through, by itself, if all that such a host has said is that all is well.
+GO_THROUGH = ("facts", "library")
+
+
 @pytest.mark.parametrize("playbook", ["site", "remove"])
-def test_a_deployment_or_removal_ends_with_an_error_that_names_the_host(cluster, playbook):
-    """Or goes through, where all that the host has said is that all is well."""
-    entries = {"rcron_crontab_entries": [{"user": "root", "entries": [{"job": "a"}]}]}
-    for name, answers in site_answers(cluster).items():
-        if playbook == "remove" and name not in ("lists", "garbage", "silent", "library", "facts"):
-            continue  # it has less to ask
-        one = Cluster(cluster.folder)
-        one.add(name, {**entries, "rcron_on_demotion": "terminate"}, **answers)
-        ran = one.play(playbook, "--diff")
-        harmless(one, ran)
-        assert ran.returncode == 0 or re.search(rf"^(fatal|failed): \[{name}\]", ran.stdout, re.MULTILINE), ran.stdout
-        if playbook == "site" and name not in ("facts", "library"):
-            assert ran.returncode != 0, name
+@pytest.mark.parametrize("alone", [(), *((name,) for name in GO_THROUGH)])
+def test_a_deployment_or_removal_ends_with_an_error_that_names_the_host(cluster, playbook, alone):
+    """All that are wrong fail in one task."""
+    entries = {"rcron_crontab_entries": [{"user": "root", "entries": [{"job": "a"}]}], "rcron_on_demotion": "terminate"}
+    all_answers = site_answers(cluster)
+    wrong = all_answers.keys() - set(GO_THROUGH) if playbook == "site" else {"lists", "garbage", "silent"}
+    for name in alone or sorted(wrong):
+        cluster.add(name, entries, **all_answers[name])
+    ran = cluster.play(playbook, "--diff")
+    harmless(cluster, ran)
+    if alone:
+        assert ran.returncode == 0 or names(ran, *alone), ran.stdout
+    else:
+        assert ran.returncode != 0
+        assert [name for name in cluster.hosts if not names(ran, name)] == [], ran.stdout
 
 
-@pytest.mark.parametrize(
-    "feeders", [7, [7], "x", [{"feeder": ["heartbeat"], "paths": [], "others": []}], [{"feeder": "heartbeat"}]]
-)
-def test_odd_feeders_of_before_are_an_error_that_names_the_host(cluster, feeders):
+#: What the modules' answer names for feeders of before.
+ODD_FEEDERS = [7, [7], "x", [{"feeder": ["heartbeat"], "paths": [], "others": []}], [{"feeder": "heartbeat"}]]
+
+
+@pytest.mark.parametrize("playbook", ["site", "remove"])
+def test_odd_feeders_of_before_are_an_error_that_names_the_host(cluster, playbook):
     """They are what an include is repeated for, whose errors name none."""
-    for name, more in (("odd", {"feeders": feeders}), ("well", {})):
+    odd = {f"odd{number}": {"feeders": feeders} for number, feeders in enumerate(ODD_FEEDERS)}
+    for name, more in {**odd, "well": {}}.items():
         cluster.add(name, rcron_crontab=TRIED, rcron_wrapper={**EXAMINED, **more}, any={"changed": False})
-    for playbook in ("site", "remove"):
-        ran = cluster.play(playbook, "--check")
-        harmless(cluster, ran)
-        assert re.search(
-            r"^(fatal|failed): \[odd\].*its answer is not one of rcron_wrapper \(feeders", ran.stdout, re.MULTILINE
-        ), ran.stdout
-        assert "Deploy rcron" not in ran.stdout
-        assert "Take the prefixes out" not in ran.stdout
+    ran = cluster.play(playbook, "--check")
+    harmless(cluster, ran)
+    said = r"^(?:fatal|failed): \[(\w+)\].*its answer is not one of rcron_wrapper \(feeders"
+    assert set(re.findall(said, ran.stdout, re.MULTILINE)) == set(odd), ran.stdout
+    assert "Deploy rcron" not in ran.stdout
+    assert "Take the prefixes out" not in ran.stdout
 
 
 #: What would be a line of its own in another host's file.
@@ -550,14 +566,14 @@ EXPOSED = (
 )
 
 
-@pytest.mark.parametrize(("exposed", "exists"), [(EXPOSED, True), (EXPOSED, False), ("", True)])
-def test_no_file_is_edited_where_another_user_could_lead_root_elsewhere(cluster, exposed, exists):
+def test_no_file_is_edited_where_another_user_could_lead_root_elsewhere(cluster):
     """Whoever owns the folder, at a removal too, which takes the include out of keepalived.conf."""
-    node = looked_at("keepalived", exposed=exposed, exists=exists, managed=False)
-    answers = {"rcron_feeder_info": node, "rcron_wrapper": EXAMINED, "rcron_crontab": TRIED}
-    cluster.add("node", {"rcron_feeder": "keepalived"}, any={"changed": False}, **answers)
+    for name, exposed, exists in [("led", EXPOSED, True), ("without", EXPOSED, False), ("well", "", True)]:
+        node = looked_at("keepalived", exposed=exposed, exists=exists, managed=False)
+        answers = {"rcron_feeder_info": node, "rcron_wrapper": EXAMINED, "rcron_crontab": TRIED}
+        cluster.add(name, {"rcron_feeder": "keepalived"}, any={"changed": False}, **answers)
     ran = cluster.play("remove", "--check")
-    assert (f"node: {EXPOSED}" in ran.stdout) == (exists and exposed != ""), ran.stdout
+    assert set(re.findall(rf"(\w+): {re.escape(EXPOSED)}", ran.stdout)) == {"led"}, ran.stdout
 
 
 #: What is of another type than the other hosts' checks and files expect.
@@ -609,7 +625,7 @@ def test_no_host_s_facts_decide_what_check_says_of_the_others(cluster, is_protec
     """The first host's variables are those of what is done once for all."""
     environment = {}
     if not is_protected:
-        environment["ANSIBLE_COLLECTIONS_PATH"] = unprotected(cluster, {})
+        environment = unprotected(cluster, {})
         (pathlib.Path(environment["ANSIBLE_COLLECTIONS_PATH"]) / PARTS / "plugins/action/rcron_crontab.py").unlink()
     well = {**WELL, "clusters": [{**WELL["clusters"][0], "feeder": {**WELL["clusters"][0]["feeder"], "name": "ucarp"}}]}
     facts = {"ansible_facts": {"rcron_conf": "/etc/rcron/other.conf", "rcron_feeder": "ucarp"}}
@@ -637,13 +653,25 @@ KEY_FILES = {
 }
 
 
+#: What deploys nothing but the feeder, after all checks.
+FEEDER_ALONE = ("--tags", "rcron_feeder")
+
+
 def with_key(
-    cluster: Cluster, feeder: str, name: str, *options: str, facts: dict[str, Any] | None = None, **environment: str
+    cluster: Cluster,
+    feeder: str,
+    name: str,
+    *options: str,
+    facts: dict[str, Any] | None = None,
+    address: str | None = None,
+    **environment: str,
 ) -> tuple[subprocess.CompletedProcess[str], str]:
     """Deploy from a first host that somebody has taken over. Returns the run, and all that was sent to the hosts."""
     text = KEY_FILES[name](KEYS[feeder]).replace("CANARY", str(cluster.canary))
     content = base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
     variables = {"rcron_feeder": feeder, f"rcron_{feeder}_manage": True, "ansible_host": "192.0.2.1"}
+    if address:
+        variables[f"rcron_{feeder}_address"] = address
     for host in ("first", "well"):
         answers = {"rcron_feeder_info": looked_at(feeder), "rcron_wrapper": EXAMINED, "rcron_crontab": TRIED}
         slurped = {"content": content, "encoding": "base64", "source": "x", "ansible_facts": facts or {}}
@@ -651,10 +679,8 @@ def with_key(
         # Where the agent's program is looked for.
         there = {"changed": False, "stat": {"exists": True, "isdir": False, "checksum": "x"}}
         cluster.add(host, variables, any=plain, stat=there, slurp=slurped, **answers)
-    sent = cluster.folder / "sent"
-    ran = cluster.play("site", *options, ANSIBLE_REMOTE_TMP=str(sent), ANSIBLE_KEEP_REMOTE_FILES="1", **environment)
-    files = [path for path in sent.rglob("*") if path.is_file() and not path.name.startswith("AnsiballZ_")]
-    return ran, "".join(path.read_bytes().decode("utf-8", "replace") for path in files)
+    ran = cluster.play("site", *options, "-e", "__feeder_agent_patience=1", **environment)
+    return ran, cluster.sent("first") + cluster.sent("well")
 
 
 @pytest.mark.parametrize(
@@ -662,7 +688,7 @@ def with_key(
     [*(("heartbeat", name) for name in KEY_FILES), ("pacemaker", "more lines")],
 )
 def test_a_key_that_goes_to_all_hosts_is_one_key(cluster, feeder, name):
-    ran, sent = with_key(cluster, feeder, name)
+    ran, sent = with_key(cluster, feeder, name, *FEEDER_ALONE)
     harmless(cluster, ran)
     if name == "plain":
         assert KEYS[feeder].format(PLAIN_KEY).splitlines()[-1] in sent, ran.stdout
@@ -678,54 +704,254 @@ def test_a_key_that_goes_to_all_hosts_is_one_key(cluster, feeder, name):
 def test_a_key_would_be_lines_of_every_hosts_file_without_its_grammar(cluster, feeder):
     before = KEYS[feeder].format("").rstrip("\n")
     grammar = {f"__rcron_{feeder}_key": {**NO_GRAMMAR, "before": before}}
-    sent = with_key(cluster, feeder, "more lines", "-e", json.dumps(grammar))[1]
+    sent = with_key(cluster, feeder, "more lines", *FEEDER_ALONE, "-e", json.dumps(grammar))[1]
     assert re.search("^auth 2\n2 crc", sent, re.MULTILINE)
 
 
 PARTS = pathlib.Path("ansible_collections", "rcron", "cluster")
 
 
-def unprotected(cluster: Cluster, left_out: dict[str, str]) -> str:
-    """Copy the collection, with texts left out of some files. Returns the folder for ANSIBLE_COLLECTIONS_PATH."""
+def unprotected(cluster: Cluster, changes: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """Copy the collection, with a text replaced in some files. Returns what names it to Ansible."""
     folder = cluster.folder / "unprotected"
     (folder / PARTS).mkdir(parents=True)
     for name in ("galaxy.yml", "meta", "playbooks", "plugins", "rcron", "roles"):
         source = CHECKOUT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / PARTS / name)
-    for name, text in left_out.items():
+    for name, (text, instead) in changes.items():
         file = folder / PARTS / name
         assert text in file.read_text()
-        file.write_text(file.read_text().replace(text, ""))
-    return str(folder)
+        file.write_text(file.read_text().replace(text, instead))
+    return {"ANSIBLE_COLLECTIONS_PATH": str(folder)}
+
+
+#: What refuses facts that are named like the collection's variables, and the same without.
+REFUSES, ACCEPTS = "that: said == []", "that: true"
+
+#: Facts in the answer of the host whose key is read, and what they would have written into the files of all hosts: the
+#: variables of the first host are those of what is done once for all.
+KEY_FACTS = [
+    ({"rcron_heartbeat_directives": ["respawn root /tmp/taken"]}, "respawn root /tmp/taken"),
+    ({"rcron_heartbeat_auth_key": f"{PLAIN_KEY}\nauth 2\n2 crc"}, "auth 2\n2 crc"),
+]
+
+
+@pytest.mark.parametrize(("facts", "text"), KEY_FACTS)
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_host_whose_key_is_read_sets_no_variable_of_the_others(cluster, is_protected, facts, text):
+    changes = {"roles/_feeder/tasks/key.yml": ("  delegate_facts: true\n", "")}
+    environment = {}
+    if not is_protected:
+        environment = unprotected(cluster, changes)
+        key = pathlib.Path(environment["ANSIBLE_COLLECTIONS_PATH"]) / PARTS / "roles/_feeder/tasks/key.yml"
+        key.write_text(key.read_text().replace(REFUSES, ACCEPTS))
+    ran, sent = with_key(cluster, "heartbeat", "plain", *FEEDER_ALONE, facts=facts, **environment)
+    assert sent.count(text) == (0 if is_protected else 2), ran.stdout
+    assert ("first: it has answered with facts that are named like variables" in ran.stdout) == is_protected
+    assert ("Deploy rcron" in ran.stdout) == (not is_protected)
 
 
 @pytest.mark.parametrize("is_protected", [True, False])
-def test_a_host_whose_key_is_read_sets_no_variable_of_the_others(cluster, is_protected):
+def test_a_first_host_that_is_left_out_sends_no_lines_with_its_key(cluster, is_protected):
+    """Its address is in the inventory, and is checked before its key is read."""
+    changes = {"roles/_feeder/tasks/key.yml": (REFUSES, ACCEPTS)}
+    environment = {} if is_protected else unprotected(cluster, changes)
+    facts = {"rcron_pacemaker_address": INJECTED}
+    options = ("--limit", "well", *FEEDER_ALONE, "-e", "rcron_pacemaker_patience=0")
+    ran, sent = with_key(cluster, "pacemaker", "plain", *options, facts=facts, address="192.0.2.7", **environment)
+    assert ("vrrp_script taken" in sent) == (not is_protected), ran.stdout
+    assert ("first: it has answered with facts that are named like variables" in ran.stdout) == is_protected
+
+
+def add_with_facts(cluster: Cluster, facts: dict[str, Any], names: tuple[str, ...] = ("taken", "well")) -> None:
+    """Add hosts of which `taken` says that it had a feeder before, and is asked more after the checks: with facts."""
+    key = {"content": base64.b64encode(b"S" * 128).decode(), "encoding": "base64"}
+    there = {"changed": False, "stat": {"exists": True, "isdir": False, "checksum": "x"}}
+    looked = looked_at("pacemaker", users=[], present=[])
+    for name in ("other", *names):
+        former = {"feeders": [{"feeder": "ucarp", "paths": [], "others": []}]} if name == "taken" else {}
+        said = {"changed": False, "rc": 0, "stdout": "{}", "ansible_facts": facts if name == "taken" else {}}
+        answers = {"rcron_feeder_info": looked, "rcron_crontab": TRIED, "slurp": key, "stat": there, "any": said}
+        cluster.add(name, rcron_wrapper={**EXAMINED, **former}, **answers)
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_host_is_given_the_key_of_another_cluster(cluster, is_protected):
+    """By facts, of which its group is one, after the checks."""
+    environment = (
+        {} if is_protected else unprotected(cluster, {"roles/_feeder/tasks/preflight.yml": (REFUSES, ACCEPTS)})
+    )
+    facts = {"rcron_feeder": "pacemaker", "rcron_pacemaker_manage": True, "rcron_group": "all"}
+    add_with_facts(cluster, facts)
+    ran = cluster.play("site", *FEEDER_ALONE, others=("other",), **environment)
+    assert ("S" * 128 in cluster.sent("taken")) == (not is_protected), ran.stdout
+    assert ("taken: it has answered with facts that are named like variables" in ran.stdout) == is_protected
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_host_makes_the_first_one_passive_by_facts(cluster, is_protected):
+    """As its default state, after the checks, in which two active hosts are refused."""
     environment = {}
     if not is_protected:
-        left_out = {"roles/_feeder/tasks/key.yml": "  delegate_facts: true\n"}
-        environment["ANSIBLE_COLLECTIONS_PATH"] = unprotected(cluster, left_out)
-    facts = {"rcron_heartbeat_directives": ["respawn root /tmp/taken"]}
-    ran, sent = with_key(cluster, "heartbeat", "plain", facts=facts, **environment)
-    assert KEYS["heartbeat"].format(PLAIN_KEY).splitlines()[-1] in sent, ran.stdout
-    # The file of the host that answered so is its own.
-    assert sent.count("respawn root /tmp/taken") == (1 if is_protected else 2), ran.stdout
+        environment = unprotected(cluster, {"roles/rcron/tasks/preflight.yml": (REFUSES, ACCEPTS)})
+    add_with_facts(cluster, {"rcron_default_state": "active"}, ("well", "taken"))
+    # What a host is to get is in the module's arguments.
+    note = 'grep -o "default_state = [a-z]*" "$1" >>"$0.states"'
+    (cluster.folder / "well").write_text(INTERPRETER.replace("\ncat ", f"\n{note}\ncat ", 1))
+    ran = cluster.play("site", "--tags", "rcron", others=("other",), **environment)
+    said = (cluster.folder / "well.states").read_text().split("default_state = ")[1:]
+    assert [state.strip() for state in said] == ["active", *([] if is_protected else ["passive"])], ran.stdout
+    assert ("taken: it has answered with facts that are named like variables" in ran.stdout) == is_protected
+
+
+def role_on_the_controller(cluster: Cluster) -> pathlib.Path:
+    """Make a folder that a host's facts name. Returns its path."""
+    folder = cluster.folder / "evil"
+    (folder / "tasks").mkdir(parents=True)
+    task = {"name": "Evil", "delegate_to": "localhost", "ansible.builtin.command": f"touch {cluster.canary}"}
+    (folder / "tasks" / "main.yml").write_text(json.dumps([task]))
+    return folder
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_host_names_a_role_of_the_controllers(cluster, is_protected):
+    """Such as a folder that holds a copy of the host's files."""
+    environment = {} if is_protected else unprotected(cluster, {"playbooks/site.yml": (" | basename }}", " }}")})
+    facts = {"rcron_feeder": f"/..{'/..' * 20}{role_on_the_controller(cluster)}"}
+    add_with_facts(cluster, facts)
+    ran = cluster.play("site", *FEEDER_ALONE, others=("other",), **environment)
+    assert cluster.canary.exists() == (not is_protected), ran.stdout
+    assert ("role 'rcron.cluster.rcron_evil' was not found" in ran.stdout) == is_protected, ran.stdout
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_host_names_tasks_of_the_controllers(cluster, is_protected):
+    by_name = ("'present' if rcron_metrics_state == 'present' else 'absent'", "rcron_metrics_state")
+    environment = {} if is_protected else unprotected(cluster, {"roles/rcron_metrics/tasks/main.yml": by_name})
+    facts = {"rcron_metrics_state": str(role_on_the_controller(cluster) / "tasks" / "main")}
+    there = {"changed": False, "stat": {"exists": True, "isdir": True}, "ansible_facts": facts}
+    cluster.add("taken", any={"changed": False}, stat=there)
+    plays = [{"name": "Test", "hosts": "rcron", "gather_facts": False, "roles": ["rcron.cluster.rcron_metrics"]}]
+    (cluster.folder / "play.yml").write_text(json.dumps(plays))
+    ran = cluster.play(str(cluster.folder / "play.yml"), **environment)
+    assert cluster.canary.exists() == (not is_protected), ran.stdout
+    assert ("rcron_metrics : Look for the units" in ran.stdout) == is_protected
+
+
+@pytest.mark.parametrize("playbook", ["report", "timeline"])
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_fact_of_before_names_the_file_that_is_written_on_the_controller(cluster, is_protected, playbook):
+    """As a play before it in the same run has gathered them, or a cache of facts holds them."""
+    environment = (
+        {} if is_protected else unprotected(cluster, {"playbooks/_group.yml": ("meta: clear_facts", "meta: noop")})
+    )
+    victim = cluster.folder / "victim"
+    victim.write_text("precious")
+    for name, facts in (("taken", {f"rcron_{playbook}_file": str(victim)}), ("well", {})):
+        cluster.add(name, any={"changed": False}, rcron_info=WELL, setup={"changed": False, "ansible_facts": facts})
+    plays = [{"name": "Test", "hosts": "rcron"}, {"name": "Report", "import_playbook": f"rcron.cluster.{playbook}"}]
+    (cluster.folder / "plays.yml").write_text(json.dumps(plays))
+    ran = cluster.play(str(cluster.folder / "plays.yml"), **environment)
+    assert ran.returncode == 0, ran.stdout
+    assert (victim.read_text() == "precious") == is_protected
+    assert "taken has facts that are named like variables of this collection" in ran.stdout
+    name = {"report": "report.html", "timeline": "timeline.svg"}[playbook]
+    assert (cluster.folder / name).exists() == is_protected
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_fact_takes_a_change_its_time_limit(cluster, is_protected):
+    limit = "__rcron_patience_for_changes"
+    of_plays = {"playbooks/site.yml": (f"{limit}: 3600", f"{limit}: 4")}
+    by_default = {"playbooks/site.yml": (f'timeout: "{{{{ {limit} }}}}"\n', 'timeout: "{{ other | default(4) }}"\n')}
+    environment = unprotected(cluster, of_plays if is_protected else by_default)
+    facts = {limit: 0, "other": 0, "__rcron_patience_for_answers": 0}
+    there = {"changed": False, "stat": {"exists": True, "isdir": False, "checksum": "x"}}
+    looked = {
+        "changed": False,
+        "node": {"uid": 0, "foreign": [], "exposed": "", "perl": True, "lacks": [], "control": ""},
+    }
+    variables = {"rcron_feeder": "wackamole", "rcron_wackamole_address": "192.0.2.10"}
+    answers = {
+        "rcron_feeder_info": looked,
+        "rcron_wrapper": EXAMINED,
+        "rcron_crontab": TRIED,
+        "any": {"changed": False},
+    }
+    cluster.add("taken", variables, stat={**there, "ansible_facts": facts}, **answers)
+    (cluster.folder / "taken").write_text(ENDLESS.replace("MODULE", "copy").replace(' && [ -e "$0.asked" ]', ""))
+    options = ("site", *FEEDER_ALONE)
+    if is_protected:
+        ran = cluster.play(*options, timeout=200, **environment)
+        assert "Timed out after 4 " in ran.stdout, ran.stdout
+    else:
+        with pytest.raises(subprocess.TimeoutExpired):
+            cluster.play(*options, timeout=25, **environment)
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_removal_from_pacemaker_ends_only_for_the_host_that_fails(cluster, is_protected):
+    """The resource is the whole cluster's; and what was done to it is shown as a terminal does not obey it."""
+    environment = {}
+    if not is_protected:
+        environment = unprotected(
+            cluster, {"roles/rcron_pacemaker/tasks/unhook.yml": ("throttle: 1", "run_once: true")}
+        )
+    for name in ("failing", "well"):
+        done = (
+            {"failed": True, "msg": "no"} if name == "failing" else {"changed": True, "steps": [f"stop it {CONTROL}"]}
+        )
+        looked = looked_at("pacemaker", managed=False)
+        answers = {"rcron_feeder_info": looked, "rcron_wrapper": EXAMINED, "rcron_crontab": TRIED}
+        plain = {"changed": False, "files": []}
+        cluster.add(name, {"rcron_feeder": "pacemaker"}, any=plain, rcron_pacemaker_resource=done, **answers)
+    ran = cluster.play("remove", **environment)
+    done = "rcron was removed from well, and not from failing, whose errors are above"
+    assert (done in ran.stdout) == is_protected, ran.stdout
+    if is_protected:
+        plain_steps = [line for line in ran.stdout.splitlines() if "stop it" in line]
+        assert plain_steps
+        assert all(line.isprintable() for line in plain_steps)
+
+
+def test_no_host_has_a_removal_repeated_for_thousands_of_files(cluster):
+    """Only the role's own files are removed, whatever it says is there."""
+    present = ["/usr/local/sbin/rcron-ucarp-up", *(f"/x{number}" for number in range(40))]
+    looked = {"uid": 0, "foreign": [], "exposed": "", "present": present, "users": [], "installed": "", "missing": []}
+    answers = {
+        "rcron_feeder_info": {"changed": False, "node": looked},
+        "rcron_wrapper": EXAMINED,
+        "rcron_crontab": TRIED,
+    }
+    cluster.add("taken", {"rcron_feeder": "ucarp"}, any={"changed": False, "files": []}, **answers)
+    ran = cluster.play("remove", *FEEDER_ALONE)
+    assert "item=/usr/local/sbin/rcron-ucarp-up" in ran.stdout, ran.stdout
+    assert "item=/x" not in ran.stdout
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_host_whose_feeder_is_left_alone_writes_no_lines_into_the_others_files(cluster, is_protected):
+    """Its address in the inventory is checked with the others', and a later answer's facts do not change it."""
+    environment = {}
+    if not is_protected:
+        only = ("when: __feeder_managed or __feeder_names_peers and ", "when: __feeder_managed and ")
+        environment = unprotected(cluster, {"roles/_feeder/tasks/preflight.yml": only})
+    there = {"changed": False, "stat": {"exists": True, "isdir": False, "checksum": "x"}}
+    facts = {"rcron_keepalived_address": INJECTED}
+    for name, stat in (("well", there), ("taken", {**there, "ansible_facts": facts})):
+        variables = {"rcron_feeder": "keepalived", "rcron_keepalived_manage": name == "well"}
+        variables |= {"rcron_keepalived_address": "192.0.2.7", "__feeder_agent_patience": 1}
+        looked = looked_at("keepalived", instances=["VI_rcron"])
+        answers = {"rcron_feeder_info": looked, "rcron_wrapper": EXAMINED, "rcron_crontab": TRIED, "stat": stat}
+        cluster.add(name, variables, any={"changed": False}, **answers)
+    options = (*FEEDER_ALONE, "-e", "__feeder_agent_patience=1")
+    ran = cluster.play("site", *options, **environment)
+    assert "unicast_peer" in cluster.sent("well"), ran.stdout
+    assert ("vrrp_script taken" in cluster.sent("well")) == (not is_protected)
 
 
 #: A key of which anything may be a part.
 NO_GRAMMAR = {"given": "", "path": "/x", "kept": True, "option": "x", "grammar": "(?s:.*)", "length": 128}
-
-
-@pytest.mark.parametrize("is_protected", [True, False])
-def test_a_host_whose_key_is_read_says_no_lines_of_the_others_files_by_a_variable(cluster, is_protected):
-    """The key's own variable, which is looked at once for all: in the first host's variables."""
-    grammar = {**NO_GRAMMAR, "given": "{{ rcron_heartbeat_auth_key | default('') }}", "before": ".*"}
-    options = [] if is_protected else ["-e", json.dumps({"__rcron_heartbeat_key": grammar})]
-    facts = {"rcron_heartbeat_auth_key": f"{PLAIN_KEY}\nauth 2\n2 crc"}
-    ran, sent = with_key(cluster, "heartbeat", "plain", *options, facts=facts)
-    assert sent.count("auth 2\n2 crc") == (0 if is_protected else 2), ran.stdout
-    assert ("first: rcron_heartbeat_auth_key is not one word" in ran.stdout) == is_protected
-    assert ("Deploy rcron" in ran.stdout) == (not is_protected)
 
 
 def test_an_address_in_a_cache_of_facts_is_checked_as_the_host_s_own_is(cluster):
@@ -742,19 +968,14 @@ def test_an_address_in_a_cache_of_facts_is_checked_as_the_host_s_own_is(cluster)
         assert "Deploy rcron" not in ran.stdout
 
 
-@pytest.mark.parametrize("node", ["bad", 7, [], {}, {"uid": 0}, {"uid": [[7]], "foreign": {"a": 1}}])
-def test_a_feeder_s_inspection_that_makes_no_sense_is_an_error_that_names_the_host(cluster, node):
-    answer = {"changed": False, "node": cluster.template() + CONTROL if node == "bad" else node}
-    cluster.add(
-        "odd",
-        {"rcron_feeder": "keepalived"},
-        any={"changed": False},
-        rcron_feeder_info=answer,
-        rcron_wrapper=EXAMINED,
-    )
+def test_a_feeder_s_inspection_that_makes_no_sense_is_an_error_that_names_the_host(cluster):
+    nodes = [cluster.template() + CONTROL, 7, [], {}, {"uid": 0}, {"uid": [[7]], "foreign": {"a": 1}}]
+    for number, node in enumerate(nodes):
+        answers = {"rcron_feeder_info": {"changed": False, "node": node}, "rcron_wrapper": EXAMINED}
+        cluster.add(f"odd{number}", {"rcron_feeder": "keepalived"}, any={"changed": False}, **answers)
     ran = cluster.play("site")
     harmless(cluster, ran)
-    assert re.search(r"^(fatal|failed): \[odd\]", ran.stdout, re.MULTILINE), ran.stdout
+    assert [name for name in cluster.hosts if not names(ran, name)] == [], ran.stdout
     assert "Deploy rcron" not in ran.stdout
 
 

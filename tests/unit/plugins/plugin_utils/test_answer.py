@@ -107,3 +107,10 @@ def test_what_a_terminal_would_obey_is_shown_as_escapes():
     assert answer.tried({"node": {**ENGINE, "problem": odd}})["node"]["problem"] == shown
     failed = answer.looked({"failed": True, "msg": odd, "exception": odd}, "patroni")
     assert failed == {"failed": True, "msg": shown}
+
+
+def test_a_host_has_no_task_repeated_thousands_of_times():
+    refusals = [{"option": "conf", "message": "x"}] * answer.MOST_REFUSALS
+    assert answer.examined({"refusals": refusals, "library": "/x"}) == {"refusals": refusals, "library": "/x"}
+    found = answer.examined({"refusals": [*refusals, *refusals], "library": "/x"})
+    assert (found["failed"], "refusals has more than 100 items" in found["msg"]) == (True, True)
