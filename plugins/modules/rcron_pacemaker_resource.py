@@ -17,8 +17,8 @@ description:
   - It uses the tools that come with Pacemaker, and neither C(crm) nor C(pcs).
   - The resource is recognised by the ids of its parts. Meta attributes, operations and constraints that you add to it
     stay as they are. A resource of that name that this module did not create is left alone, and is an error.
-  - The role P(rcron.cluster.rcron_pacemaker#role) runs it on one node of the cluster, and installs the agent. Its removal
-    runs it on each node, one after the other.
+  - The role P(rcron.cluster.rcron_pacemaker#role) runs it on one node of the cluster, and installs the agent. Its
+    removal runs it on each node, one after the other.
 notes:
   - It must run as root, on one node of the cluster, and once for the whole cluster.
 attributes:

@@ -200,8 +200,8 @@ COMMON = frozenset(
     warnings""".split()  # noqa: SIM905 - reads best word by word
 )
 
-#: The most refusals of one host: the playbooks repeat a task for each.
-MOST_REFUSALS = 100
+#: What the roles repeat a task for, of a node and of the wrapper's answer, and the most items of it.
+REPEATED, MOST_REPEATED = ("left", "refusals", "remarks"), 100
 
 #: The greatest time, in seconds: some three thousand years.
 LATEST = 1e11
@@ -296,14 +296,19 @@ def examined(result: Mapping[str, Any]) -> dict[str, Any]:
     """
     kept = without_facts(result)
     wrong = mismatch(kept, {name: shape for name, shape in WRAPPER.items() if name in kept})
-    if wrong is None and len(kept.get("refusals", ())) > MOST_REFUSALS:
-        wrong = f"refusals has more than {MOST_REFUSALS} items"
+    wrong = wrong or _too_many(kept)
     if wrong is None:
         return kept
     return {
         "failed": True,
         "msg": f"its answer is not one of rcron_wrapper ({wrong}): find out who has changed what is run there",
     }
+
+
+def _too_many(known: Mapping[str, Any]) -> str | None:
+    """Return what would have a task repeated too often, or None."""
+    long = [name for name in REPEATED if len(known.get(name, ())) > MOST_REPEATED]
+    return f"{long[0]} has more than {MOST_REPEATED} items" if long else None
 
 
 def looked(result: Mapping[str, Any], feeder: object) -> dict[str, Any]:
@@ -338,6 +343,8 @@ def _of_node(
     wrong = mismatch(node, shape, "node")
     if wrong is None and len(str(node)) > MOST:
         wrong = f"node has more than {MOST} characters"
+    if wrong is None:
+        wrong = _too_many(node)
     if wrong is None and isinstance(node, Mapping):
         known = {name: plain(node[name], "\n\t" if name in COMMANDS else "") for name in shape}
         return {**{name: plain(value) for name, value in kept.items()}, "node": known}

@@ -769,7 +769,9 @@ def add_with_facts(cluster: Cluster, facts: dict[str, Any], names: tuple[str, ..
     there = {"changed": False, "stat": {"exists": True, "isdir": False, "checksum": "x"}}
     looked = looked_at("pacemaker", users=[], present=[])
     for name in ("other", *names):
-        former = {"feeders": [{"feeder": "ucarp", "paths": [], "others": []}]} if name == "taken" else {}
+        former = {"paths": ["/x"]} | (
+            {"feeders": [{"feeder": "ucarp", "paths": [], "others": []}]} if name == "taken" else {}
+        )
         said = {"changed": False, "rc": 0, "stdout": "{}", "ansible_facts": facts if name == "taken" else {}}
         answers = {"rcron_feeder_info": looked, "rcron_crontab": TRIED, "slurp": key, "stat": there, "any": said}
         cluster.add(name, rcron_wrapper={**EXAMINED, **former}, **answers)

@@ -110,7 +110,15 @@ def test_what_a_terminal_would_obey_is_shown_as_escapes():
 
 
 def test_a_host_has_no_task_repeated_thousands_of_times():
-    refusals = [{"option": "conf", "message": "x"}] * answer.MOST_REFUSALS
+    refusals = [{"option": "conf", "message": "x"}] * answer.MOST_REPEATED
     assert answer.examined({"refusals": refusals, "library": "/x"}) == {"refusals": refusals, "library": "/x"}
     found = answer.examined({"refusals": [*refusals, *refusals], "library": "/x"})
-    assert (found["failed"], "refusals has more than 100 items" in found["msg"]) == (True, True)
+    assert (found["failed"], "(refusals has more than 100 items)" in found["msg"]) == (True, True)
+    node = {"uid": 0, "foreign": [], "exposed": ""}
+    engine = {**node, "user": "x", "shared": [], "words": "", "remarks": [], "problem": "", "lacks": ""}
+    for check in (
+        lambda many: answer.looked({"node": {**node, "left": many}}, "ucarp"),
+        lambda many: answer.tried({"node": {**engine, "remarks": many}}),
+    ):
+        assert "failed" not in check(["/x"] * answer.MOST_REPEATED)
+        assert " has more than 100 items)" in check(["/x"] * (answer.MOST_REPEATED + 1))["msg"]
