@@ -529,6 +529,7 @@ NODES: dict[str, dict[str, Any]] = {
         "untouched": True,
         "authkey": False,
         "enabled": True,
+        "enabled_before": True,
         "address": "192.0.2.1",
     },
 }
