@@ -114,6 +114,13 @@ def test_a_process_is_not_the_role_s_own_unit_nor_another_program(inspect, own, 
     (tmp_path / "proc" / "5").mkdir()
     process(6, "/usr/sbin/ucarp", f"--upscript={own[0]}", unit="user.slice", user=54321)
     assert inspect()["users"] == ["process 2"]
+    looked_at = []
+    read_text = ucarp.files.read_text
+    monkeypatch.setattr(ucarp.files, "read_text", lambda path: (looked_at.append(path), read_text(path))[1])
+    assert inspect()["users"] == ["process 2"]
+    assert {path.split("/")[-2] for path in looked_at if path.endswith("/cmdline")} == {"1", "2", "3"}, (
+        "10,000 processes that seem to have 16 MiB of words would take the inspection's two minutes"
+    )
 
 
 def test_the_default_interface_is_that_of_the_route_to_everywhere(monkeypatch):
