@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from hypothesis.strategies import SearchStrategy
 
 #: The modules in subjects/, each with a SUBJECT.
-NAMES = ("answers", "configuration", "crontab", "duration", "feeders", "fifo", "metrics", "requests", "state")
+NAMES = ("answers", "configuration", "crontab", "duration", "feeders", "fifo", "metrics", "names", "requests", "state")
 
 #: The product's code, which coverage guides through.
 PRODUCT = ("rcron", "plugins.module_utils.crontab")
