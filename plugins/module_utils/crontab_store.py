@@ -421,9 +421,17 @@ def all_crontabs(
 
 def _files(folder: str) -> list[str]:
     try:
-        return sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if _is_file(entry))
     except OSError:
         return []
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False  # a link into another user's folder, who has it lead in a circle, must not hide all the others
 
 
 def _is_user(name: str) -> bool:

@@ -668,3 +668,18 @@ def test_a_crontab_of_the_most_bytes_is_read_and_none_with_more_is_written(fake_
     with pytest.raises(StoreError, match="has more than"):
         store.write(text + b"#" * 301)
     assert store.read() == before
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+@pytest.mark.parametrize("target", ["job", "x" * 1000], ids=["circle", "long"])
+def test_a_link_into_a_user_s_folder_hides_none_of_the_other_crontabs(tmp_path, monkeypatch, target, is_protected):
+    """A removal would leave their prefixes, and take away what they call."""
+    (tmp_path / "cron.d").mkdir()
+    (tmp_path / "cron.d" / "other").write_text("* * * * * root rcron other\n")
+    (tmp_path / "cron.d" / "job").symlink_to(tmp_path / "his" / "job")
+    (tmp_path / "his").mkdir()
+    (tmp_path / "his" / "job").symlink_to(target)
+    if not is_protected:
+        monkeypatch.setattr(crontab_store, "_is_file", lambda entry: entry.is_file())
+    found = [store.name for store in crontab_store.all_crontabs(None, (), str(tmp_path))]
+    assert (found == [f"{tmp_path}/cron.d/other"]) == is_protected
