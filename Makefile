@@ -54,7 +54,7 @@ test: all-packages $(INSTALLED) $(COLLECTION) ## All checks, more than an hour o
 	@RCRON_REQUIRE_ALL=1 tests/all.sh $(SCENARIOS)
 
 .PHONY: test-long
-test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, hours (PARTS="soak claims lease fuzz load faults alerts pythons user"); writes tests/long/*.txt
+test-long: all-packages $(INSTALLED) $(COLLECTION) ## What does not fit into `make test`, hours (PARTS="soak claims lease fuzz load faults alerts lifecycle pythons user"); writes tests/long/*.txt
 	@tests/long.sh $(PARTS)
 
 .PHONY: lint

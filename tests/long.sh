@@ -5,15 +5,16 @@
 # long.sh [PART...]
 #
 # Runs, one after the other, what does not fit into `make test`; without an argument all parts:
-#   soak    three nodes under faults for SOAK seconds (1000)
-#   claims  the same with each run claimed in an etcd on the nodes
-#   lease   a lease that changes hands FAILOVERS times (500), under faults, with claimed jobs
-#   fuzz    hostile input for FUZZ seconds a subject (300)
-#   load    500 entries due in one minute, half an hour
-#   faults  all faults of each feeder, TRIES times each (3), with all else that their scenarios try
-#   alerts  those that take minutes to fire and to be resolved, with a real Prometheus
-#   pythons the wrapper's unit tests with every Python that is here
-#   user    the commands of README.md and docs/install.md, as a new user runs them on clean machines
+#   soak      three nodes under faults for SOAK seconds (1000)
+#   claims    the same with each run claimed in an etcd on the nodes
+#   lease     a lease that changes hands FAILOVERS times (500), under faults, with claimed jobs
+#   fuzz      hostile input for FUZZ seconds a subject (300)
+#   load      500 entries due in one minute, half an hour
+#   faults    all faults of each feeder, TRIES times each (3), with all else that their scenarios try
+#   alerts    those that take minutes to fire and to be resolved, with a real Prometheus
+#   lifecycle hosts, jobs and feeders that come and go through a whole year, over real ssh
+#   pythons   the wrapper's unit tests with every Python that is here
+#   user      the commands of README.md and docs/install.md, as a new user runs them on clean machines
 # Their output is shown, and kept in .build/long. tests/long/PART.txt gets each part's result with the date, the commit and the
 # number of cores, and is committed as the last result of that part. Exits with 1 if one of them failed, with 64 for a part that
 # there is not.
@@ -40,10 +41,10 @@ run() {
 }
 
 parts=("$@")
-[[ $# -gt 0 ]] || parts=(soak claims lease fuzz load faults alerts pythons user)
+[[ $# -gt 0 ]] || parts=(soak claims lease fuzz load faults alerts lifecycle pythons user)
 for part in "${parts[@]}"; do
-    [[ $part =~ ^(soak|claims|lease|fuzz|load|faults|alerts|pythons|user)$ ]] || {
-        echo "long.sh: unknown part \"$part\"; the parts are soak, claims, lease, fuzz, load, faults, alerts, pythons and user" >&2
+    [[ $part =~ ^(soak|claims|lease|fuzz|load|faults|alerts|lifecycle|pythons|user)$ ]] || {
+        echo "long.sh: unknown part \"$part\"; the parts are soak, claims, lease, fuzz, load, faults, alerts, lifecycle, pythons and user" >&2
         exit 64
     }
 done
@@ -56,6 +57,7 @@ for part in "${parts[@]}"; do
     load) run load make load ;;
     faults) run faults env RCRON_TRIES="${TRIES:-3}" make cluster SCENARIOS="keepalived pacemaker patroni heartbeat ucarp lease" ;;
     alerts) run alerts make alerts ;;
+    lifecycle) run lifecycle env RCRON_TRIES=2 make cluster SCENARIOS=lifecycle ;;
     pythons) run pythons make pythons ;;
     user) run user python tests/new_user.py ;;
     esac
