@@ -14,7 +14,7 @@
 #   alerts    those that take minutes to fire and to be resolved, with a real Prometheus
 #   lifecycle hosts, jobs and feeders that come and go through a whole year, over real ssh
 #   pythons   the wrapper's unit tests with every Python that is here
-#   user      the commands of README.md and docs/install.md, as a new user runs them on clean machines
+#   user      the commands of README.md, docs/ledger.md and docs/install.md, as a new user runs them
 # Their output is shown, and kept in .build/long. tests/long/PART.txt gets each part's result with the date, the commit and the
 # number of cores, and is committed as the last result of that part. Exits with 1 if one of them failed, with 64 for a part that
 # there is not.

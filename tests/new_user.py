@@ -1,10 +1,11 @@
 # Copyright (c) 2026 The rcron maintainers
 # SPDX-License-Identifier: MIT
 """What a new user does, on a clean Debian 12 and a clean Debian 13: the README's commands from the first to the last,
-and then those of docs/install.md, as they stand there.
+then those of docs/ledger.md and of docs/install.md, as they stand there.
 
 For each release, containers that boot as machines do: a controller that has no git, no Ansible and no cache, and three
-hosts that it reaches by ssh, with keepalived and crontabs as the README supposes. The clone comes from this checkout's
+hosts that it reaches by ssh, with keepalived and crontabs as the README supposes, and with Debian's etcd as it is
+after its installation. The clone comes from this checkout's
 last commit, by git's insteadOf; the packages come from Debian and PyPI, with this machine's certificates. Commands that
 start containers (make demo, make test) are left out, because no container can start some here: `make test` runs them.
 
@@ -19,13 +20,14 @@ import pathlib
 import re
 import subprocess
 import sys
+import textwrap
 import time
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 SHARED = CHECKOUT / "molecule" / "shared"
 sys.path.insert(0, str(SHARED))
 
-from nodes import Node  # noqa: E402 - found through the line above
+from nodes import CRON_PATIENCE, NEAR_MINUTE, Node  # noqa: E402 - found through the line above
 from waiting import wait_until  # noqa: E402
 
 SUITES = ("bookworm", "trixie")
@@ -51,7 +53,16 @@ vrrp_instance VI_1 {{
 }}
 """
 ROOTS_CRONTAB = "12 3 * * * /usr/local/bin/billing\n5 4 * * * /opt/app/bin/tidy --all\n0 0 * * * /usr/bin/true\n"
+#: The same where the job that docs/ledger.md is tried with runs each minute, and what it does.
+BUSY_CRONTAB = ROOTS_CRONTAB.replace("12 3 * * *", "* * * * *", 1)
+BILLING = "#!/bin/sh\necho $(($(date +%s) / 60)) >>/var/log/billing\n"
 APPS_CRONTAB = "#Ansible: nightly report\n30 2 * * * root /opt/app/report\n"
+
+#: docs/ledger.md's members of etcd and its secret, and what they are here.
+HERE = {
+    **{f"etcd{number}": host for number, host in enumerate(HOSTS, 1)},
+    "{{ vault_rcron_claims_password }}": "of the agent",
+}
 
 #: Makes a container a host: one that can be logged in to, and that has a default route.
 START = "systemctl start ssh && ip route replace default dev eth0"
@@ -105,7 +116,7 @@ class Controller:
         began = time.monotonic()
         self.node.run("cat >/root/.command <<'END'\n" + SHELL.format(command=command) + "END")
         said = self.node.try_run("bash /root/.command 2>&1 </dev/null")
-        print(f"{time.monotonic() - began:8.1f} s  {command}", flush=True)
+        print(f"{time.monotonic() - began:8.1f} s  {command.splitlines()[0]}", flush=True)
         assert said.returncode == 0, f"{command}: exit status {said.returncode}:\n{said.stdout[-4000:]}"
         return said.stdout
 
@@ -198,6 +209,88 @@ def read_the_readme(controller: Controller, hosts: list[Node]) -> None:
     as_before(hosts)
 
 
+def here(text: str) -> str:
+    """Return a text of docs/ledger.md with what its names are here."""
+    for theirs, ours in HERE.items():
+        text = text.replace(theirs, ours)
+    return text
+
+
+def set_up_etcd(controller: Controller, hosts: list[Node], section: str) -> None:
+    """Do as docs/ledger.md says for etcd with TLS and a user."""
+    certificates, users = re.findall(r"```sh\n([^`]*)```", section)
+    (settings,) = re.findall(r"```ini\n([^`]*)```", section)
+    authority, member = certificates.split("\n", 1)
+    controller.node.run("mkdir -m 700 /root/ca && echo /root/ca >/root/.folder")
+    controller.run(authority)
+    for name, host in zip(HOSTS, hosts, strict=True):
+        controller.run(member.replace("etcd1", name))
+        host.run("mkdir -p /etc/etcd /etc/rcron")
+        controller.node.run(f"cd /root/ca && scp -q ca.pem {name}.pem {name}.key {name}:/etc/etcd")
+        controller.node.run(f"scp -q /root/ca/ca.pem {name}:/etc/rcron/etcd-ca.pem")
+        host.run(f"chown etcd /etc/etcd/{name}.key")
+        mine = [line if "INITIAL_CLUSTER=" in line else line.replace("etcd1", name) for line in settings.splitlines()]
+        host.run("cat >/etc/default/etcd <<'END'\n" + here("\n".join(mine)) + "\nEND")
+    for command in commands(section):
+        for host in hosts:
+            host.run(command.replace("systemctl start", "systemctl start --no-block"))  # all at the same time
+    wait_until(lambda: all(host.try_run("systemctl is-active etcd").returncode == 0 for host in hosts), "etcd runs", 60)
+    passwords = "\n".join(["of root"] * 2 + [HERE["{{ vault_rcron_claims_password }}"]] * 2)
+    print(hosts[0].run(f"echo '{passwords}' | sh -euc '{here(users)}'"), end="")
+
+
+def minutes(hosts: list[Node]) -> list[int]:
+    """Return the minute of each run of the job on any host."""
+    return sorted(int(line) for host in hosts for line in host.try_run("cat /var/log/billing").stdout.split())
+
+
+def read_about_claims(controller: Controller, hosts: list[Node]) -> None:
+    """Follow docs/ledger.md with the README's inventory: three active hosts, a host that dies, each run once."""
+    text = page("docs/ledger.md")
+    for host in hosts:
+        host.run(f"crontab - <<'END'\n{BUSY_CRONTAB}END")
+        host.run(f"cat >/usr/local/bin/billing <<'END'\n{BILLING}END\nchmod +x /usr/local/bin/billing")
+    set_up_etcd(controller, hosts, section(text, "Setting it up").split("### ")[1])
+    (variables,) = re.findall(r"```yaml\n([^`]*)```", section(text, "Setting it up"))
+    variables = textwrap.indent(here(variables), " " * 4)
+    controller.write("/root/rcron/hosts.yml", inventory(page("README.md")) + variables)
+    controller.node.run("echo /root/rcron >/root/.folder")
+    for command in commands(section(page("docs/install.md"), "Deploying"))[:4]:
+        controller.run(command)
+    for host in hosts:
+        assert "claims: etcd, 3 of 3 members" in " ".join(host.run("rcronctl status").split()), host
+    began = next_minute() + 1
+    for host in hosts:
+        host.run("rcronctl pin active")
+    sleep_until(60 * (began + 2) + CRON_PATIENCE)
+    for host in hosts:
+        host.run("rcronctl unpin")
+    fail_over(hosts)
+    ended = next_minute()
+    sleep_until(60 * ended + CRON_PATIENCE)
+    found = [minute for minute in minutes(hosts) if minute >= began]
+    assert found == list(range(began, ended + 1)), (began, ended, found)
+    print(f"{'':10}  minutes with three active hosts and a dead one: {len(found)}, each run once", flush=True)
+    assert hosts[0].run(f"rcronctl history --since {len(found) + 1}m").count("/usr/local/bin/billing") >= len(found)
+    controller.run("ansible-playbook -i hosts.yml rcron.cluster.remove")
+    for host in hosts:
+        assert host.run("crontab -l") == BUSY_CRONTAB, host
+        assert host.run("ls /etc/rcron") == "etcd-ca.pem\n", host
+        host.run(f"rm -r /etc/rcron && crontab - <<'END'\n{ROOTS_CRONTAB}END")
+    as_before(hosts)
+
+
+def sleep_until(when: float) -> None:
+    time.sleep(max(when - time.time(), 0))
+
+
+def next_minute() -> int:
+    """Wait until the next minute is not near, and return it."""
+    if time.time() % 60 > 60 - NEAR_MINUTE:
+        time.sleep(NEAR_MINUTE)
+    return int(time.time() // 60) + 1
+
+
 def read_the_page(controller: Controller, hosts: list[Node]) -> None:
     """Run the commands of docs/install.md for hosts without keepalived."""
     text = page("docs/install.md")
@@ -222,7 +315,10 @@ def try_out(suite: str) -> None:
     """Do all of it on one release."""
     run = f"user-{suite}"
     image = subprocess.run(
-        [SHARED / "image.sh", suite, "openssh-server", "sudo"], check=True, stdout=subprocess.PIPE, text=True
+        [SHARED / "image.sh", suite, "openssh-server", "sudo", "openssl", "etcd-server", "etcd-client"],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     ).stdout.strip()
     try:
         subprocess.run(
@@ -233,6 +329,8 @@ def try_out(suite: str) -> None:
         prepare(controller, hosts)
         print(f"{suite}: README.md", flush=True)
         read_the_readme(controller, hosts)
+        print(f"{suite}: docs/ledger.md", flush=True)
+        read_about_claims(controller, hosts)
         print(f"{suite}: docs/install.md", flush=True)
         read_the_page(controller, hosts)
     finally:

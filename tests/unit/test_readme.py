@@ -41,6 +41,10 @@ RUN_BY = {
         "tests/new_user.py",
         'section.page."docs/install.md"., "What it needs"',
     ),
+    "systemctl stop etcd && rm -r /var/lib/etcd/default && systemctl start etcd": (
+        "tests/new_user.py",
+        "for command in commands.section.:",
+    ),
     "apt-get install ./rcron_*.deb ./rcron-agent_*.deb": ("tests/cluster/test_packages_debs.py", "apt.node, INSTALL"),
     "apt-get remove rcron rcron-agent": ("tests/cluster/test_packages_debs.py", "apt.node, REMOVE"),
     "apt-get purge rcron rcron-agent": ("tests/cluster/test_packages_debs.py", "apt.node, PURGE"),
