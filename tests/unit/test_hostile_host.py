@@ -889,7 +889,7 @@ def test_no_fact_takes_a_change_its_time_limit(cluster, is_protected):
         assert "Timed out after 4 " in ran.stdout, ran.stdout
     else:
         with pytest.raises(subprocess.TimeoutExpired):
-            cluster.play(*options, timeout=25, **environment)
+            cluster.play(*options, timeout=15, **environment)
 
 
 @pytest.mark.parametrize("is_protected", [True, False])
@@ -915,6 +915,25 @@ def test_a_removal_from_pacemaker_ends_only_for_the_host_that_fails(cluster, is_
         plain_steps = [line for line in ran.stdout.splitlines() if "stop it" in line]
         assert plain_steps
         assert all(line.isprintable() for line in plain_steps)
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_removal_of_claims_ends_only_for_the_host_that_fails(cluster, is_protected):
+    once = ("  # From each host: with run_once,", "  run_once: true # From each host: with run_once,")
+    environment = {} if is_protected else unprotected(cluster, {"roles/rcron_claims/tasks/remove.yml": once})
+    node = {"uid": 0, "words": "", "remarks": [], "problem": "", "lacks": "", "user": None, "shared": [], "foreign": []}
+    variables = {"rcron_claims_engine": "etcd", "rcron_claims_endpoints": "https://x:1", "rcron_claims_forget": True}
+    for name in ("failing", "well"):
+        answers = {"rcron_engine_info": {"changed": False, "node": {**node, "exposed": ""}}, "rcron_wrapper": EXAMINED}
+        command = {"changed": False, "rc": 0, "stdout": json.dumps({"cluster_name": "billing"})}
+        cluster.add(
+            name, variables, any={"changed": False, "files": []}, command=command, rcron_crontab=TRIED, **answers
+        )
+    fails = 'if grep -q -e --forget "$1"; then echo \'{"failed": true, "msg": "no"}\'; exit 1; fi'
+    (cluster.folder / "failing").write_text(INTERPRETER.replace("\ncat ", f"\n{fails}\ncat ", 1))
+    ran = cluster.play("remove", **environment)
+    done = "rcron was removed from well, and not from failing, whose errors are above"
+    assert (done in ran.stdout) == is_protected, ran.stdout
 
 
 def test_no_host_has_a_removal_repeated_for_thousands_of_files(cluster):
