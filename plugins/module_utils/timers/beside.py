@@ -15,10 +15,11 @@ from .units import SYSTEM_FOLDERS, blocks
 #: The folder that exists if systemd is the host's init (sd_booted(3)).
 BOOTED = "/run/systemd/system"
 
-#: A command that does nothing if that folder exists: `! -d DIR`, `[ -d DIR ] || job`, `[ -d DIR ] && exit`.
+#: A command that does nothing if that folder exists: `! -d DIR`, `[ -d DIR ] || job`, `[ -d DIR ] && exit`. It is
+#: searched for in users' crontabs: nowhere may the same blanks be tried for two of its parts.
 _ENDS_ITSELF = re.compile(
     rb"""\\?!\s+(?:test\s+|\[\s+)?-[de]\s+['"]?/run/systemd/system\b"""
-    rb"""|-[de]\s+['"]?/run/systemd/system/?['"]?\s*\]?\s*(?:\|\||(?:&&|;\s*then)\s*exit\b)"""
+    rb"""|-[de]\s+['"]?/run/systemd/system/?['"]?(?:\s*\])?\s*(?:\|\||(?:&&|;\s*then)\s*exit\b)"""
 )
 
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_:-]*")

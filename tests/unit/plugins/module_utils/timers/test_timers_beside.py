@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import pathlib
+import re
+import signal
 import subprocess
 
 import pytest
@@ -55,6 +57,29 @@ def test_entry_ends_itself_under_systemd(command: bytes) -> None:
 )
 def test_entry_that_runs_under_systemd(command: bytes) -> None:
     assert not beside.ends_itself(command)
+
+
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_no_user_s_blanks_take_an_inspection_s_time(monkeypatch: pytest.MonkeyPatch, is_protected: bool) -> None:
+    """16,000 took 6 s, and twice as many four times as long: these million would take hours."""
+    if not is_protected:
+        before = beside._ENDS_ITSELF.pattern.replace(rb"(?:\s*\])?\s*", rb"\s*\]?\s*")
+        assert before != beside._ENDS_ITSELF.pattern
+        monkeypatch.setattr(beside, "_ENDS_ITSELF", re.compile(before))
+
+    def ring(*_words: object) -> None:
+        raise TimeoutError
+
+    rings = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(60 if is_protected else 2)
+    try:
+        ended = not beside.ends_itself(b"[ -d /run/systemd/system" + b" " * 1_000_000 + b"x")
+    except TimeoutError:
+        ended = False
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, rings)
+    assert ended == is_protected
 
 
 def test_no_entry_ends_itself_on_a_host_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
