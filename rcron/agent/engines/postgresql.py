@@ -11,6 +11,7 @@ A cluster's lease is a row, and ends by the database's clock. The row stays, for
 
 import functools
 import os
+import sys
 import threading
 from typing import Any
 
@@ -159,7 +160,7 @@ class _Unheard:
 
     def __enter__(self) -> None:
         with self._lock:
-            if not self._count:
+            if not self._count and sys.stderr is not None:  # else that number is another file's
                 self._kept = os.dup(2)
                 with open(os.devnull, "wb") as nowhere:
                     os.dup2(nowhere.fileno(), 2)
@@ -168,9 +169,10 @@ class _Unheard:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._count -= 1
-            if not self._count:
+            if not self._count and self._kept >= 0:
                 os.dup2(self._kept, 2)
                 os.close(self._kept)
+                self._kept = -1
 
 
 _unheard = _Unheard()

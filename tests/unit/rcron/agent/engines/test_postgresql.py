@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 """The engine PostgreSQL: its statements, run by SQLite, which takes the same `INSERT … ON CONFLICT … RETURNING`."""
 
+import os
 import pathlib
 import socket
 import sqlite3
+import sys
 import time
 from typing import Any
 
@@ -333,3 +335,15 @@ def test_a_lease_that_only_an_earlier_request_has_taken_is_not_said_to_be_renewe
     monkeypatch.setattr(engine, "lease", lambda _cluster: Lease("t1", "node1", 2))
     with pytest.raises(EngineError, match="ours by an earlier request"):
         engine.hold("c1", ONE, 10)
+
+
+@pytest.mark.parametrize("has_stderr", [True, False])
+def test_an_agent_without_standard_error_loses_no_other_file(monkeypatch: pytest.MonkeyPatch, has_stderr: bool) -> None:
+    """The descriptor 2 may be a socket's then, and is not silenced while libpq connects."""
+    replaced = []
+    monkeypatch.setattr(os, "dup2", lambda *numbers: replaced.append(numbers[1]))
+    if not has_stderr:
+        monkeypatch.setattr(sys, "stderr", None)
+    with postgresql._unheard:
+        pass
+    assert replaced == [2, 2] * has_stderr
