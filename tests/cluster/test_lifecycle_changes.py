@@ -366,13 +366,14 @@ def test_check_mode_shows_all_and_changes_nothing_on_a_host_that_has_nothing(
     administrator: Administrator, cluster: Cluster, feeder: dict[str, Any]
 ) -> None:
     node = cluster.nodes[3]
+    node.run("systemctl stop cron")  # its entries are without the prefix, as check mode leaves them
     crontab("billing")(node)
     another = dataclasses.replace(administrator, hosts=[cluster.nodes[1], node], feeder={**feeder, **MORE})
     before = node.run("list-files; crontab -l")
     said = another.succeed("rcron.cluster.site", "--check", "--diff", "--limit", node.name)
     assert "+* * * * * /usr/bin/rcron /usr/local/bin/record billing" in said
     assert ("would install" in said) == (feeder is not NONE)
-    assert node.run("list-files; crontab -l; crontab -r") == before
+    assert node.run("list-files; crontab -l; crontab -r; systemctl start cron") == before
 
 
 @pytest.mark.thorough
