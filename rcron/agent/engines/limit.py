@@ -22,10 +22,13 @@ LOOK = 0.02
 LOOK_FOR_NEW = 0.2
 
 
+_Descriptor = Callable[[], int]
+
+
 class _Watch:
     """What is looked at while one thread waits. Arguments as for `limited`."""
 
-    def __init__(self, descriptor: "Callable[[], int] | None", seconds: float) -> None:
+    def __init__(self, descriptor: "_Descriptor | None", seconds: float) -> None:
         self._descriptor = descriptor
         self._seconds = seconds
         self._most = _memory() + MOST_BYTES
@@ -77,7 +80,7 @@ def start() -> None:
 
 
 @contextlib.contextmanager
-def limited(descriptor: "Callable[[], int] | None", seconds: float) -> "Iterator[None]":
+def limited(descriptor: "_Descriptor | None", seconds: float) -> "Iterator[None]":
     """Have the connection that this thread waits for cut, if an answer takes too long or is too long.
 
     Args:
