@@ -117,7 +117,8 @@ def test_a_script_s_thousands_of_open_files_keep_the_agent_from_no_other_cluster
             assert keepalived.reader_of(str(tmp_path / "fifo"), os.getpid()) == 0
         finally:
             script.kill()
-    assert (len(read) <= 256) == is_protected
+    # This process may have other children.
+    assert (len([path for path in read if path.startswith(f"/proc/{script.pid}/")]) <= 256) == is_protected
 
 
 #: Is asked for a dump, and does not answer.
