@@ -112,6 +112,7 @@ def test_no_user_forges_an_end(first: Node) -> None:
 
 
 def test_no_user_hangs_the_agent_for_others(first: Node) -> None:
+    restarts = first.run("systemctl show -P NRestarts rcron-claims")
     first.run(f"cat >/tmp/harm.py <<'END'\n{HARM}END\n")
     first.run("systemd-run --quiet --unit=harm --uid=alice --property=LimitNOFILE=4000 python3 /tmp/harm.py")
     time.sleep(2)
@@ -126,7 +127,7 @@ def test_no_user_hangs_the_agent_for_others(first: Node) -> None:
         assert (ran.returncode, ran.stderr) == (0, "")
     assert first.run("systemctl is-active harm").strip() == "active", "the attack went on all the time"
     assert longest < PATIENCE
-    assert first.run("systemctl show -P NRestarts rcron-claims").strip() == "0"
+    assert first.run("systemctl show -P NRestarts rcron-claims") == restarts
     memory = int(first.run("awk '/^VmHWM/{print $2}' /proc/$(systemctl show -P MainPID rcron-claims)/status")) >> 10
     assert memory < MEMORY
     report(f"runs of others while a user attacks the agent: {longest:.1f} s at most; its memory: {memory} MiB at most")
