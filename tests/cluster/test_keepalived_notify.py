@@ -162,6 +162,7 @@ def test_hook_that_comes_too_late_changes_nothing_and_keepalived_decides(cluster
         f"""
         sh -c 'kill -STOP $$; exec {feed} MASTER 150' &
         until grep -q '^State:.T' /proc/$!/status; do sleep 0.05; done
+        sleep 0.05  # a process' start is known to a hundredth of a second
         {feed} BACKUP 150
         kill -CONT $!
         wait $!
